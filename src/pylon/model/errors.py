@@ -58,52 +58,152 @@ class PylonError(Exception):
 
 
 REGISTRY: dict[str, Code] = {
-    "INVALID_JSON": Code(400, "The request body is not valid JSON.", "Send a UTF-8 JSON body; check commas, quotes and nesting (at most 127 levels)."),
-    "INVALID_DATA": Code(400, "The body is JSON, but not of the shape or types that the entity declares.", "Compare the named field with its declaration; `GET /api/manifest` lists fields and types."),
-    "INVALID_COLUMN": Code(400, "A field is named that the entity does not have.", "Use one of the valid columns that the message lists."),
-    "INVALID_ID": Code(400, "A client-provided row id is not 40 lowercase hex characters.", "Leave `id` out, or make one with the client's generateId()."),
-    "INVALID_QUERY": Code(400, "The query object is malformed.", "Check operators and their operands against the HTTP reference."),
-    "INVALID_ARGS": Code(400, "A function's arguments do not match its declaration.", "Fix the named argument; `GET /api/fn` shows the schema."),
-    "OPTIMISTIC_ID_CONFLICT": Code(400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."),
-    "INSERT_FAILED": Code(400, "The store refused the insert: a required field is missing or a unique value is taken.", "The message names the constraint and its columns."),
-    "UPDATE_FAILED": Code(400, "The store refused the update: a required field was cleared or a unique value is taken.", "The message names the constraint and its columns."),
+    "INVALID_JSON": Code(
+        400,
+        "The request body is not valid JSON.",
+        "Send a UTF-8 JSON body; check commas, quotes and nesting (at most 127 levels).",
+    ),
+    "INVALID_DATA": Code(
+        400,
+        "The body is JSON, but not of the shape or types that the entity declares.",
+        "Compare the named field with its declaration; `GET /api/manifest` lists fields and types.",
+    ),
+    "INVALID_COLUMN": Code(
+        400, "A field is named that the entity does not have.", "Use one of the valid columns that the message lists."
+    ),
+    "INVALID_ID": Code(
+        400,
+        "A client-provided row id is not 40 lowercase hex characters.",
+        "Leave `id` out, or make one with the client's generateId().",
+    ),
+    "INVALID_QUERY": Code(
+        400, "The query object is malformed.", "Check operators and their operands against the HTTP reference."
+    ),
+    "INVALID_ARGS": Code(
+        400,
+        "A function's arguments do not match its declaration.",
+        "Fix the named argument; `GET /api/fn` shows the schema.",
+    ),
+    "OPTIMISTIC_ID_CONFLICT": Code(
+        400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."
+    ),
+    "INSERT_FAILED": Code(
+        400,
+        "The store refused the insert: a required field is missing or a unique value is taken.",
+        "The message names the constraint and its columns.",
+    ),
+    "UPDATE_FAILED": Code(
+        400,
+        "The store refused the update: a required field was cleared or a unique value is taken.",
+        "The message names the constraint and its columns.",
+    ),
     "DELETE_FAILED": Code(400, "The store refused the delete.", "The message names the constraint."),
-    "QUERY_FAILED": Code(400, "The query could not be executed.", "Simplify the filter; at most 32766 values fit in one `$in`."),
-    "READONLY_FIELD": Code(400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."),
+    "QUERY_FAILED": Code(
+        400, "The query could not be executed.", "Simplify the filter; at most 32766 values fit in one `$in`."
+    ),
+    "READONLY_FIELD": Code(
+        400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."
+    ),
     "MISSING_OPERATIONS": Code(400, "The batch has no operations.", 'Send {"operations": [...]}.'),
     "MISSING_USER_ID": Code(400, "No user_id was given.", 'Send {"user_id": "..."}.'),
     "UPGRADE_FAILED": Code(400, "The session could not be upgraded.", "Send the guest's session token as Bearer."),
-    "SNAPSHOT_CURSOR_INVALID": Code(400, "The snapshot token is not one that this server made.", "Start the snapshot again with since=0."),
-    "HANDLER_ERROR": Code(400, "A function raised an unexpected exception.", "Look the request id up in the server's log."),
-    "FN_TIMEOUT": Code(400, "A function ran longer than its time limit.", "Make it shorter, move slow work to an action, or raise timeout=."),
-    "FN_TYPE_MISMATCH": Code(400, "A function of another kind was expected.", "Call queries from queries, mutations and queries from actions."),
-    "NESTED_TRANSACTION": Code(400, "A mutation is already one transaction.", "Call ctx.db directly; everything in a mutation commits together."),
+    "SNAPSHOT_CURSOR_INVALID": Code(
+        400, "The snapshot token is not one that this server made.", "Start the snapshot again with since=0."
+    ),
+    "HANDLER_ERROR": Code(
+        400, "A function raised an unexpected exception.", "Look the request id up in the server's log."
+    ),
+    "FN_TIMEOUT": Code(
+        400,
+        "A function ran longer than its time limit.",
+        "Make it shorter, move slow work to an action, or raise timeout=.",
+    ),
+    "FN_TYPE_MISMATCH": Code(
+        400,
+        "A function of another kind was expected.",
+        "Call queries from queries, mutations and queries from actions.",
+    ),
+    "NESTED_TRANSACTION": Code(
+        400,
+        "A mutation is already one transaction.",
+        "Call ctx.db directly; everything in a mutation commits together.",
+    ),
     "READ_ONLY_FUNCTION": Code(400, "A query tried to write.", "Make it a mutation."),
-    "UNAUTHENTICATED": Code(401, "The caller has no session.", "Sign in and send the token as `Authorization: Bearer`."),
+    "UNAUTHENTICATED": Code(
+        401, "The caller has no session.", "Sign in and send the token as `Authorization: Bearer`."
+    ),
     "AUTH_REQUIRED": Code(401, "This needs a session.", "Sign in, or POST /api/auth/guest where guests are enough."),
     "OWNER_REQUIRED": Code(401, "The row is stamped with its owner, and the caller is anonymous.", "Sign in first."),
     "SESSION_EXPIRED": Code(401, "The session is expired or revoked.", "Sign in again."),
-    "UNAUTHORIZED": Code(401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."),
+    "UNAUTHORIZED": Code(
+        401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
+    ),
     "FORBIDDEN": Code(403, "This needs admin rights.", "Send an admin token as `Authorization: Bearer`."),
-    "POLICY_DENIED": Code(403, "The entity's policy does not allow this to the caller.", "Check the token and the policy; an entity without a policy is closed to everyone but admins."),
-    "OWNER_MISMATCH": Code(403, "The row would be stamped with somebody else as its owner.", "Leave the owner field out: it is filled from the session."),
-    "TENANT_REQUIRED": Code(403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."),
-    "CSRF_REJECTED": Code(403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."),
+    "POLICY_DENIED": Code(
+        403,
+        "The entity's policy does not allow this to the caller.",
+        "Check the token and the policy; an entity without a policy is closed to everyone but admins.",
+    ),
+    "OWNER_MISMATCH": Code(
+        403,
+        "The row would be stamped with somebody else as its owner.",
+        "Leave the owner field out: it is filled from the session.",
+    ),
+    "TENANT_REQUIRED": Code(
+        403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
+    ),
+    "CSRF_REJECTED": Code(
+        403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
+    ),
     "NOT_FOUND": Code(404, "There is no such row or route.", "Check the id or the path."),
-    "ENTITY_NOT_FOUND": Code(404, "The app declares no such entity.", "Entity names are case-sensitive; `GET /api/manifest` lists them."),
-    "FN_NOT_FOUND": Code(404, "The app declares no such function.", "Check the name; `GET /api/fn` lists them (admin)."),
+    "ENTITY_NOT_FOUND": Code(
+        404, "The app declares no such entity.", "Entity names are case-sensitive; `GET /api/manifest` lists them."
+    ),
+    "FN_NOT_FOUND": Code(
+        404, "The app declares no such function.", "Check the name; `GET /api/fn` lists them (admin)."
+    ),
+    "STREAM_GONE": Code(410, "The stream's earlier frames are no longer kept.", "Call the function again."),
     "STREAM_NOT_FOUND": Code(404, "The stream is unknown or expired.", "Call the function again."),
     "METHOD_NOT_ALLOWED": Code(405, "The path exists, the method does not.", "The Allow header lists the methods."),
     "CONFLICT": Code(409, "The request conflicts with the current state.", "Read the row again and retry."),
-    "RESYNC_REQUIRED": Code(410, "The cursor is not from this log's window.", "Drop the local replica and pull with since=0."),
-    "PAYLOAD_TOO_LARGE": Code(413, "The body is larger than the limit.", "Send less at once, or raise PYLON_HTTP_BODY_MAX_BYTES."),
+    "RESYNC_REQUIRED": Code(
+        410, "The cursor is not from this log's window.", "Drop the local replica and pull with since=0."
+    ),
+    "PAYLOAD_TOO_LARGE": Code(
+        413, "The body is larger than the limit.", "Send less at once, or raise PYLON_HTTP_BODY_MAX_BYTES."
+    ),
     "RATE_LIMITED": Code(429, "Too many requests.", "Wait as long as Retry-After says."),
     "OVERLOADED": Code(503, "The server is at a limit and sheds load.", "Retry after a moment, with jitter."),
     "STREAM_OVERLOADED": Code(503, "The server is at its streaming limit.", "Retry after a moment, with jitter."),
     "SHUTTING_DOWN": Code(503, "The server is stopping.", "Retry: the next process answers."),
-    "STORAGE_UNAVAILABLE": Code(503, "The store did not accept the write; nothing of it was applied.", "Retry; if it persists, look at the server's log and disk."),
-    "STORAGE_FULL": Code(507, "The disk is full; nothing of this write was applied. Reads go on.", "Free space; writes recover by themselves."),
-    "QUERY_TIMEOUT": Code(503, "The read took longer than the time limit and was interrupted.", "Narrow the filter, add an index, or raise PYLON_READ_TIMEOUT_MS."),
+    "STORAGE_UNAVAILABLE": Code(
+        503,
+        "The store did not accept the write; nothing of it was applied.",
+        "Retry; if it persists, look at the server's log and disk.",
+    ),
+    "STORAGE_FULL": Code(
+        507,
+        "The disk is full; nothing of this write was applied. Reads go on.",
+        "Free space; writes recover by themselves.",
+    ),
+    "QUERY_TIMEOUT": Code(
+        503,
+        "The read took longer than the time limit and was interrupted.",
+        "Narrow the filter, add an index, or raise PYLON_READ_TIMEOUT_MS.",
+    ),
     "INTERNAL": Code(500, "An unexpected error.", "Look the request id up in the server's log."),
+    "SEARCH_NOT_CONFIGURED": Code(
+        400, "The entity declares no full-text search.", "Filter with `$like`, or declare `search` on the entity."
+    ),
+    "SCHEMA_REFUSED": Code(
+        500,
+        "The declared schema can't be applied to the live database without losing or inventing data.",
+        "The message names the column; the hint says how to get there.",
+    ),
+    "DATA_DIR_LOCKED": Code(
+        500,
+        "Another process uses the data folder.",
+        "Stop it, or give this one another folder with --data-dir or PYLON_DATA_DIR.",
+    ),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
 }

@@ -17,19 +17,21 @@ def is_row_id(value: str) -> bool:
 
 
 class RowIds:
-    """Makes strictly increasing row ids. Not thread-safe: each thread that makes ids owns one lock or one instance."""
+    """Makes strictly increasing row ids above `floor_ns`. Not thread-safe: one thread owns it."""
 
-    def __init__(self, clock_ns: Callable[[], int] = time.time_ns, *, above: str | None = None) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.time_ns, *, floor_ns: int = 0) -> None:
         self._clock_ns = clock_ns
-        self._last_ns = int(above[:32], 16) if above else 0
-        self._counter = (int(above[32:], 16) + 1) if above else 0
+        self._counter = 0
+        self.last_ns = floor_ns
 
     def next(self) -> str:
+        """The next id."""
         now = self._clock_ns()
-        if now > self._last_ns:
-            self._last_ns = now
-        elif self._counter >= 0xFFFFFFFF:
-            self._last_ns += 1
-        counter = self._counter & 0xFFFFFFFF
+        if now > self.last_ns:
+            self.last_ns = now
+        if self._counter > 0xFFFFFFFF:
+            self._counter = 0
+            self.last_ns += 1
+        counter = self._counter
         self._counter = counter + 1
-        return f"{self._last_ns:032x}{counter:08x}"
+        return f"{self.last_ns:032x}{counter:08x}"

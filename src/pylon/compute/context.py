@@ -1,0 +1,72 @@
+"""What a function is given: who calls, the database as far as its kind may use it, and how to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pylon.compute.database import Database
+from pylon.engine.caller import Caller
+from pylon.model.errors import PylonError
+
+
+class Auth:
+    """The caller, as a function sees it (spec 04 §2.5)."""
+
+    __slots__ = ("email", "is_admin", "is_guest", "roles", "tenant_id", "user_id")
+
+    def __init__(self, caller: Caller) -> None:
+        identity = caller.identity
+        self.user_id: str | None = identity.user_id
+        self.tenant_id: str | None = identity.tenant_id
+        self.roles: tuple[str, ...] = identity.roles
+        self.email: str | None = identity.email
+        self.is_admin: bool = identity.is_admin
+        self.is_guest: bool = identity.is_guest
+
+
+class Context:
+    """The first argument of every function.
+
+    Attributes:
+        auth: who calls.
+        request_id: the id of the request, as in its response header and the log.
+        result: of a streaming action, the value that ends the stream (None unless set).
+    """
+
+    __slots__ = ("_call", "_db", "auth", "request_id", "result")
+
+    def __init__(
+        self, caller: Caller, db: Database | None, call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None
+    ) -> None:
+        self.auth = Auth(caller)
+        self.request_id = caller.request_id
+        self.result: Any = None
+        self._db = db
+        self._call = call
+
+    @property
+    def db(self) -> Database:
+        """The database: read-only in a query, read and write in a mutation. An action has none, because it may wait
+        for the network: it calls queries and mutations with `await ctx.run(...)`."""
+        if self._db is None:
+            raise PylonError(
+                "FN_TYPE_MISMATCH",
+                "an action has no ctx.db: call a query or a mutation with `await ctx.run(function, ...)`",
+            )
+        return self._db
+
+    async def run(self, function: Callable[..., Any] | str, /, **arguments: Any) -> Any:
+        """From an action: call a query, mutation or action of this app as the same caller; its result as plain JSON
+        values. Internal functions may be called. Raises what the function raises."""
+        if self._call is None:
+            raise PylonError(
+                "FN_TYPE_MISMATCH", "only an action may call other functions; call Python functions directly"
+            )
+        return await self._call(function, arguments)
+
+    @staticmethod
+    def error(code: str, message: str, *, status: int = 400, hint: str | None = None) -> PylonError:
+        """An error to raise: `raise ctx.error("NOT_FOUND", "no such task")`. The caller gets code, message and hint;
+        in a mutation everything is rolled back. `status` is 400 unless said otherwise (spec 04 §3.1)."""
+        return PylonError(code, message, status=status, hint=hint)

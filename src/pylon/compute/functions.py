@@ -1,0 +1,219 @@
+"""Calling functions: gate, arguments, the right place to run, the result as JSON (spec 04 §2-3).
+
+A query runs on a read snapshot on a reader thread, a mutation as one transaction on the writer thread, an action on
+the event loop. Each has its time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from pylon.model.functions import decode_arguments
+
+from pylon.compute.context import Context
+from pylon.compute.database import Codecs, Database
+from pylon.compute.results import Results
+from pylon.compute.streams import Event, Stream, Streams
+from pylon.engine.caller import Caller
+from pylon.engine.engine import Engine
+from pylon.engine.transaction import Authority, RowAccess, Transaction
+from pylon.model.errors import PylonError
+from pylon.model.schema import FunctionSpec
+from pylon.signals.logs import Log
+from pylon.store.protocol import ReadSession
+
+log = Log("pylon.functions")
+
+
+class Called(msgspec.Struct, frozen=True):
+    """The outcome of a call: the result as JSON, and the seq of the last change it made, 0 without one."""
+
+    body: bytes
+    seq: int = 0
+
+
+class Functions:
+    """The functions of one app."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        functions: Sequence[FunctionSpec],
+        *,
+        timeout: float = 30.0,
+        mutation_timeout: float = 2.0,
+        authority: Authority = Authority.TRUSTED,
+    ) -> None:
+        self._engine = engine
+        self._codecs = Codecs(engine.plans)
+        self._results = Results(self._codecs)
+        self._timeout = timeout
+        self._mutation_timeout = mutation_timeout
+        self._authority = authority
+        self._functions = {f.name: f for f in functions}
+        self._names: dict[Callable[..., Any], str] = {f.handler: f.name for f in functions}
+        for function in functions:
+            for alias in function.aliases:
+                self._functions.setdefault(alias, function)
+        self.streams = Streams()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The registry, as `GET /api/fn` shows it (spec 04 §2.3)."""
+        listed = []
+        for function in {f.name: f for f in self._functions.values()}.values():
+            entry: dict[str, Any] = {
+                "name": function.name,
+                "fn_type": function.kind,
+                "auth": function.auth,
+                "args_schema": function.args_schema,
+            }
+            if function.internal:
+                entry["internal"] = True
+            if function.timeout is not None:
+                entry["timeout_secs"] = function.timeout
+            listed.append(entry)
+        return listed
+
+    async def call(self, caller: Caller, name: str, body: bytes) -> Called:
+        """Call a function from outside. Raises FN_NOT_FOUND, AUTH_REQUIRED, FORBIDDEN, INVALID_JSON, INVALID_ARGS,
+        FN_TIMEOUT, HANDLER_ERROR, and what the function itself raises."""
+        function = self._admitted(caller, name)
+        arguments = msgspec.structs.asdict(decode_arguments(function, body))
+        return await self._run(caller, function, arguments)
+
+    async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
+        """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
+        without streaming."""
+        function = self._admitted(caller, name)
+        arguments = msgspec.structs.asdict(decode_arguments(function, body))
+        if not function.streams:
+            return await self._run(caller, function, arguments)
+        stream = self.streams.open(caller.principal)
+        task = asyncio.create_task(self._fill(stream, caller, function, arguments))
+        self.streams.run(stream, task)
+        frames = stream.frames()
+        first = await anext(frames)
+        if stream.last_id == 1 and (stream.failure or stream.result is not None):
+            self.streams.drop(stream)
+            if stream.failure:
+                raise stream.failure
+            return Called(stream.result or b"null")
+        return stream.stream_id, _chain(first, frames)
+
+    def resume(self, caller: Caller, stream_id: str, after: int) -> AsyncIterator[bytes]:
+        """A stream's frames above the id `after`. Raises STREAM_NOT_FOUND, STREAM_GONE."""
+        stream = self.streams.find(stream_id, caller.principal, is_admin=caller.identity.is_admin)
+        return stream.frames(after)
+
+    async def stop(self) -> None:
+        """Cancel the streams that run."""
+        await self.streams.stop()
+
+    def _admitted(self, caller: Caller, name: str) -> FunctionSpec:
+        identity = caller.identity
+        function = self._functions.get(name)
+        if function is None or (function.internal and not identity.is_admin):
+            raise PylonError("FN_NOT_FOUND", f'Function "{name[:100]}" is not registered')
+        if identity.is_admin or function.auth == "public":
+            return function
+        if function.auth == "admin":
+            raise PylonError("FORBIDDEN", f'Function "{name}" requires admin authentication')
+        if identity.user_id is None and function.auth == "guest":
+            raise PylonError(
+                "AUTH_REQUIRED", f'Function "{name}" requires a session — sign in or POST /api/auth/guest first'
+            )
+        if function.auth == "user" and (identity.user_id is None or identity.is_guest):
+            raise PylonError("AUTH_REQUIRED", f'Function "{name}" requires a signed-in user')
+        return function
+
+    async def _run(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+        try:
+            if function.kind == "query":
+                return Called(await self._query(caller, function, arguments))
+            if function.kind == "mutation":
+                return await self._mutation(caller, function, arguments)
+            return Called(await self._action(caller, function, arguments))
+        except PylonError:
+            raise
+        except Exception as error:  # the boundary to the app's own code
+            raise self._handler_error(caller, function, error) from error
+
+    async def _query(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
+        def read(session: ReadSession) -> bytes:
+            access = RowAccess(session, self._engine.plans)
+            context = Context(caller, Database(self._codecs, access, None))
+            return self._results.encode(function.handler(context, **arguments))
+
+        return await self._engine.reads.run(read, function.timeout or self._timeout)
+
+    async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+        def write(transaction: Transaction) -> bytes:
+            context = Context(caller, Database(self._codecs, transaction, transaction))
+            return self._results.encode(function.handler(context, **arguments))
+
+        outcome = await self._engine.run(
+            caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout
+        )
+        return Called(outcome.value, outcome.seq)
+
+    async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
+        context = self._action_context(caller)
+        try:
+            async with asyncio.timeout(function.timeout or self._timeout):
+                if not function.streams:
+                    return self._results.encode(await function.handler(context, **arguments))
+                chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+        except TimeoutError:
+            raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
+        return self._results.encode(chunks if context.result is None else context.result)
+
+    def _action_context(self, caller: Caller) -> Context:
+        async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:
+            name = target if isinstance(target, str) else self._names.get(target, getattr(target, "__name__", "?"))
+            function = self._functions.get(name)
+            if function is None:
+                raise PylonError("FN_NOT_FOUND", f'Function "{name}" is not registered')
+            body = msgspec.json.encode({key: self._results.plain(value) for key, value in arguments.items()})
+            checked = msgspec.structs.asdict(decode_arguments(function, body))
+            return msgspec.json.decode((await self._run(caller, function, checked)).body)
+
+        return Context(caller, None, run)
+
+    async def _fill(self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> None:
+        context = self._action_context(caller)
+        try:
+            async with asyncio.timeout(function.timeout or self._timeout):
+                async for chunk in function.handler(context, **arguments):
+                    self._push(stream, chunk)
+            stream.finish(self._results.encode(context.result))
+        except TimeoutError:
+            stream.fail(PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout"))
+        except PylonError as error:
+            stream.fail(error)
+        except Exception as error:  # the boundary to the app's own code
+            stream.fail(self._handler_error(caller, function, error))
+
+    def _push(self, stream: Stream, chunk: Any) -> None:
+        if isinstance(chunk, Event):
+            stream.push(chunk.name, self._results.encode(chunk.data).decode())
+        elif isinstance(chunk, str):
+            stream.push(None, chunk)
+        else:
+            stream.push(None, self._results.encode(chunk).decode())
+
+    def _handler_error(self, caller: Caller, function: FunctionSpec, error: Exception) -> PylonError:
+        log.exception("function failed", function=function.name, request_id=caller.request_id)
+        return PylonError("HANDLER_ERROR", "Internal handler error")
+
+
+def _plain(chunk: Any) -> Any:
+    return {"event": chunk.name, "data": chunk.data} if isinstance(chunk, Event) else chunk
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for frame in rest:
+        yield frame

@@ -1,0 +1,34 @@
+"""A function's return value as JSON: rows leave as clients know them, without serverOnly fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pylon.model.entity import Entity
+
+from pylon.compute.database import Codecs
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Results:
+    """Encodes what functions return."""
+
+    def __init__(self, codecs: Codecs) -> None:
+        self._codecs = codecs
+
+    def encode(self, value: Any) -> bytes:
+        """JSON of a result. Raises TypeError for what JSON can't hold."""
+        return _encode(self.plain(value))
+
+    def plain(self, value: Any) -> Any:
+        """The value with every row in it replaced by its public fields."""
+        if isinstance(value, Entity):
+            plan, codec = self._codecs.of(type(value))
+            return codec.public(value)
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.plain(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self.plain(item) for key, item in value.items()}
+        return value

@@ -1,0 +1,204 @@
+"""Group commit: one thread owns the write session, drains its queue into one transaction and commits once.
+
+Requests that wait share the next commit, so durability costs one fsync per batch and a lone request waits for nobody.
+A request that may do several writes runs in a savepoint; a single row write needs none, because its one statement
+either happens or does not. If COMMIT fails, every request of the batch fails and nothing is published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pylon.engine.caller import Caller
+from pylon.engine.plan import Plans
+from pylon.engine.transaction import Authority, Batch, Transaction
+from pylon.engine.watchdog import Watchdog
+from pylon.model.change import Change
+from pylon.model.errors import PylonError
+from pylon.model.ids import RowIds
+from pylon.signals.logs import Log
+from pylon.store.protocol import WriteSession
+
+log = Log("pylon.engine")
+
+BATCH_REQUESTS = 512
+"""Requests in one commit at most."""
+
+BATCH_SECONDS = 0.02
+"""How long a batch takes in more requests; one that runs longer finishes first."""
+
+_RESERVE_NS = 5_000_000_000
+
+
+class Work:
+    """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds."""
+
+    __slots__ = ("authority", "caller", "error", "first_change", "future", "operation", "scoped", "time_limit", "value")
+
+    def __init__(
+        self,
+        operation: Callable[[Transaction], Any],
+        caller: Caller,
+        future: asyncio.Future[Any],
+        authority: Authority,
+        scoped: bool,
+        time_limit: float | None,
+    ) -> None:
+        self.operation = operation
+        self.caller = caller
+        self.future = future
+        self.authority = authority
+        self.scoped = scoped
+        self.time_limit = time_limit
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+
+class Statistics:
+    """What the committer has done; read by metrics."""
+
+    __slots__ = ("batches", "changes", "commit_seconds", "failed_batches", "largest_batch", "queued", "requests")
+
+    def __init__(self) -> None:
+        self.batches = self.requests = self.changes = self.queued = 0
+        self.failed_batches = self.largest_batch = 0
+        self.commit_seconds = 0.0
+
+
+class Committer:
+    """The writer thread. `deliver` is called on the event loop with the finished batch and its changes."""
+
+    def __init__(
+        self,
+        session: WriteSession,
+        plans: Plans,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[list[Work], list[Change]], None],
+        *,
+        watchdog: Watchdog,
+        queue_limit: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session
+        self._plans = plans
+        self._loop = loop
+        self._deliver = deliver
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._queue_limit = queue_limit
+        self._clock = clock
+        self._reserved_ns = session.reserved_ids()
+        self._ids = RowIds(lambda: int(clock() * 1e9), floor_ns=self._reserved_ns)
+        self._thread = threading.Thread(target=self._run, name="pylon-writer", daemon=True)
+        self._watchdog = watchdog
+        self.statistics = Statistics()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, work: Work) -> None:
+        """Queue a request; event loop only. Raises OVERLOADED when the queue is full."""
+        statistics = self.statistics
+        if statistics.queued >= self._queue_limit:
+            raise PylonError("OVERLOADED", "Too many writes are waiting. Retry shortly.", headers={"Retry-After": "1"})
+        statistics.queued += 1
+        self._queue.put(work)
+
+    async def stop(self) -> None:
+        """Finish what is queued, then stop the thread and close the session."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._session.close()
+
+    def _run(self) -> None:
+        while True:
+            work = self._queue.get()
+            if work is None:
+                return
+            finished, changes, stopping = self._batch(work)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._delivered, finished, changes)
+            if stopping:
+                return
+
+    def _delivered(self, finished: list[Work], changes: list[Change]) -> None:
+        self.statistics.queued -= len(finished)
+        self._deliver(finished, changes)
+
+    def _batch(self, first: Work) -> tuple[list[Work], list[Change], bool]:
+        session = self._session
+        finished: list[Work] = []
+        stopping = False
+        began = time.perf_counter()
+        batch = Batch(session, self._plans, self._ids, self._clock())
+        work: Work | None = first
+        try:
+            session.begin()
+            while work is not None:
+                finished.append(work)
+                self._execute(work, batch)
+                if len(finished) >= BATCH_REQUESTS or time.perf_counter() - began > BATCH_SECONDS:
+                    break
+                try:
+                    work = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                stopping = work is None
+            if self._ids.last_ns > self._reserved_ns:
+                self._reserved_ns = self._ids.last_ns + _RESERVE_NS
+                session.reserve_ids(self._reserved_ns)
+            session.commit(batch.changes, batch.ops)
+        except BaseException as error:  # the boundary of the batch: whatever happened, every request must be answered
+            session.rollback()
+            self._fail(finished or [first], error)
+            return finished or [first], [], stopping
+        statistics = self.statistics
+        statistics.batches += 1
+        statistics.requests += len(finished)
+        statistics.changes += len(batch.changes)
+        statistics.largest_batch = max(statistics.largest_batch, len(finished))
+        statistics.commit_seconds += time.perf_counter() - began
+        return finished, batch.changes, stopping
+
+    def _fail(self, finished: list[Work], error: BaseException) -> None:
+        self.statistics.failed_batches += 1
+        self._reserved_ns = 0
+        if not isinstance(error, PylonError):
+            log.exception("batch failed", requests=len(finished))
+            error = PylonError("STORAGE_UNAVAILABLE", "The write could not be committed; nothing of it was applied.")
+        for work in finished:
+            work.value, work.error = None, error
+
+    def _execute(self, work: Work, batch: Batch) -> None:
+        changes, ops = len(batch.changes), len(batch.ops)
+        transaction = Transaction(batch, work.caller, work.authority)
+        if not work.scoped:
+            try:
+                work.value = work.operation(transaction)
+            except PylonError as error:
+                if error.status >= 500:  # the store failed, not the request: the whole batch is in doubt
+                    raise
+                work.error = error
+            return
+        batch.session.savepoint()
+        try:
+            if work.time_limit is None:
+                work.value = work.operation(transaction)
+            else:
+                work.value = self._watchdog.run(
+                    lambda: work.operation(transaction), work.time_limit, batch.session.interrupt
+                )
+            batch.session.release()
+        except Exception as error:  # a handler may raise anything: its savepoint is undone, the batch goes on
+            batch.session.undo()
+            work.error = error
+            del batch.changes[changes:]
+            for principal, op_id, _ in batch.ops[ops:]:
+                del batch.op_ids[principal, op_id]
+            del batch.ops[ops:]

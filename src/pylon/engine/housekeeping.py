@@ -1,0 +1,102 @@
+"""What the engine does between requests: checkpoints, and dropping log entries, op-ids and sessions past their time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pylon.engine.caller import SYSTEM
+from pylon.engine.transaction import Authority
+from pylon.signals.logs import Log
+
+log = Log("pylon.engine")
+
+if TYPE_CHECKING:
+    from pylon.engine.engine import Engine
+
+CHECKPOINT_SECONDS = 1.0
+PRUNE_SECONDS = 60.0
+PRUNE_ROWS = 2000
+"""Log entries dropped in one commit, so that pruning never holds the writer for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The log keeps what is newer than `log_days` or among the newest `log_events`; op-ids live `op_days`."""
+
+    log_days: float = 7.0
+    log_events: int = 1_000_000
+    op_days: float = 7.0
+
+
+class Housekeeping:
+    """The engine's background tasks."""
+
+    def __init__(self, engine: Engine, retention: Retention, wal_bytes: int) -> None:
+        self._engine = engine
+        self._retention = retention
+        self._watermark = wal_bytes
+        self._checkpoints = engine.store.checkpoints()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.wal_bytes = 0
+        self.checkpoints = 0
+        self.last_checkpoint = 0.0
+
+    def start(self) -> None:
+        """Start on the running loop."""
+        self._tasks = [
+            asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
+            asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
+        ]
+
+    async def stop(self) -> None:
+        """Stop and close."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._checkpoints.close()
+
+    async def _supervise(self, name: str, step: object, seconds: float) -> None:
+        assert callable(step)
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await step()
+            except Exception:  # a supervised boundary: the next round tries again
+                log.exception("housekeeping failed", task=name)
+
+    async def _checkpoint(self) -> None:
+        self.wal_bytes = self._checkpoints.wal_bytes()
+        if self.wal_bytes < 2**20:
+            return
+        await asyncio.to_thread(self._checkpoints.run)
+        if self.wal_bytes > self._watermark:
+            await asyncio.to_thread(self._checkpoints.truncate)
+            self.wal_bytes = self._checkpoints.wal_bytes()
+        self.checkpoints += 1
+        self.last_checkpoint = self._engine.clock()
+
+    async def _prune(self) -> None:
+        while await self.prune_once() == PRUNE_ROWS:
+            await asyncio.sleep(0.05)
+
+    async def prune_once(self) -> int:
+        """Drop one portion; how many log entries went."""
+        now = int(self._engine.clock())
+        retention = self._retention
+        outcome = await self._engine.run(
+            SYSTEM,
+            lambda tx: tx.session.prune(
+                log_before=now - int(retention.log_days * 86400),
+                keep_events=retention.log_events,
+                ops_before=now - int(retention.op_days * 86400),
+                now=now,
+                limit=PRUNE_ROWS,
+            ),
+            authority=Authority.TRUSTED,
+        )
+        return outcome.value

@@ -1,0 +1,101 @@
+"""Everything about an entity that a request needs, compiled once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
+
+from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
+from pylon.model.rows import RowTypes, compile_rows
+from pylon.model.schema import AppSpec, DefaultAuth, DefaultNow, EntitySpec
+
+TENANT_FIELD = "tenantId"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityPlan:
+    """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
+    written into; `readonly` and `hidden` those that clients may not change, or not write at all."""
+
+    spec: EntitySpec
+    types: RowTypes
+    policy: EntityPolicy
+    scope: Rule | None
+    stamped_now: tuple[str, ...]
+    stamped_auth: tuple[str, ...]
+    owner: frozenset[str]
+    readonly: frozenset[str]
+    hidden: tuple[str, ...]
+    has_tenant: bool
+
+    @property
+    def name(self) -> str:
+        """The entity's wire name."""
+        return self.spec.name
+
+
+class Plans(Mapping[str, EntityPlan]):
+    """The plans of one app by entity name."""
+
+    def __init__(self, app: AppSpec) -> None:
+        policies = compile_app_policies(app)
+        self.app = app
+        self._plans = {entity.name: _plan(app, entity, policies[entity.name]) for entity in app.entities}
+
+    def __getitem__(self, name: str) -> EntityPlan:
+        return self._plans[name]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._plans)
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def for_read(self, name: str, identity: Identity) -> EntityPlan:
+        """The plan of an entity that is read. Raises ENTITY_NOT_FOUND to admins and POLICY_DENIED to all others,
+        who learn nothing of which entities there are."""
+        plan = self._plans.get(name)
+        if plan is None:
+            raise unknown_entity(name, identity, status=400)
+        return plan
+
+    def for_write(self, name: str, identity: Identity) -> EntityPlan:
+        """The same for a write, where the status is 404 (spec 01 §4.6)."""
+        plan = self._plans.get(name)
+        if plan is None:
+            raise unknown_entity(name, identity, status=404)
+        return plan
+
+
+def unknown_entity(name: str, identity: Identity, status: int) -> PylonError:
+    """What a caller is told of an entity that isn't there."""
+    if identity.is_admin:
+        return PylonError("ENTITY_NOT_FOUND", f'Unknown entity: "{name[:100]}"', status=status)
+    return denied()
+
+
+def denied() -> PylonError:
+    """POLICY_DENIED, without the policy."""
+    return PylonError(
+        "POLICY_DENIED",
+        "Access denied by policy",
+        hint="Check your auth token or the policy rules in your schema",
+    )
+
+
+def _plan(app: AppSpec, entity: EntitySpec, policy: EntityPolicy) -> EntityPlan:
+    return EntityPlan(
+        spec=entity,
+        types=compile_rows(entity),
+        policy=policy,
+        scope=compile_scope(app, entity, entity.sync_scope) if entity.sync_scope else None,
+        stamped_now=tuple(f.name for f in entity.fields if isinstance(f.default, DefaultNow)),
+        stamped_auth=tuple(f.name for f in entity.fields if isinstance(f.default, DefaultAuth)),
+        owner=frozenset(f.name for f in entity.fields if f.is_owner),
+        readonly=frozenset(f.name for f in entity.fields if f.readonly),
+        hidden=tuple(f.name for f in entity.fields if f.is_hidden),
+        has_tenant=entity.field(TENANT_FIELD) is not None,
+    )

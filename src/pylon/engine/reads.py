@@ -1,0 +1,198 @@
+"""The read path: rows as JSON under the caller's policy, which is part of the SQL, so pages and counts are exact.
+
+Small reads run inline on the event loop, on a connection of its own, for at most a millisecond; one that takes longer
+is interrupted and run again on the pool, with a time limit. So the common read pays for no thread, and no read holds
+the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pylon.policy.sql import SqliteDialect, SqlRule
+
+from pylon.engine.caller import Caller
+from pylon.engine.plan import EntityPlan, Plans, denied
+from pylon.engine.watchdog import Watchdog
+from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
+from pylon.store.filters import Scope, column, compile_filter
+from pylon.store.protocol import ReadSession, SessionRecord, Store
+from pylon.store.selection import Selection
+
+T = TypeVar("T")
+
+INLINE_SECONDS = 0.001
+CURSOR_MAX = 100
+
+
+class Reads:
+    """All reads of one server."""
+
+    def __init__(
+        self, store: Store, plans: Plans, watchdog: Watchdog, *, threads: int, time_limit: float, row_limit: int
+    ) -> None:
+        self._store = store
+        self._watchdog = watchdog
+        self._plans = plans
+        self._inline = store.reader()
+        self._time_limit = time_limit
+        self._row_limit = row_limit
+        self._sessions: list[ReadSession] = []
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pylon-reader", initializer=self._open_session)
+        dialect = SqliteDialect()
+        self._read_rules: dict[str, SqlRule] = {name: plan.policy.read.sql(dialect) for name, plan in plans.items()}
+        self._scopes: dict[str, SqlRule] = {
+            name: plan.scope.sql(dialect) for name, plan in plans.items() if plan.scope is not None
+        }
+        self.moved_to_pool = 0
+
+    def _open_session(self) -> None:
+        session = self._store.reader()
+        self._local.session = session
+        self._sessions.append(session)
+
+    async def get(self, caller: Caller, entity: str, row_id: str) -> bytes:
+        """One row as JSON. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
+        plan = self._plans.for_read(entity, caller.identity)
+        condition, parameters = self._condition(plan, caller.identity)
+        row = await self._read(lambda session: session.get_json(entity, row_id, condition, parameters))
+        if row is not None:
+            return row
+        if condition is not None:
+            raise denied()
+        raise PylonError("NOT_FOUND", f'{entity} with id "{row_id[:100]}" not found')
+
+    async def rows(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
+        """The selected rows that the caller may read, as a JSON array, and their number."""
+        plan = self._plans.for_read(entity, caller.identity)
+        selected = self._visible(plan, caller.identity, self._capped(selection))
+        return await self._read(lambda session: session.select_json(entity, selected))
+
+    async def page(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
+        """The same with the number of all matching rows, both of one state."""
+        plan = self._plans.for_read(entity, caller.identity)
+        selected = self._visible(plan, caller.identity, self._capped(selection))
+
+        def read(session: ReadSession) -> tuple[bytes, int]:
+            with session.snapshot():
+                rows, _ = session.select_json(entity, selected)
+                return rows, session.count(entity, selected)
+
+        return await self._read(read)
+
+    async def cursor(self, caller: Caller, entity: str, after: str, limit: int) -> tuple[list[bytes], bool, str | None]:
+        """Up to `limit` rows above the id `after`: (JSON rows, whether there are more, the last id)."""
+        plan = self._plans.for_read(entity, caller.identity)
+        limit = min(limit, CURSOR_MAX)
+        selection = Selection(("t.id > :after",), {"after": after}, limit=limit + 1)
+        selected = self._visible(plan, caller.identity, selection)
+        found = await self._read(lambda session: session.select_public_rows(entity, selected))
+        page = found[:limit]
+        return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
+
+    async def lookup(self, caller: Caller, entity: str, field: str, value: str) -> bytes:
+        """The first row, by id, whose field has this value. Raises NOT_FOUND, INVALID_COLUMN."""
+        plan = self._plans.for_read(entity, caller.identity)
+        target = column(plan.types, field, client_scope(caller.identity))
+        selection = Selection((f"{target} = :value",), {"value": value}, limit=1)
+        rows, count = await self.rows(caller, entity, selection)
+        if not count:
+            raise PylonError("NOT_FOUND", f"{entity}.{field} = {value[:100]} not found")
+        return rows[1:-1]
+
+    def session(self, key: bytes) -> SessionRecord | None:
+        """A stored session by the hash of its token: a point read, inline."""
+        return self._inline.session(key)
+
+    def log_head(self) -> int:
+        """The newest seq: a point read, inline."""
+        return self._inline.log_head()
+
+    def sessions_of(self, user_id: str) -> list[SessionRecord]:
+        """All stored sessions of a user, newest first."""
+        return self._inline.sessions_of(user_id)
+
+    def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
+        """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""
+        plan = self._plans.for_read(entity, caller.identity)
+        self._condition(plan, caller.identity)
+        return compile_filter(plan.types, conditions, client_scope(caller.identity))
+
+    async def run(self, operation: Callable[[ReadSession], T], time_limit: float) -> T:
+        """Run server code on a pooled session, on one snapshot, for at most `time_limit` seconds. Raises FN_TIMEOUT."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._watched, operation, time_limit)
+
+    def _watched(self, operation: Callable[[ReadSession], T], limit: float) -> T:
+        session: ReadSession = self._local.session
+
+        def handler() -> T:
+            with session.snapshot():
+                return operation(session)
+
+        return self._watchdog.run(handler, limit, session.interrupt)
+
+    async def _read(self, operation: Callable[[ReadSession], T]) -> T:
+        try:
+            with self._inline.deadline(INLINE_SECONDS):
+                return operation(self._inline)
+        except PylonError as error:
+            if error.code != "QUERY_TIMEOUT":
+                raise
+        self.moved_to_pool += 1
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pooled_read, operation)
+
+    def _pooled_read(self, operation: Callable[[ReadSession], T]) -> T:
+        session: ReadSession = self._local.session
+        with session.deadline(self._time_limit):
+            return operation(session)
+
+    def visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
+        """The selection narrowed to what this identity may replicate: read policy and sync scope."""
+        selected = self._visible(plan, identity, selection)
+        scope = self._scopes.get(plan.name)
+        if scope is None or identity.is_admin:
+            return selected
+        return selected.narrowed(scope.text, scope.bind(identity, datetime.now(UTC)))
+
+    def _visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
+        condition, parameters = self._condition(plan, identity)
+        return selection if condition is None else selection.narrowed(condition, parameters)
+
+    def _condition(self, plan: EntityPlan, identity: Identity) -> tuple[str | None, dict[str, Any]]:
+        """The read policy as SQL; None when it lets this caller read every row. Raises POLICY_DENIED when it lets it
+        read none whatever the row."""
+        if identity.is_admin:
+            return None, {}
+        rule = plan.policy.read
+        now = datetime.now(UTC)
+        if rule.reads_row or rule.uses_exists:
+            sql = self._read_rules[plan.name]
+            return sql.text, sql.bind(identity, now)
+        if not rule.allows(identity, None, now=now):
+            raise denied()
+        return None, {}
+
+    def _capped(self, selection: Selection) -> Selection:
+        if selection.limit is not None and selection.limit <= self._row_limit:
+            return selection
+        return Selection(selection.where, selection.parameters, selection.order, self._row_limit, selection.offset)
+
+    def close(self) -> None:
+        """Interrupt what runs, stop the pool and close every connection."""
+        for session in self._sessions:
+            session.interrupt()
+        self._pool.shutdown(wait=True)
+        for session in (*self._sessions, self._inline):
+            session.close()
+
+
+def client_scope(identity: Identity) -> Scope:
+    """Which fields a caller's filters may name."""
+    return Scope.SERVER if identity.is_admin else Scope.CLIENT

@@ -1,0 +1,199 @@
+"""The write path of one request: stamp, check, apply, record. Every door's writes come through here.
+
+    validate and coerce (RowTypes) → stamp → policy → apply the row → append the change record
+
+A Transaction lives on the writer thread for as long as its request runs. What it did becomes durable, and visible to
+others, with the commit of the batch it is part of.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pylon.policy.rules import Rule
+
+from pylon.engine.caller import Caller
+from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans, denied
+from pylon.model.change import Change
+from pylon.model.errors import PylonError
+from pylon.model.ids import RowIds
+from pylon.store.protocol import OpRecord, Rows, WriteSession
+from pylon.store.selection import Selection
+
+
+class Authority(enum.Enum):
+    """Whose rights a write is made with: the caller's, so that policies apply, or server code's own."""
+
+    CALLER = "caller"
+    TRUSTED = "trusted"
+
+
+class RowAccess:
+    """Typed reads of rows over any session; what functions see of the store."""
+
+    __slots__ = ("_rows", "plans")
+
+    def __init__(self, rows: Rows, plans: Plans) -> None:
+        self._rows = rows
+        self.plans = plans
+
+    def get(self, plan: EntityPlan, row_id: str) -> Any | None:
+        """A row, or None."""
+        values = self._rows.get(plan.name, row_id)
+        return None if values is None else plan.types.load(values)
+
+    def select(self, plan: EntityPlan, selection: Selection) -> list[Any]:
+        """The selected rows."""
+        load = plan.types.load
+        return [load(values) for values in self._rows.select(plan.name, selection)]
+
+    def count(self, plan: EntityPlan, selection: Selection) -> int:
+        """How many rows match."""
+        return self._rows.count(plan.name, selection)
+
+
+class Batch:
+    """What the requests of one group commit share: the session, the time, and what they did."""
+
+    __slots__ = ("changes", "ids", "now", "now_text", "op_ids", "ops", "plans", "session")
+
+    def __init__(self, session: WriteSession, plans: Plans, ids: RowIds, now: float) -> None:
+        self.session = session
+        self.plans = plans
+        self.ids = ids
+        self.now = datetime.fromtimestamp(now, UTC)
+        self.now_text = self.now.isoformat(timespec="milliseconds")[:23] + "Z"
+        self.changes: list[Change] = []
+        self.ops: list[tuple[str, str, Change | OpRecord]] = []
+        self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
+
+
+class Transaction(RowAccess):
+    """One request's writes."""
+
+    __slots__ = ("_batch", "_enforce", "authority", "caller", "session")
+
+    def __init__(self, batch: Batch, caller: Caller, authority: Authority) -> None:
+        super().__init__(batch.session, batch.plans)
+        self._batch = batch
+        self.session = batch.session
+        self.caller = caller
+        self.authority = authority
+        self._enforce = authority is Authority.CALLER and not caller.identity.is_admin
+
+    @property
+    def changes(self) -> list[Change]:
+        """Changes of the whole batch so far; a request's own are those above the length it began at."""
+        return self._batch.changes
+
+    @property
+    def now(self) -> datetime:
+        """The time of this batch."""
+        return self._batch.now
+
+    def insert(self, plan: EntityPlan, row: Any) -> Change:
+        """Insert a validated row, stamped and checked. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT, POLICY_DENIED,
+        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN."""
+        batch = self._batch
+        if plan.hidden and self._enforce:
+            self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+        if row.id is None:
+            row.id = batch.ids.next()
+        for name in plan.stamped_now:
+            if getattr(row, name) is None:
+                setattr(row, name, batch.now_text)
+        if plan.stamped_auth or plan.has_tenant:
+            self._stamp_caller(plan, row)
+        if self._enforce:
+            self._check(plan.policy.insert, row)
+        batch.session.insert(plan.name, plan.types.dump(row))
+        change = Change(plan.types, plan.name, row.id, "insert", row, plan.types.encode(row))
+        batch.changes.append(change)
+        return change
+
+    def update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
+        """Set validated fields of a row; None when the patch is empty. Raises NOT_FOUND, READONLY_FIELD, POLICY_DENIED,
+        UPDATE_FAILED, INVALID_COLUMN."""
+        old = self.get(plan, row_id)
+        if old is None:
+            raise self._missing(plan.policy.update)
+        new = copy.copy(old)
+        for name, value in patch.items():
+            setattr(new, name, value)
+        if self._enforce:
+            if plan.hidden:
+                self._refuse_hidden(plan, [name for name in plan.hidden if name in patch])
+            if plan.readonly and (fixed := plan.readonly.intersection(patch)):
+                raise PylonError("READONLY_FIELD", f"{plan.name}.{min(fixed)} is readonly")
+            self._check(plan.policy.update, old, new)
+        if not patch:
+            return None
+        types = plan.types
+        self.session.update(plan.name, row_id, {name: types.dump_value(name, value) for name, value in patch.items()})
+        change = Change(types, plan.name, row_id, "update", new, types.encode(new), old, types.encode(old))
+        self._batch.changes.append(change)
+        return change
+
+    def delete(self, plan: EntityPlan, row_id: str) -> Change:
+        """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
+        old = self.get(plan, row_id)
+        if old is None:
+            raise self._missing(plan.policy.delete)
+        if self._enforce:
+            self._check(plan.policy.delete, old)
+        self.session.delete(plan.name, row_id)
+        data = plan.types.encode(old)
+        change = Change(plan.types, plan.name, row_id, "delete", old, data, prev=data)
+        self._batch.changes.append(change)
+        return change
+
+    def replayed(self, principal: str, op_id: str) -> Change | OpRecord | None:
+        """What this principal's op-id wrote already, in an earlier commit or earlier in this batch."""
+        return self._batch.op_ids.get((principal, op_id)) or self.session.op(principal, op_id)
+
+    def remember(self, principal: str, op_id: str, change: Change | OpRecord) -> None:
+        """Store the op-id with the write it made, in the same commit."""
+        self._batch.op_ids[principal, op_id] = change
+        self._batch.ops.append((principal, op_id, change))
+
+    def _check(self, rule: Rule, row: Any, new: Any | None = None) -> None:
+        if not rule.allows(self.caller.identity, row, new, now=self._batch.now, exists=self._exists):
+            raise denied()
+
+    def _exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
+        return self._batch.session.exists(entity, conditions)
+
+    def _missing(self, rule: Rule) -> PylonError:
+        # A rule that reads the row answers alike for a row that isn't there and one that may not be touched.
+        if self._enforce and (rule.reads_row or not rule.allows(self.caller.identity, None, now=self._batch.now)):
+            return denied()
+        return PylonError("NOT_FOUND", "Row not found")
+
+    def _refuse_hidden(self, plan: EntityPlan, names: list[str]) -> None:
+        if names:
+            raise plan.types.unknown_column(names[0])
+
+    def _stamp_caller(self, plan: EntityPlan, row: Any) -> None:
+        identity = self.caller.identity
+        for name in plan.stamped_auth:
+            value = getattr(row, name)
+            if value is None or value == "":
+                if identity.user_id is None and self._enforce and name in plan.owner:
+                    raise PylonError("OWNER_REQUIRED", f"{plan.name}.{name} is stamped with the caller: sign in first")
+                setattr(row, name, identity.user_id)
+            elif self._enforce and name in plan.owner and value != identity.user_id:
+                if identity.user_id is None:
+                    raise PylonError("OWNER_REQUIRED", f"{plan.name}.{name} is stamped with the caller: sign in first")
+                raise PylonError("OWNER_MISMATCH", f"{plan.name}.{name} must be the caller")
+        if plan.has_tenant and self._enforce:
+            if identity.tenant_id is None:
+                raise PylonError(
+                    "TENANT_REQUIRED",
+                    f'Entity "{plan.name}" is tenant-scoped; the caller has no active tenant. '
+                    "Select an organization before writing.",
+                )
+            setattr(row, TENANT_FIELD, identity.tenant_id)

@@ -1,0 +1,71 @@
+"""What a class body says about its fields, indexes and relations: `field(...)`, `index(...)`, `relation(...)`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from pylon.model.schema import Index, Relation
+
+
+class FieldOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The arguments of one `field(...)`."""
+
+    default: Any = UNSET
+    owner: bool = False
+    unique: bool = False
+    index: bool = False
+    readonly: bool = False
+    server_only: bool = False
+    sync_omit: bool = False
+    encrypted: bool = False
+    crdt: str | None = None
+    name: str | None = None
+
+
+def field(
+    *,
+    default: Any = UNSET,
+    owner: bool = False,
+    unique: bool = False,
+    index: bool = False,
+    readonly: bool = False,
+    server_only: bool = False,
+    sync_omit: bool = False,
+    encrypted: bool = False,
+    crdt: Literal["lww", "text"] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Options of one field of an Entity.
+
+    `default` is a literal, an enum member, or "now" on a datetime: the time of the insert. `owner` stamps the caller's
+    user id on insert and makes the field readonly. `unique` and `index` make an index. `readonly` fields are set on
+    insert only. `server_only` fields never leave the server; `encrypted` ones are also sealed at rest. `sync_omit`
+    keeps a field out of replicas. `crdt` picks how concurrent edits merge; `name` is the name on the wire.
+    """
+    return FieldOptions(
+        default=default,
+        owner=owner,
+        unique=unique,
+        index=index,
+        readonly=readonly,
+        server_only=server_only,
+        sync_omit=sync_omit,
+        encrypted=encrypted,
+        crdt=crdt,
+        name=name,
+    )
+
+
+def index(*fields: str, unique: bool = False, where: str | None = None, name: str | None = None) -> Index:
+    """An index over fields, named by their attributes. `where` is an SQL predicate over columns for a partial index.
+    The name defaults to `by_<field>_<field>`."""
+    return Index(name=f"by_{'_'.join(fields)}" if name is None else name, fields=fields, unique=unique, where=where)
+
+
+def relation(name: str, target: type | str, *, field: str, many: bool = False) -> Relation:
+    """A relation that graph queries may include. `field` is the Id field of this entity; for `many`, the Id field of
+    the target that points back."""
+    return Relation(name=name, target=target if isinstance(target, str) else target.__name__, field=field, many=many)

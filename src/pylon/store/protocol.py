@@ -1,0 +1,204 @@
+"""The seams that a database implements: one writer of batches, readers on snapshots, and the change log.
+
+Nothing above this room knows SQL or which database it is. A session belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from pylon.model.change import Change
+from pylon.model.rows import Stored
+from pylon.model.schema import EntitySpec
+from pylon.store.selection import Selection
+
+
+class OpRecord(msgspec.Struct, frozen=True):
+    """What a durable op-id remembers (spec 02 §20.5): the row it wrote and the seq it wrote it at."""
+
+    row_id: str
+    seq: int
+
+
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
+
+    key: bytes
+    user_id: str
+    is_guest: bool
+    tenant_id: str | None
+    device: str | None
+    created_at: int
+    expires_at: int
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """One row of the change log; `data` and `prev` are full JSON rows."""
+
+    seq: int
+    entity: str
+    row_id: str
+    kind: str
+    data: bytes
+    prev: bytes | None
+    timestamp: str
+
+
+class Rows(Protocol):
+    """Reading rows, within whatever transaction the session has open."""
+
+    def get(self, entity: str, row_id: str) -> tuple[Stored, ...] | None:
+        """The stored values of one row, in column order."""
+
+    def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
+        """Stored values of the selected rows."""
+
+    def count(self, entity: str, selection: Selection) -> int:
+        """How many rows match, the window left aside."""
+
+    def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
+        """Whether a row has all these values (policies' `exists`); null matches nothing."""
+
+
+class ReadSession(Rows, Protocol):
+    """One read connection."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Everything read inside sees one state."""
+
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Reads inside are interrupted after `seconds` with QUERY_TIMEOUT."""
+
+    def get_json(
+        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
+
+    def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
+        """A JSON array of the rows as clients see them, and their number."""
+
+    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
+        """(id, JSON object as clients see it) of each row."""
+
+    def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
+        """(id, JSON object as replicas hold it) of each row."""
+
+    def log_head(self) -> int:
+        """The newest seq, 0 for an empty log."""
+
+    def log_tail(self) -> int:
+        """The oldest seq kept, 0 for an empty log."""
+
+    def log_after(self, seq: int, limit: int) -> list[LogEntry]:
+        """Entries above `seq`, in order."""
+
+    def session(self, key: bytes) -> SessionRecord | None:
+        """A stored session by the hash of its token."""
+
+    def sessions_of(self, user_id: str) -> list[SessionRecord]:
+        """All stored sessions of a user, newest first."""
+
+    def interrupt(self) -> None:
+        """From another thread: make the running statement fail."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class WriteSession(Rows, Protocol):
+    """The write connection: one open transaction that many requests share."""
+
+    def begin(self) -> None:
+        """Open the batch's transaction."""
+
+    def commit(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
+        """Allocate seqs in list order, append changes and op-ids, and commit durably. Raises STORAGE_*."""
+
+    def rollback(self) -> None:
+        """Undo the batch; a no-op when nothing is open."""
+
+    def savepoint(self) -> None:
+        """Open a nested scope."""
+
+    def release(self) -> None:
+        """Keep what the scope did."""
+
+    def undo(self) -> None:
+        """Undo what the scope did and close it."""
+
+    def insert(self, entity: str, values: tuple[Stored, ...]) -> None:
+        """Insert a row. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT."""
+
+    def update(self, entity: str, row_id: str, values: dict[str, Stored]) -> None:
+        """Set columns of an existing row. Raises UPDATE_FAILED."""
+
+    def delete(self, entity: str, row_id: str) -> None:
+        """Delete an existing row. Raises DELETE_FAILED."""
+
+    def op(self, principal: str, op_id: str) -> OpRecord | None:
+        """What this principal's op-id wrote, if it did."""
+
+    def put_session(self, record: SessionRecord) -> None:
+        """Store or replace a session."""
+
+    def delete_sessions(self, keys: Sequence[bytes]) -> int:
+        """Delete sessions; how many there were."""
+
+    def delete_sessions_of(self, user_id: str) -> list[bytes]:
+        """Delete all of a user's sessions; their keys."""
+
+    def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
+        """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
+        as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
+
+    def interrupt(self) -> None:
+        """From another thread: make the running statement fail."""
+
+    def reserved_ids(self) -> int:
+        """The time in Unix nanoseconds up to which row ids were reserved, 0 at first."""
+
+    def reserve_ids(self, until_ns: int) -> None:
+        """Remember, in the open transaction, that row ids up to `until_ns` may have been given out."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Store(Protocol):
+    """One database."""
+
+    def writer(self) -> WriteSession:
+        """The write session; there is one."""
+
+    def reader(self) -> ReadSession:
+        """A new read session."""
+
+    def checkpoints(self) -> Checkpoints:
+        """The checkpointer."""
+
+    def apply(self, entities: Sequence[EntitySpec]) -> list[str]:
+        """Bring the live schema up to the declared one by add-only changes; what was done, in words.
+        Raises SCHEMA_REFUSED naming the column."""
+
+    def free_bytes(self) -> int:
+        """Free space where the database lives."""
+
+
+class Checkpoints(Protocol):
+    """Moving the write-ahead log into the database, off the write path."""
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
+
+    def run(self) -> int:
+        """Checkpoint now without waiting for anybody; WAL pages left."""
+
+    def truncate(self) -> bool:
+        """Checkpoint and empty the log, waiting briefly for readers; whether it is empty now."""
+
+    def close(self) -> None:
+        """Close the connection."""

@@ -1,0 +1,123 @@
+"""One read connection: JSON built in SQL, snapshots, deadlines, and the change log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pylon.store.protocol import LogEntry, SessionRecord
+from pylon.store.selection import Selection
+from pylon.store.sqlite import system
+from pylon.store.sqlite.connection import connect_reader
+from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.statements import Statements, window_parameters
+
+_PROGRESS_STEPS = 2000
+"""How many virtual-machine steps pass between two looks at the clock: some tens of microseconds."""
+
+
+class SqliteReader(SqliteRows):
+    """A read-only session."""
+
+    def __init__(self, path: Path, tables: dict[str, Statements]) -> None:
+        connection = connect_reader(path)
+        super().__init__(connection, tables)
+        self._deadline = float("inf")
+        connection.set_progress_handler(self._is_late, _PROGRESS_STEPS)
+
+    def _is_late(self) -> bool:
+        return time.perf_counter() > self._deadline
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Reads inside are interrupted after `seconds` with QUERY_TIMEOUT."""
+        self._deadline = time.perf_counter() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = float("inf")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside sees one state."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def get_json(
+        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
+        rows = self._fetch(self._tables[entity].json_row(condition), {**parameters, "id": row_id})
+        return rows[0][0] if rows else None
+
+    def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
+        """A JSON array of the rows as clients see them, and their number."""
+        [(rows, count)] = self._fetch(self._tables[entity].json_array(selection), window_parameters(selection))
+        return rows, count
+
+    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
+        """(id, JSON object as clients see it) of each row."""
+        table = self._tables[entity]
+        output = f"t.id, CAST({table.json} AS BLOB)"
+        return [
+            (row_id, data) for row_id, data in self._fetch(table.rows(selection, output), window_parameters(selection))
+        ]
+
+    def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
+        """(id, JSON object as replicas hold it) of each row."""
+        table = self._tables[entity]
+        output = f"t.id, CAST({table.replica_json} AS BLOB)"
+        return [
+            (row_id, data) for row_id, data in self._fetch(table.rows(selection, output), window_parameters(selection))
+        ]
+
+    def log_head(self) -> int:
+        """The newest seq, 0 for an empty log."""
+        return int(self._fetch(system.LOG_HEAD, ())[0][0])
+
+    def log_tail(self) -> int:
+        """The oldest seq kept, 0 for an empty log."""
+        return int(self._fetch(system.LOG_TAIL, ())[0][0])
+
+    def log_after(self, seq: int, limit: int) -> list[LogEntry]:
+        """Entries above `seq`, in order."""
+        return [LogEntry(*row) for row in self._fetch(system.LOG_AFTER, (seq, limit))]
+
+    def session(self, key: bytes) -> SessionRecord | None:
+        """A stored session by the hash of its token."""
+        rows = self._fetch(system.SESSION_GET, (key,))
+        return _session(rows[0]) if rows else None
+
+    def sessions_of(self, user_id: str) -> list[SessionRecord]:
+        """All stored sessions of a user, newest first."""
+        return [_session(row) for row in self._fetch(system.SESSIONS_OF, (user_id,))]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def interrupt(self) -> None:
+        """From another thread: make the running statement fail."""
+        self._connection.interrupt()
+
+
+def _session(row: tuple[object, ...]) -> SessionRecord:
+    key, user_id, is_guest, tenant_id, device, created_at, expires_at = row
+    assert isinstance(key, bytes)
+    assert isinstance(user_id, str)
+    assert isinstance(created_at, int)
+    assert isinstance(expires_at, int)
+    return SessionRecord(
+        key=key,
+        user_id=user_id,
+        is_guest=bool(is_guest),
+        tenant_id=tenant_id if isinstance(tenant_id, str) else None,
+        device=device if isinstance(device, str) else None,
+        created_at=created_at,
+        expires_at=expires_at,
+    )

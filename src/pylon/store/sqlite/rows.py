@@ -1,0 +1,52 @@
+"""Reading rows over one connection; the writer and every reader share these statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+
+from pylon.model.rows import Stored
+from pylon.store.filters import quote
+from pylon.store.selection import Selection
+from pylon.store.sqlite.connection import storage_error
+from pylon.store.sqlite.statements import Statements, window_parameters
+
+
+class SqliteRows:
+    """Row reads within whatever transaction the connection has open."""
+
+    def __init__(self, connection: apsw.Connection, tables: dict[str, Statements]) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._execute: Callable[..., Any] = connection.execute
+
+    def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
+        try:
+            rows: list[tuple[Any, ...]] = self._execute(sql, parameters).fetchall()
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return rows
+
+    def get(self, entity: str, row_id: str) -> tuple[Stored, ...] | None:
+        """The stored values of one row, in column order."""
+        rows = self._fetch(self._tables[entity].get, (row_id,))
+        return rows[0] if rows else None
+
+    def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
+        """Stored values of the selected rows."""
+        table = self._tables[entity]
+        output = ", ".join(f"t.{quote(name)}" for name in table.types.columns)
+        return self._fetch(table.rows(selection, output), window_parameters(selection))
+
+    def count(self, entity: str, selection: Selection) -> int:
+        """How many rows match, the window left aside."""
+        [(count,)] = self._fetch(self._tables[entity].count(selection), selection.parameters)
+        return int(count)
+
+    def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
+        """Whether a row has all these values; null matches nothing."""
+        tests = " AND ".join(f"{quote(name)} = ?" for name, _ in conditions)
+        sql = f"SELECT 1 FROM {self._tables[entity].table} WHERE {tests} LIMIT 1"
+        return bool(self._fetch(sql, tuple(value for _, value in conditions)))

@@ -1,0 +1,68 @@
+"""Pylon's own tables, and the named statements on them. What isn't generated lives here, to be reviewed as SQL."""
+
+TABLES = (
+    # Single values: the reservation of row ids.
+    "CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    # The change log (spec 02 §4.2): full rows and pre-images, in commit order.
+    """CREATE TABLE IF NOT EXISTS _pylon_change_log (
+        seq INTEGER PRIMARY KEY,
+        entity TEXT NOT NULL,
+        row_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        data BLOB NOT NULL,
+        prev_data BLOB,
+        timestamp TEXT NOT NULL
+    )""",
+    # Op-ids by principal (spec 02 §20.5): a replay is recognised after a restart.
+    """CREATE TABLE IF NOT EXISTS _pylon_ops (
+        principal TEXT NOT NULL,
+        op_id TEXT NOT NULL,
+        row_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (principal, op_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS _pylon_ops_at ON _pylon_ops (at)",
+    # Sessions by the SHA-256 of their token: a stolen database holds no usable token.
+    """CREATE TABLE IF NOT EXISTS _pylon_sessions (
+        key BLOB PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        is_guest INTEGER NOT NULL,
+        tenant_id TEXT,
+        device TEXT,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
+    "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
+)
+
+META_GET = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = ?), 0)"
+META_PUT = "INSERT OR REPLACE INTO _pylon_meta (key, value) VALUES (?, ?)"
+
+LOG_APPEND = (
+    "INSERT INTO _pylon_change_log (seq, entity, row_id, kind, data, prev_data, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+LOG_HEAD = "SELECT coalesce(max(seq), 0) FROM _pylon_change_log"
+LOG_TAIL = "SELECT coalesce(min(seq), 0) FROM _pylon_change_log"
+LOG_AFTER = """SELECT seq, entity, row_id, kind, data, prev_data, timestamp
+    FROM _pylon_change_log WHERE seq > ? ORDER BY seq LIMIT ?"""
+# Only entries that are both beyond the newest :keep and older than :before; the oldest first, a bounded number.
+LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
+    SELECT seq FROM _pylon_change_log
+    WHERE seq <= (SELECT max(seq) FROM _pylon_change_log) - :keep AND CAST(timestamp AS INTEGER) < :before
+    ORDER BY seq LIMIT :limit)"""
+
+OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
+OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
+OPS_PRUNE = """DELETE FROM _pylon_ops WHERE (principal, op_id) IN (
+    SELECT principal, op_id FROM _pylon_ops WHERE at < :before ORDER BY at LIMIT :limit)"""
+
+SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
+SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"
+SESSIONS_OF = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE user_id = ? ORDER BY created_at DESC"
+SESSION_PUT = f"INSERT OR REPLACE INTO _pylon_sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+SESSION_DELETE = "DELETE FROM _pylon_sessions WHERE key = ?"
+SESSIONS_DELETE_OF = "DELETE FROM _pylon_sessions WHERE user_id = ? RETURNING key"
+SESSIONS_PRUNE = """DELETE FROM _pylon_sessions WHERE key IN (
+    SELECT key FROM _pylon_sessions WHERE expires_at > 0 AND expires_at <= :now LIMIT :limit)"""

@@ -1,0 +1,168 @@
+"""The write connection: one open transaction shared by a batch of requests, committed once and durably."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+
+from pylon.model.change import Change
+from pylon.model.rows import Stored
+from pylon.store.protocol import OpRecord, SessionRecord
+from pylon.store.sqlite import system
+from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
+from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.statements import Statements
+
+
+class SqliteWriter(SqliteRows):
+    """The write session."""
+
+    def __init__(
+        self,
+        path: Path,
+        tables: dict[str, Statements],
+        *,
+        synchronous: str = "FULL",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(connect_writer(path, synchronous), tables)
+        self._clock = clock
+        self._seq = self._head()
+
+    def _head(self) -> int:
+        return int(self._fetch(system.LOG_HEAD, ())[0][0])
+
+    def _run(self, sql: str) -> None:
+        try:
+            self._execute(sql)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def begin(self) -> None:
+        """Open the batch's transaction."""
+        self._run("BEGIN IMMEDIATE")
+
+    def commit(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
+        """Allocate seqs in list order, append changes and op-ids, and commit durably. Raises STORAGE_*."""
+        seq = self._seq
+        now = int(self._clock())
+        timestamp = f"{now}Z"
+        try:
+            if changes:
+                entries = []
+                for change in changes:
+                    seq += 1
+                    change.seq = seq
+                    entries.append(
+                        (seq, change.entity, change.row_id, change.kind, change.data, change.prev, timestamp)
+                    )
+                self._connection.executemany(system.LOG_APPEND, entries)
+            if ops:
+                self._connection.executemany(
+                    system.OP_PUT, [(principal, op, made.row_id, made.seq, now) for principal, op, made in ops]
+                )
+            self._execute("COMMIT")
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        self._seq = seq
+
+    def rollback(self) -> None:
+        """Undo the batch; a no-op when nothing is open."""
+        if not self._connection.get_autocommit():
+            with contextlib.suppress(apsw.Error):
+                self._execute("ROLLBACK")
+
+    def savepoint(self) -> None:
+        """Open a nested scope."""
+        self._run("SAVEPOINT request")
+
+    def release(self) -> None:
+        """Keep what the scope did."""
+        self._run("RELEASE request")
+
+    def undo(self) -> None:
+        """Undo what the scope did and close it."""
+        self._run("ROLLBACK TO request")
+        self._run("RELEASE request")
+
+    def insert(self, entity: str, values: tuple[Stored, ...]) -> None:
+        """Insert a row. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT."""
+        try:
+            self._execute(self._tables[entity].insert, values)
+        except apsw.Error as error:
+            code = "OPTIMISTIC_ID_CONFLICT" if str(error).endswith(f" {entity}.id") else "INSERT_FAILED"
+            raise write_error(error, code, f"Insert into {entity}") from error
+
+    def update(self, entity: str, row_id: str, values: dict[str, Stored]) -> None:
+        """Set columns of an existing row. Raises UPDATE_FAILED."""
+        try:
+            self._execute(self._tables[entity].update(tuple(values)), (*values.values(), row_id))
+        except apsw.Error as error:
+            raise write_error(error, "UPDATE_FAILED", f"Update {entity}/{row_id}") from error
+
+    def delete(self, entity: str, row_id: str) -> None:
+        """Delete an existing row. Raises DELETE_FAILED."""
+        try:
+            self._execute(self._tables[entity].delete, (row_id,))
+        except apsw.Error as error:
+            raise write_error(error, "DELETE_FAILED", f"Delete {entity}/{row_id}") from error
+
+    def op(self, principal: str, op_id: str) -> OpRecord | None:
+        """What this principal's op-id wrote, if it did."""
+        rows = self._fetch(system.OP_GET, (principal, op_id))
+        return OpRecord(*rows[0]) if rows else None
+
+    def put_session(self, record: SessionRecord) -> None:
+        """Store or replace a session."""
+        self._fetch(
+            system.SESSION_PUT,
+            (
+                record.key,
+                record.user_id,
+                record.is_guest,
+                record.tenant_id,
+                record.device,
+                record.created_at,
+                record.expires_at,
+            ),
+        )
+
+    def delete_sessions(self, keys: Sequence[bytes]) -> int:
+        """Delete sessions; how many there were."""
+        gone = 0
+        for key in keys:
+            self._fetch(system.SESSION_DELETE, (key,))
+            gone += self._connection.changes()
+        return gone
+
+    def delete_sessions_of(self, user_id: str) -> list[bytes]:
+        """Delete all of a user's sessions; their keys."""
+        return [key for (key,) in self._fetch(system.SESSIONS_DELETE_OF, (user_id,))]
+
+    def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
+        """Drop old log entries, op-ids and sessions; how many log entries went. See the protocol."""
+        self._fetch(system.LOG_PRUNE, {"keep": keep_events, "before": log_before, "limit": limit})
+        dropped = self._connection.changes()
+        self._fetch(system.OPS_PRUNE, {"before": ops_before, "limit": limit})
+        self._fetch(system.SESSIONS_PRUNE, {"now": now, "limit": limit})
+        return dropped
+
+    def interrupt(self) -> None:
+        """From another thread: make the running statement fail."""
+        self._connection.interrupt()
+
+    def reserved_ids(self) -> int:
+        """The time in Unix nanoseconds up to which row ids were reserved, 0 at first."""
+        return int(self._fetch(system.META_GET, ("row_ids_until_ns",))[0][0])
+
+    def reserve_ids(self, until_ns: int) -> None:
+        """Remember, in the open transaction, that row ids up to `until_ns` may have been given out."""
+        self._fetch(system.META_PUT, ("row_ids_until_ns", until_ns))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

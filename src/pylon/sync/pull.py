@@ -1,0 +1,188 @@
+"""Catching up (spec 02 §5, design §5c): the snapshot for newcomers, the log for everybody else.
+
+A snapshot walks entities in declared order and rows by id, in short reads, under the seq captured at its start: what
+changes meanwhile is in the log after that seq, so the replica converges without any long read. Memory stays flat.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from pylon.engine.caller import Caller
+from pylon.engine.engine import Engine
+from pylon.engine.plan import EntityPlan
+from pylon.model.change import Change
+from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
+from pylon.store.protocol import LogEntry, ReadSession
+from pylon.store.selection import Selection
+
+PAGE_EVENTS = 1000
+"""Visible events in one delta answer, and rows in one read of a snapshot."""
+
+SCAN_EVENTS = 20_000
+"""Log entries looked at in one delta answer: beyond it the cursor advances and the client asks again."""
+
+_READ_SECONDS = 10.0
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a paged snapshot goes on: after row `a` of entity `e`, `n` rows so far, under seq `s` (spec 02 §5.2)."""
+
+    e: str
+    a: str
+    n: int
+    s: int
+
+    def token(self) -> str:
+        """The opaque form that clients send back; safe in a URL as it is."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+
+def parse_position(token: str) -> Position:
+    """A client's token. Raises SNAPSHOT_CURSOR_INVALID."""
+    try:
+        if token.startswith("{"):
+            return msgspec.json.decode(token, type=Position)
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        return msgspec.json.decode(raw, type=Position)
+    except (ValueError, msgspec.MsgspecError):
+        raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after is not a token of this server") from None
+
+
+class Pull:
+    """Answers `GET /api/sync/pull`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._plans = engine.plans
+        self._order = [name for name, plan in engine.plans.items() if plan.spec.sync]
+
+    async def delta(self, caller: Caller, since: int, limit: int | None = None) -> bytes:
+        """What changed after `since`, as this caller may see it. Raises RESYNC_REQUIRED."""
+        wanted = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
+        identity = caller.identity
+        return await self._engine.reads.run(lambda s: self._delta(s, identity, since, wanted), _READ_SECONDS)
+
+    async def page(self, caller: Caller, after: Position | None, size: int) -> bytes:
+        """One page of a snapshot."""
+        size = max(1, min(size, PAGE_EVENTS))
+        events, position = await self._read(caller.identity, after, size)
+        if position is None:
+            seq = after.s if after else await self._head()
+            return _answer(events, seq, '"has_more":false,"snapshot_after":null')
+        return _answer(events, 0, f'"has_more":true,"snapshot_after":"{position.token()}"')
+
+    async def snapshot(self, caller: Caller) -> AsyncIterator[bytes]:
+        """The whole readable snapshot in one answer, streamed."""
+        seq = await self._head()
+        position: Position | None = Position("", "", 0, seq)
+        yield b'{"changes":['
+        is_first = True
+        while position is not None:
+            events, position = await self._read(caller.identity, position, PAGE_EVENTS)
+            if events:
+                yield (b"" if is_first else b",") + b",".join(events)
+                is_first = False
+        yield b'],"cursor":{"last_seq":%d},"has_more":false,"snapshot_after":null}' % seq
+
+    async def _head(self) -> int:
+        return await self._engine.reads.run(lambda session: session.log_head(), _READ_SECONDS)
+
+    async def _read(self, identity: Identity, after: Position | None, size: int) -> tuple[list[bytes], Position | None]:
+        """Up to `size` rows as insert events, and where to go on; None when that was all."""
+        position = after or Position("", "", 0, await self._head())
+        if position.e and position.e not in self._order:
+            raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after names an entity that is not replicated")
+        return await self._engine.reads.run(lambda s: self._snapshot_rows(s, identity, position, size), _READ_SECONDS)
+
+    def _snapshot_rows(
+        self, session: ReadSession, identity: Identity, position: Position, size: int
+    ) -> tuple[list[bytes], Position | None]:
+        events: list[bytes] = []
+        last = position.a
+        start = self._order.index(position.e) if position.e else 0
+        for name in self._order[start:]:
+            plan = self._plans[name]
+            try:
+                rows = session.select_replica_rows(name, self._selection(plan, identity, last, size - len(events)))
+            except PylonError as error:
+                if error.code != "POLICY_DENIED":
+                    raise
+                rows = []
+            head = b'{"seq":%d,"entity":"%b","row_id":"' % (max(position.s, 1), name.encode())
+            for row_id, data in rows:
+                events.append(b'%b%b","kind":"insert","data":%b,"timestamp":""}' % (head, row_id.encode(), data))
+            if len(events) >= size:
+                return events, Position(name, rows[-1][0], position.n + len(events), position.s)
+            last = ""
+        return events, None
+
+    def _selection(self, plan: EntityPlan, identity: Identity, after: str, limit: int) -> Selection:
+        selection = Selection(("t.id > :after",), {"after": after}, limit=limit)
+        return self._engine.reads.visible(plan, identity, selection)
+
+    def _delta(self, session: ReadSession, identity: Identity, since: int, wanted: int) -> bytes:
+        head, tail = session.log_head(), session.log_tail()
+        if since > head or (since > 0 and since + 1 < tail):
+            raise _resync(since, head + 1 if since > head else tail)
+        events: list[bytes] = []
+        cursor = since
+        scanned = 0
+        now = datetime.now(UTC)
+        while cursor < head and len(events) < wanted and scanned < SCAN_EVENTS:
+            entries = session.log_after(cursor, min(PAGE_EVENTS, wanted - len(events)))
+            if not entries:
+                break
+            for entry in entries:
+                if (event := self._visible(session, entry, identity, now)) is not None:
+                    events.append(event)
+            cursor = entries[-1].seq
+            scanned += len(entries)
+        more = "true" if cursor < head and wanted else "false"
+        return _answer(events, cursor, f'"has_more":{more}')
+
+    def _visible(self, session: ReadSession, entry: LogEntry, identity: Identity, now: datetime) -> bytes | None:
+        """The event as this identity may see it, by the table of spec 02 §8."""
+        plan = self._plans.get(entry.entity)
+        if plan is None or not plan.spec.sync:
+            return None
+        types = plan.types
+        change = Change(
+            types,
+            entry.entity,
+            entry.row_id,
+            entry.kind,  # type: ignore[arg-type]
+            types.parse(entry.data),
+            entry.data,
+            types.parse(entry.prev) if entry.prev is not None and entry.kind == "update" else None,
+            entry.prev,
+            entry.seq,
+            entry.timestamp,
+        )
+
+        def readable(row: object) -> bool:
+            rules = (plan.policy.read,) if plan.scope is None else (plan.policy.read, plan.scope)
+            return all(rule.allows(identity, row, now=now, exists=session.exists) for rule in rules)
+
+        if readable(change.row):
+            return change.event()
+        if entry.kind == "update" and readable(change.old):
+            return change.delete_event()
+        return None
+
+
+def _answer(events: list[bytes], seq: int, rest: str) -> bytes:
+    return b'{"changes":[%b],"cursor":{"last_seq":%d},%b}' % (b",".join(events), seq, rest.encode())
+
+
+def _resync(since: int, oldest: int) -> PylonError:
+    return PylonError(
+        "RESYNC_REQUIRED",
+        f"cursor last_seq={since} is older than the oldest retained seq={oldest}; client must re-sync",
+        extra={"oldest_seq": oldest},
+    )
