@@ -155,6 +155,9 @@ class WriteSession(Rows, Protocol):
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
         as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
 
+    def probe(self) -> None:
+        """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
+
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
 

@@ -151,6 +151,10 @@ class SqliteWriter(SqliteRows):
         self._fetch(system.SESSIONS_PRUNE, {"now": now, "limit": limit})
         return dropped
 
+    def probe(self) -> None:
+        """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
+        self._fetch(system.META_PUT, ("probed_at", int(self._clock())))
+
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
         self._connection.interrupt()

@@ -1,0 +1,193 @@
+"""`python -m benchmarks [NAME...]`: runs the benchmarks and prints them beside their floors and aims.
+
+Each HTTP figure comes with its ratio to a bare ASGI echo app under the same uvicorn, measured in the same run, so that
+tables of different machines can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import idle, write_path
+from benchmarks.wrk import Report, load
+from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
+
+APP = Path(__file__).with_name("app.py")
+SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table."""
+
+    what: str
+    figure: str
+    floor: str
+    aim: str
+    ratio: float | None = None
+
+
+class Bench:
+    """The server under test, the baseline, and what was measured."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lines: list[Line] = []
+        self._servers = 0
+        self.baseline_get = self.baseline_post = 0.0
+
+    def measure_baseline(self) -> None:
+        """The echo app's rates."""
+        port = free_port()
+        echo = subprocess.Popen([sys.executable, str(Path(__file__).with_name("echo.py")), str(port)])
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            _wait(url)
+            self.baseline_get = load(url, seconds=SECONDS).rate
+            self.baseline_post = load(url, seconds=SECONDS, body='{"title":"hello","n":1}').rate
+        finally:
+            echo.terminate()
+            echo.wait()
+        self.lines.append(Line("baseline: ASGI echo, GET / POST", f"{self.baseline_get:,.0f} / {self.baseline_post:,.0f}/s", "", ""))
+
+    def server(self) -> ServerProcess:
+        """A fresh server on fresh data."""
+        self._servers += 1
+        env = {"PYLON_WS_PER_IP_MAX": "0"}
+        return ServerProcess(APP, self.folder / f"data{self._servers}", env=env)
+
+    def http(self, what: str, report: Report, floor: str, aim: str, baseline: float) -> None:
+        """Add an HTTP figure."""
+        assert not report.failures, f"{what}: {report.failures} requests failed"
+        figure = f"{report.rate:,.0f}/s, p99 {report.p99_ms:.1f} ms"
+        self.lines.append(Line(what, figure, floor, aim, report.rate / baseline))
+
+
+def insert(bench: Bench) -> None:
+    """HTTP insert, full path, durable."""
+    with bench.server() as server:
+        report = load(f"{server.url}/api/entities/Item", seconds=SECONDS, body='{"title":"hello","n":1}')
+    bench.http("HTTP insert, 32 connections, durable", report, "12,000/s, p99 10 ms", "18,000/s", bench.baseline_post)
+
+
+def get(bench: Bench) -> None:
+    """HTTP get by id under an owner policy."""
+    with bench.server() as server:
+        token = server.token_of("u1")
+        _, made = server.request("POST", "/api/entities/Own", {"title": "hello"}, token=token)
+        report = load(f"{server.url}/api/entities/Own/{made['id']}", seconds=SECONDS, token=token)
+    bench.http("HTTP get by id, policy on the row", report, "20,000/s", "30,000/s", bench.baseline_get)
+
+
+def rows(bench: Bench) -> None:
+    """HTTP list of 100 rows under an owner policy in SQL, among those of others."""
+    with bench.server() as server:
+        for user in ("u1", "u2"):
+            token = server.token_of(user)
+            for i in range(200):
+                server.request("POST", "/api/entities/Own", {"title": f"row {i}", "n": i}, token=token)
+        report = load(f"{server.url}/api/entities/Own?limit=100", seconds=SECONDS, token=token)
+    bench.http("HTTP list 100 rows, policy in SQL", report, "6,000/s", "10,000/s", bench.baseline_get)
+
+
+def mutation(bench: Bench) -> None:
+    """A mutation function with one get and one insert."""
+    with bench.server() as server:
+        _, made = server.request("POST", "/api/entities/Item", {"title": "hello"})
+        report = load(f"{server.url}/api/fn/copy", seconds=SECONDS, body=json.dumps({"item": made["id"]}))
+    bench.http("mutation function, one get and one insert", report, "9,000/s", "14,000/s", bench.baseline_post)
+
+
+def counter(bench: Bench) -> None:
+    """32 clients increment one row; the result must be exact."""
+    with bench.server() as server:
+        _, made = server.request("POST", "/api/entities/Counter", {}, token=ADMIN_TOKEN)
+        path = f"/api/fn/increment"
+        body = json.dumps({"counter": made["id"]})
+        report = load(server.url + path, seconds=SECONDS, body=body)
+        time.sleep(0.2)
+        _, row = server.request("GET", f"/api/entities/Counter/{made['id']}")
+        status, metrics = server.request("GET", "/metrics", headers={"Accept": "application/json"})
+        _, next_value = server.request("POST", path, {"counter": made["id"]})
+        assert next_value == row["value"] + 1, (next_value, row)
+    bench.http("hot counter: 32 clients, one row, exact", report, "6,000/s", "10,000/s", bench.baseline_post)
+
+
+def fanout(bench: Bench) -> None:
+    """Fan-out of durable HTTP inserts to 200 and to 1,000 sockets, 16 posters."""
+    for sockets, floor, aim in (
+        (200, "450,000/s, p99 25 ms", "750,000/s, p99 10 ms"),
+        (1000, "500,000/s, p99 50 ms", "850,000/s"),
+    ):
+        with bench.server() as server:
+            command = [sys.executable, "-m", "benchmarks.fanout", str(server.port), str(sockets), "16", str(SECONDS)]
+            result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        assert result["all_arrived"], result
+        figure = f"{result['deliveries_per_second']:,}/s, p99 {result['p99_ms']} ms"
+        bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim))
+
+
+def writes(bench: Bench) -> None:
+    """The write path in process."""
+    rate = write_path.run()
+    bench.lines.append(Line("write path in process", f"{rate:,.0f}/s", "100,000/s", "150,000/s"))
+
+
+def costs(bench: Bench) -> None:
+    """Cold start and memory."""
+    seconds = min(idle.cold_start(APP, bench.folder / f"cold{i}") for i in range(3))
+    resident, per_socket = idle.memory(APP, bench.folder / "idle")
+    bench.lines.append(Line("cold start to first 200", f"{seconds:.2f} s", "0.6 s", "0.4 s"))
+    bench.lines.append(Line("idle process", f"{resident:.0f} MB", "80 MB", "60 MB"))
+    bench.lines.append(Line(f"idle socket (at {idle.SOCKETS:,})", f"{per_socket:.1f} KB", "8 KB", "3 KB"))
+
+
+BENCHMARKS: dict[str, Callable[[Bench], None]] = {
+    "insert": insert,
+    "get": get,
+    "list": rows,
+    "mutation": mutation,
+    "counter": counter,
+    "fanout": fanout,
+    "writes": writes,
+    "costs": costs,
+}
+
+
+def _wait(url: str) -> None:
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        raise SystemExit(f"unknown benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        bench.measure_baseline()
+        for name in names or BENCHMARKS:
+            print(f"... {name}", file=sys.stderr, flush=True)
+            BENCHMARKS[name](bench)
+    print("| what | measured | of the baseline | floor | aim |\n|---|---|---|---|---|")
+    for line in bench.lines:
+        ratio = f"{line.ratio:.0%}" if line.ratio is not None else ""
+        print(f"| {line.what} | {line.figure} | {ratio} | {line.floor} | {line.aim} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

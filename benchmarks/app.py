@@ -1,0 +1,59 @@
+"""The app that the benchmarks drive: one public entity, one with a row policy, a counter, and mutations on them."""
+
+from pylon import App, Context, Entity, Id, field
+
+app = App("bench")
+
+
+class Item(Entity, crdt=False):
+    """Everybody's."""
+
+    title: str
+    n: int = 0
+    done: bool = False
+    created: str | None = None
+
+    class Policy:
+        allow = "true"
+
+
+class Own(Entity, crdt=False):
+    """Its owner's alone."""
+
+    title: str
+    body: str = ""
+    n: int = 0
+    owner: Id["User"] = field(owner=True, index=True)
+
+    class Policy:
+        allow = "auth.userId == data.owner"
+
+
+class User(Entity, crdt=False):
+    name: str
+
+    class Policy:
+        read = "true"
+
+
+class Counter(Entity, crdt=False):
+    value: int = 0
+
+    class Policy:
+        read = "true"
+
+
+@app.mutation(auth="public")
+def increment(ctx: Context, counter: str) -> int:
+    row = ctx.db.get(Counter, counter)
+    if row is None:
+        raise ctx.error("NOT_FOUND", "no such counter")
+    return ctx.db.update(Counter, counter, value=row.value + 1).value
+
+
+@app.mutation(auth="public")
+def copy(ctx: Context, item: str) -> str:
+    row = ctx.db.get(Item, item)
+    if row is None:
+        raise ctx.error("NOT_FOUND", "no such item")
+    return ctx.db.insert(Item, title=row.title, n=row.n + 1).id

@@ -1,0 +1,27 @@
+"""An engine over a real database in a folder of the test's, without a server around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pylon.engine.engine import Engine
+from pylon.engine.plan import Plans
+from pylon.model.schema import AppSpec
+from pylon.store.sqlite.database import SqliteStore
+
+
+@asynccontextmanager
+async def open_engine(app: AppSpec, folder: Path, **options: Any) -> AsyncIterator[Engine]:
+    """The app's engine, started, on `folder/pylon.db`; options are those of Engine."""
+    plans = Plans(app)
+    store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()})
+    store.apply(app.entities)
+    engine = Engine(plans, store, **options)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()

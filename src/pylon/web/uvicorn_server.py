@@ -1,0 +1,121 @@
+"""uvicorn driven as a library. Every touch of its less public surface on the HTTP side is in this file, and
+`tests/web/test_uvicorn_contract.py` holds what it relies on; uvicorn's minor version is pinned.
+
+What it adds: signals are ours, not uvicorn's; a request's head has a size and a time limit; and shutting down drains
+for at most a given time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 65_536
+"""Request line and headers together; more is answered 431."""
+
+HEAD_SECONDS = 15.0
+"""Time for a client to send a whole request head; half-open connections end after it."""
+
+KEEP_ALIVE_SECONDS = 75
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP connection with limits on the request's head."""
+
+    head_bytes = 0
+    head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.head_since = time.monotonic()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.head_bytes = 0
+        self.head_since = time.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.head_since = None
+        super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self.head_bytes += size
+        if self.head_bytes > MAX_HEAD_BYTES:
+            self.refuse(b"431 Request Header Fields Too Large")
+            raise ValueError("request head too large")
+
+    def refuse(self, status: bytes) -> None:
+        """Answer with a bare status and close."""
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            self.refuse(b"400 Bad Request")
+
+
+class HttpServer(uvicorn.Server):
+    """The HTTP server of one process. Run it with `run_until`; nothing here listens to signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals belong to `pylon.server`."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn's own housekeeping, ten times a second, and once a second a look for half-open requests."""
+        if counter % 10 == 5:
+            self._drop_half_open(time.monotonic() - HEAD_SECONDS)
+        return await super().on_tick(counter)
+
+    def _drop_half_open(self, since: float) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol) and connection.head_since and connection.head_since < since:
+                connection.transport.close()
+
+    async def run_until(
+        self, stop: asyncio.Event, sockets: Sequence[socket.socket], on_started: Callable[[], None]
+    ) -> None:
+        """Serve on these sockets until `stop` is set, then drain."""
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=list(sockets))
+        on_started()
+        ticking = asyncio.create_task(self.main_loop())
+        await stop.wait()
+        self.should_exit = True
+        await ticking
+        await self.shutdown(sockets=list(sockets))
+
+
+def http_server(app: Any, socket_protocol: type[asyncio.Protocol], *, drain_seconds: float) -> HttpServer:
+    """A server of this ASGI app whose WebSocket upgrades go to `socket_protocol`."""
+    config = uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=socket_protocol,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,  # type: ignore[arg-type]
+        backlog=4096,
+    )
+    config.load()
+    return HttpServer(config)

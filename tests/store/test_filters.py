@@ -1,0 +1,107 @@
+"""The filter language: exact about names and operators, parameters for every value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pylon.model.errors import PylonError
+from pylon.model.rows import compile_rows
+from pylon.model.schema import EntitySpec, Field, Kind
+from pylon.store.filters import Scope, compile_filter
+from pylon.store.sqlite.database import SqliteStore
+
+THING = EntitySpec(
+    name="Thing",
+    fields=(
+        Field(name="s", kind=Kind.STRING, optional=True),
+        Field(name="n", kind=Kind.INT, optional=True),
+        Field(name="b", kind=Kind.BOOL, optional=True),
+        Field(name="j", kind=Kind.JSON, optional=True),
+        Field(name="secret", kind=Kind.STRING, optional=True, server_only=True),
+    ),
+)
+TYPES = compile_rows(THING)
+ROWS = [
+    {"id": "1", "s": "alpha", "n": 1, "b": True, "j": {"k": 1}},
+    {"id": "2", "s": "beta", "n": 2, "b": False, "j": None},
+    {"id": "3", "s": "50%_off", "n": 3, "b": None, "j": [1]},
+    {"id": "4", "s": None, "n": None, "b": True, "j": None},
+]
+
+
+@pytest.fixture(scope="module")
+def find(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    store = SqliteStore(tmp_path_factory.mktemp("filters") / "pylon.db", {"Thing": TYPES})
+    store.apply([THING])
+    writer = store.writer()
+    writer.begin()
+    for row in ROWS:
+        writer.insert("Thing", TYPES.dump(TYPES.row(**row)))
+    writer.commit([], [])
+    writer.close()
+    reader = store.reader()
+
+    def ids(conditions: dict[str, Any]) -> str:
+        return "".join(str(TYPES.load(row).id) for row in reader.select("Thing", compile_filter(TYPES, conditions, Scope.CLIENT)))
+
+    yield ids
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, "1234"),
+        ({"s": "alpha"}, "1"),
+        ({"s": None}, "4"),
+        ({"b": True}, "14"),
+        ({"b": False}, "2"),
+        ({"n": {"$gt": 1}}, "23"),
+        ({"n": {"$gte": 1, "$lt": 3}}, "12"),
+        ({"n": {"$lte": 1}}, "1"),
+        ({"n": {"$not": 2}}, "13"),
+        ({"n": {"$not": None}}, "123"),
+        ({"n": {"$in": [1, 3, 9]}}, "13"),
+        ({"n": {"$in": []}}, ""),
+        ({"s": {"$like": "A"}}, "12"),
+        ({"s": {"$like": "%_"}}, "3"),
+        ({"j": {"k": 1}}, "1"),
+        ({"n": 10**30}, ""),
+        ({"id": {"$gt": "2"}, "b": True}, "4"),
+        ({"$order": {"n": "desc"}}, "3214"),
+        ({"$order": {"b": "asc", "n": "DESC"}}, "3214"),
+        ({"$limit": 2, "$offset": 1}, "23"),
+        ({"$limit": -1, "$offset": "x"}, "1234"),
+        ({"s": "' OR 1=1 --"}, ""),
+    ],
+)
+def test_a_filter_selects(find: Any, conditions: dict[str, Any], expected: str) -> None:
+    assert find(conditions) == expected
+
+
+@pytest.mark.parametrize(
+    ("conditions", "code"),
+    [
+        ({"nope": 1}, "INVALID_COLUMN"),
+        ({"secret": "x"}, "INVALID_COLUMN"),
+        ({"$order": {"secret": "asc"}}, "INVALID_COLUMN"),
+        ({"$or": []}, "INVALID_COLUMN"),
+        ({"n": {"$ne": 1}}, "INVALID_QUERY"),
+        ({"n": {"x": 1}}, "INVALID_QUERY"),
+        ({"n": [1]}, "INVALID_QUERY"),
+        ({"n": {"$in": 1}}, "INVALID_QUERY"),
+        ({"s": {"$like": 1}}, "INVALID_QUERY"),
+        ({"$order": "n"}, "INVALID_QUERY"),
+    ],
+)
+def test_what_is_not_declared_is_refused(find: Any, conditions: dict[str, Any], code: str) -> None:
+    with pytest.raises(PylonError) as refused:
+        find(conditions)
+    assert refused.value.code == code
+
+
+def test_server_code_may_filter_by_hidden_fields() -> None:
+    assert compile_filter(TYPES, {"secret": "x"}, Scope.SERVER).where
