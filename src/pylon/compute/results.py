@@ -25,7 +25,7 @@ class Results:
     def plain(self, value: Any) -> Any:
         """The value with every row in it replaced by its public fields."""
         if isinstance(value, Entity):
-            plan, codec = self._codecs.of(type(value))
+            _, codec = self._codecs.of(type(value))
             return codec.public(value)
         if isinstance(value, list | tuple | set | frozenset):
             return [self.plain(item) for item in value]

@@ -93,7 +93,7 @@ class Committer:
         self._queue_limit = queue_limit
         self._clock = clock
         self._reserved_ns = session.reserved_ids()
-        self._ids = RowIds(lambda: int(clock() * 1e9), floor_ns=self._reserved_ns)
+        self._ids = RowIds(floor_ns=self._reserved_ns)
         self._thread = threading.Thread(target=self._run, name="pylon-writer", daemon=True)
         self._watchdog = watchdog
         self.statistics = Statistics()
@@ -136,7 +136,9 @@ class Committer:
         finished: list[Work] = []
         stopping = False
         began = time.perf_counter()
-        batch = Batch(session, self._plans, self._ids, self._clock())
+        now = self._clock()
+        self._ids.tick(int(now * 1e9))
+        batch = Batch(session, self._plans, self._ids, now)
         work: Work | None = first
         try:
             session.begin()
@@ -150,7 +152,7 @@ class Committer:
                 except queue.Empty:
                     break
                 stopping = work is None
-            if self._ids.last_ns > self._reserved_ns:
+            if self._ids.last_ns >= self._reserved_ns:
                 self._reserved_ns = self._ids.last_ns + _RESERVE_NS
                 session.reserve_ids(self._reserved_ns)
             session.commit(batch.changes, batch.ops)

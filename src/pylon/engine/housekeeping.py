@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pylon.engine.engine import Engine
 
 CHECKPOINT_SECONDS = 1.0
+QUIET_WAL_BYTES = 2**18
 PRUNE_SECONDS = 60.0
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
@@ -40,6 +41,7 @@ class Housekeeping:
         self._watermark = wal_bytes
         self._checkpoints = engine.store.checkpoints()
         self._tasks: list[asyncio.Task[None]] = []
+        self._seen_batches = 0
         self.wal_bytes = 0
         self.checkpoints = 0
         self.last_checkpoint = 0.0
@@ -70,11 +72,14 @@ class Housekeeping:
                 log.exception("housekeeping failed", task=name)
 
     async def _checkpoint(self) -> None:
+        """Checkpoint in quiet seconds; under load only once the log has grown, because its fsync delays commits."""
         self.wal_bytes = self._checkpoints.wal_bytes()
-        if self.wal_bytes < 2**20:
+        batches, self._seen_batches = self._seen_batches, self._engine.committer.statistics.batches
+        is_quiet = batches == self._seen_batches
+        if self.wal_bytes < (QUIET_WAL_BYTES if is_quiet else self._watermark):
             return
-        await asyncio.to_thread(self._checkpoints.run)
-        if self.wal_bytes > self._watermark:
+        left = await asyncio.to_thread(self._checkpoints.run)
+        if self.wal_bytes > 2 * self._watermark or (is_quiet and not left):
             await asyncio.to_thread(self._checkpoints.truncate)
             self.wal_bytes = self._checkpoints.wal_bytes()
         self.checkpoints += 1

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 else:
 
     class Id:
-        """The id of a row of another entity: `Id[User]`, or `Id["User"]` before User is defined. A `str` at run time."""
+        """The id of a row of another entity: `Id[User]`, or `Id["User"]` before it is defined. A `str` at run time."""
 
         def __class_getitem__(cls, target: Any) -> Any:
             if isinstance(target, ForwardName):

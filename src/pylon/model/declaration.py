@@ -14,8 +14,8 @@ import msgspec
 from msgspec import UNSET
 
 from pylon.model.annotations import class_annotations, describe, evaluate
-from pylon.model.diagnostics import Diagnostic, error
 from pylon.model.field_types import FieldType, NotAFieldType, read_field_type
+from pylon.model.findings import Diagnostic, error
 from pylon.model.modifiers import FieldOptions
 from pylon.model.names import suggestion
 from pylon.model.schema import (
@@ -83,9 +83,7 @@ class _Reader:
                 self._read_field(attribute, annotation)
         for attribute, value in self._namespace.items():
             if isinstance(value, FieldOptions) and attribute not in self._annotations:
-                self._problem(
-                    "FIELD_TYPE_UNKNOWN", attribute, "has no type", f"Write `{attribute}: str = field(...)`."
-                )
+                self._problem("FIELD_TYPE_UNKNOWN", attribute, "has no type", f"Write `{attribute}: str = field(...)`.")
         options = self._read_options()
         name = options.pop("name", self._class)
         spec = EntitySpec(
@@ -108,6 +106,9 @@ class _Reader:
     # -- fields --------------------------------------------------------------------------------------------------
 
     def _read_field(self, attribute: str, annotation: Any) -> None:
+        if attribute == "id":
+            self._problem("FIELD_NAME_RESERVED", "id", "every entity has this already", "Leave the field out.")
+            return
         value = self._namespace.get(attribute, UNSET)
         options = value if isinstance(value, FieldOptions) else FieldOptions(default=value)
         try:
@@ -115,7 +116,7 @@ class _Reader:
         except NotAFieldType as verdict:
             self._problem("FIELD_TYPE_UNKNOWN", attribute, verdict.reason, verdict.mend)
             return
-        except Exception as reason:  # noqa: BLE001 - evaluating the developer's text may raise anything
+        except Exception as reason:  # evaluating the developer's text may raise anything
             self._problem("FIELD_TYPE_UNKNOWN", attribute, f"{describe(annotation)} can't be read: {reason}", None)
             return
         self._types[attribute] = found
@@ -190,8 +191,7 @@ class _Reader:
             self._complain("ENTITY_OPTION_UNKNOWN", f"{self._class} has an unknown option {key!r}", key, _OPTIONS)
         for key, kinds in {"name": str, "crdt": bool, "sync": bool, "sync_scope": str, "sync_limit": int}.items():
             value = found.get(key)
-            wrong = not isinstance(value, kinds) or (kinds is int and (isinstance(value, bool) or value < 1))
-            if key in found and wrong:
+            if key in found and not (type(value) is kinds and (type(value) is not int or value > 0)):
                 del found[key]
                 wanted = "a positive int" if kinds is int else f"a {kinds.__name__}"
                 self._problem("ENTITY_OPTION_INVALID", None, f"{key}={value!r} is not {wanted}", None)
@@ -238,7 +238,7 @@ class _Reader:
         declared = self._block("Policy")
         if declared is None:
             return None
-        rules: dict[str, str] = {}
+        rules: dict[str, Any] = {}
         for key, value in vars(declared).items():
             if key.startswith("__"):
                 continue

@@ -1,78 +1,393 @@
-"""Findings about a declaration, and the checks that make them (spec 05 §2). Expressions are the business of `policy/`.
+"""The checks on what an app declares (spec 05 §2). Expressions are checked by `policy/`, a room above.
 
-    PylonError
-    └── DeclarationError       the app is declared wrongly: every finding at once, code MANIFEST_INVALID
+The codes below are stable; `MANIFEST_PARSE_ERROR`, `MANIFEST_VERSION_UNSUPPORTED` and `FIELD_TYPE_UNKNOWN` are found
+while a manifest is read (`manifest.py`).
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from pylon.model.errors import PylonError
+from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
+from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
+from pylon.model.rows import field_type
+from pylon.model.schema import (
+    AppSpec,
+    DefaultAuth,
+    DefaultLiteral,
+    DefaultNow,
+    EntitySpec,
+    Field,
+    FunctionSpec,
+    Kind,
+    PolicySpec,
+)
+
+__all__ = ["DeclarationError", "Diagnostic", "Severity", "Span", "check", "check_entity"]
+
+_PLAIN_TYPES = ("string", "int", "float", "bool", "datetime", "richtext", "json")
+_ID_TYPE = re.compile(r"id\((.+)\)\Z")
+_VECTOR_TYPE = re.compile(r"vector\((\d+)\)\Z")
+_MAX_DIMENSIONS = 8192
+_SEARCH_LISTS = ("text", "facets", "sortable")
+_ROUTE_PARAMETER = re.compile(r"/(?::|\*\??)([A-Za-z_][A-Za-z0-9_]*)")
+TYPES_HINT = f"Valid types: {', '.join(_PLAIN_TYPES)}, id(Entity), vector(1 to {_MAX_DIMENSIONS})."
+
+Found = Iterator[Diagnostic]
 
 
-class Severity(enum.StrEnum):
-    """An error keeps the server from starting; a warning and an info do not."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-class Span(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where in a file a finding is; line and column count from 1."""
-
-    file: str
-    line: int | None = None
-    column: int | None = None
+def parse_type(text: str) -> tuple[Kind, str | None, int | None] | None:
+    """Kind, target and dimensions of a manifest's field type; None when there is no such type."""
+    if text in _PLAIN_TYPES:
+        return Kind(text), None, None
+    if match := _ID_TYPE.match(text):
+        return Kind.ID, match[1], None
+    if (match := _VECTOR_TYPE.match(text)) and 1 <= int(match[1]) <= _MAX_DIMENSIONS:
+        return Kind.VECTOR, None, int(match[1])
+    return None
 
 
-class Diagnostic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding. `message` says what is wrong and where, `hint` what to write instead."""
-
-    severity: Severity
-    code: str
-    message: str
-    span: Span | None = None
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message.rstrip('.')}. {self.hint}"
-
-
-class DeclarationError(PylonError):
-    """The app is declared wrongly. `diagnostics` holds every finding; the message lists the errors among them."""
-
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        errors = [d for d in self.diagnostics if d.severity is Severity.ERROR]
-        lines = [str(d) for d in errors]
-        text = lines[0] if len(lines) == 1 else "\n  - ".join([f"{len(lines)} errors in the declaration:", *lines])
-        super().__init__("MANIFEST_INVALID", text)
+def check(spec: AppSpec) -> list[Diagnostic]:
+    """Every finding about the app, errors and warnings, in the order of the declaration. Empty when all is well."""
+    return [
+        *_check_size(spec),
+        *_unknown_keys("manifest", spec.extra),
+        *_check_entities(spec),
+        *_check_calls(spec),
+        *_check_policies(spec),
+        *_check_routes(spec),
+    ]
 
 
-def error(code: str, message: str, hint: str | None = None) -> Diagnostic:
-    """A finding that keeps the server from starting."""
-    return Diagnostic(severity=Severity.ERROR, code=code, message=message, hint=hint)
+def check_entity(entity: EntitySpec) -> list[Diagnostic]:
+    """The errors in one entity that show without looking at the others."""
+    return [
+        d
+        for found in (_entity_name(entity), _fields(entity), _indexes(entity), _relations(entity), _search(entity))
+        for d in found
+        if d.severity is Severity.ERROR
+    ]
 
 
-def warning(code: str, message: str, hint: str | None = None) -> Diagnostic:
-    """A finding that the developer should know of."""
-    return Diagnostic(severity=Severity.WARNING, code=code, message=message, hint=hint)
+def _check_size(spec: AppSpec) -> Found:
+    if not (spec.entities or spec.routes or spec.queries or spec.actions or spec.functions):
+        yield error("SCHEMA_EMPTY", "The app declares nothing: no entities, functions or routes", "Declare an Entity.")
 
 
-def refuse_errors(diagnostics: Sequence[Diagnostic]) -> None:
-    """Raise DeclarationError with all findings when one of them is an error."""
-    if any(d.severity is Severity.ERROR for d in diagnostics):
-        raise DeclarationError(diagnostics)
+def _unknown_keys(where: str, extra: dict[str, Any]) -> Found:
+    for key in extra:
+        yield warning("UNKNOWN_KEY", f"{where}: the key {key!r} is unknown and has no effect", "It is kept as it is.")
 
 
-def check(spec: Any) -> list[Diagnostic]:
-    """Every finding about an AppSpec, errors and warnings, in the order of the declaration."""
-    from pylon.model.checks import check_app
+# -- entities ----------------------------------------------------------------------------------------------------
 
-    return check_app(spec)
+
+def _check_entities(spec: AppSpec) -> Found:
+    names = [e.name for e in spec.entities]
+    for name in _repeated(names):
+        yield error("ENTITY_DUPLICATE", f"Entity {name!r} is declared twice (upper and lower case are the same here)")
+    for entity in spec.entities:
+        yield from _entity_name(entity)
+        yield from _unknown_keys(f"entity {entity.name}", entity.extra)
+        yield from _fields(entity)
+        for field in entity.fields:
+            yield from _target(spec, f"{entity.name}.{field.name}", field.target)
+        yield from _indexes(entity)
+        yield from _relations(entity)
+        for relation in entity.relations:
+            target = spec.entity(relation.target)
+            where = f"{entity.name}: relation {relation.name!r}"
+            if target is None:
+                yield error(
+                    "RELATION_TARGET_NOT_FOUND",
+                    f"{where} leads to {relation.target!r}, which is not declared",
+                    suggestion(relation.target, names),
+                )
+            elif relation.many and entity.field(relation.field) is None and target.field(relation.field) is None:
+                yield _missing("RELATION_FIELD_NOT_FOUND", where, relation.field, target)
+        yield from _search(entity)
+
+
+def _entity_name(entity: EntitySpec) -> Found:
+    if not entity.name:
+        yield error("ENTITY_NAME_EMPTY", "An entity has no name")
+    elif is_reserved_entity(entity.name):
+        yield error("ENTITY_NAME_INVALID", f"Entity {entity.name!r}: the name belongs to the system")
+    elif problem := name_problem(entity.name):
+        yield error("ENTITY_NAME_INVALID", f"Entity {entity.name!r}: {problem}")
+
+
+def _fields(entity: EntitySpec) -> Found:
+    for name in _repeated([f.name for f in entity.fields]):
+        yield error(
+            "FIELD_DUPLICATE", f"{entity.name}.{name} is declared twice (upper and lower case are the same here)"
+        )
+    for field in entity.fields:
+        where = f"{entity.name}.{field.name}"
+        if not field.name:
+            yield error("FIELD_NAME_EMPTY", f"A field of {entity.name} has no name")
+        elif is_reserved_field(field.name):
+            yield error("FIELD_NAME_RESERVED", f"{where}: every entity has this already", "Leave the field out.")
+        elif problem := name_problem(field.name):
+            yield error("FIELD_NAME_INVALID", f"{where}: {problem}")
+        yield from _unknown_keys(where, field.extra)
+        yield from _modifiers(where, field)
+        yield from _default(where, field)
+
+
+def _modifiers(where: str, field: Field) -> Found:
+    if field.kind is Kind.VECTOR and not field.server_only:
+        yield error("VECTOR_NOT_SERVER_ONLY", f"{where}: a vector never leaves the server", 'Add "serverOnly": true.')
+    if field.encrypted and not field.server_only:
+        yield error(
+            "ENCRYPTED_NOT_SERVER_ONLY",
+            f"{where}: an encrypted field never leaves the server",
+            'Add server_only=True ("serverOnly": true in a manifest).',
+        )
+    if field.crdt == "text" and field.kind not in (Kind.STRING, Kind.RICHTEXT):
+        yield error("FIELD_CRDT_INVALID", f'{where}: crdt "text" merges strings, not {field.type_name}', 'Use "lww".')
+    elif field.crdt not in (None, "lww", "text"):
+        yield warning("FIELD_CRDT_RESERVED", f"{where}: crdt {field.crdt!r} is reserved", 'Use "lww" or "text".')
+
+
+def _default(where: str, field: Field) -> Found:
+    if isinstance(field.default, DefaultLiteral):
+        try:
+            msgspec.convert(field.default.value, field_type(field))
+        except msgspec.ValidationError as reason:
+            text = str(reason).replace("`", "")
+            wanted = f"one of {', '.join(map(repr, field.enum_values))}" if field.enum_values else field.type_name
+            yield error(
+                "FIELD_DEFAULT_INVALID", f"{where}: the default {field.default.value!r} is not {wanted}: {text}"
+            )
+    elif isinstance(field.default, DefaultNow) and (not field.kind.is_text or field.enum_values):
+        yield error("FIELD_DEFAULT_INVALID", f'{where}: the default "now" is a time', "Make the field a datetime.")
+    elif isinstance(field.default, DefaultAuth):
+        if field.default.member != "userId":
+            yield error(
+                "FIELD_DEFAULT_INVALID", f"{where}: the default names auth.{field.default.member}", "Use userId."
+            )
+        elif not field.kind.is_text:
+            yield error("FIELD_DEFAULT_INVALID", f"{where}: a user id does not fit {field.type_name}", "Use id(User).")
+
+
+def _target(spec: AppSpec, where: str, target: str | None) -> Found:
+    if target is not None and spec.entity(target) is None and target != _user_entity(spec):
+        yield error(
+            "FIELD_ID_TARGET_NOT_FOUND",
+            f"{where}: {target!r} is not declared",
+            suggestion(target, [e.name for e in spec.entities]),
+        )
+
+
+def _user_entity(spec: AppSpec) -> str:
+    """The entity that user ids belong to. Sessions have users also in an app that declares no such entity."""
+    auth = spec.raw.get("auth")
+    user = auth.get("user") if isinstance(auth, dict) else None
+    return str(user.get("entity", "User")) if isinstance(user, dict) else "User"
+
+
+def _indexes(entity: EntitySpec) -> Found:
+    for name in _repeated([i.name for i in entity.indexes]):
+        yield error("INDEX_NAME_DUPLICATE", f"{entity.name}: two indexes are named {name!r}", "Give one a name=.")
+    for index in entity.indexes:
+        where = f"{entity.name}: index {index.name!r}"
+        if not index.name:
+            yield error("INDEX_NAME_EMPTY", f"An index of {entity.name} has no name")
+        elif problem := name_problem(index.name):
+            yield error("INDEX_NAME_INVALID", f"{where}: {problem}")
+        if not index.fields:
+            yield error("INDEX_FIELDS_EMPTY", f"{where} names no field")
+        for name in index.fields:
+            if entity.field(name) is None:
+                yield _missing("INDEX_FIELD_NOT_FOUND", where, name, entity)
+        yield from _unknown_keys(where, index.extra)
+
+
+def _relations(entity: EntitySpec) -> Found:
+    for name in _repeated([r.name for r in entity.relations]):
+        yield error("RELATION_DUPLICATE", f"{entity.name}: two relations are named {name!r}")
+    for relation in entity.relations:
+        where = f"{entity.name}: relation {relation.name!r}"
+        if not relation.name:
+            yield error("RELATION_NAME_EMPTY", f"A relation of {entity.name} has no name")
+        if not relation.many and entity.field(relation.field) is None:
+            yield _missing("RELATION_FIELD_NOT_FOUND", where, relation.field, entity)
+        yield from _unknown_keys(where, relation.extra)
+
+
+def _search(entity: EntitySpec) -> Found:
+    search = entity.search or {}
+    yield from _unknown_keys(
+        f"{entity.name}.search", {k: v for k, v in search.items() if k not in (*_SEARCH_LISTS, "language")}
+    )
+    for block in _SEARCH_LISTS:
+        for name in search.get(block) or ():
+            field = entity.field(name) if isinstance(name, str) else None
+            if field is None:
+                yield _missing("SEARCH_FIELD_NOT_FOUND", f"{entity.name}.search.{block}", str(name), entity)
+            elif field.is_hidden:
+                yield error(
+                    "SEARCH_FIELD_HIDDEN",
+                    f"{entity.name}.search.{block}: {name!r} never leaves the server, and search would tell of it",
+                    "Leave it out of search.",
+                )
+
+
+def _missing(code: str, where: str, name: str, entity: EntitySpec) -> Diagnostic:
+    fields = [f.name for f in entity.fields]
+    return error(code, f"{where} names {name!r}, which is no field of {entity.name}", suggestion(name, fields))
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    """Names that occur again, as SQLite compares them: without case."""
+    seen: set[str] = set()
+    return [name for name in names if name and (name.lower() in seen or seen.add(name.lower()))]  # type: ignore[func-returns-value]
+
+
+# -- functions, queries, actions ---------------------------------------------------------------------------------
+
+
+def _check_calls(spec: AppSpec) -> Found:
+    for what, declared in (("QUERY", spec.queries), ("ACTION", spec.actions)):
+        names = [str(d.get("name", "")) for d in declared]
+        if "" in names:
+            yield error(f"{what}_NAME_EMPTY", f"A {what.lower()} has no name")
+        for name in {n: None for n in names if n and names.count(n) > 1}:
+            yield error(f"{what}_DUPLICATE", f"The {what.lower()} {name!r} is declared twice")
+        for call in declared:
+            yield from _inputs(spec, f"{what.lower()} {call.get('name')}", call)
+    yield from _functions(spec)
+
+
+def _inputs(spec: AppSpec, where: str, call: dict[str, Any]) -> Found:
+    known = ("name", "input", "auth", "fn_type")
+    yield from _unknown_keys(where, {k: v for k, v in call.items() if k not in known})
+    inputs = call.get("input") or []
+    for name in _repeated([f["name"] for f in inputs]):
+        yield error("INPUT_FIELD_DUPLICATE", f"{where}: the input {name!r} is declared twice")
+    for field in inputs:
+        if not field["name"]:
+            yield error("INPUT_FIELD_NAME_EMPTY", f"{where}: an input has no name")
+        kind = parse_type(field["type"])
+        if kind is None:
+            yield error(
+                "INPUT_FIELD_TYPE_UNKNOWN",
+                f"{where}: the input {field['name']!r} has the unknown type {field['type']!r}",
+                TYPES_HINT,
+            )
+        else:
+            yield from _target(spec, f"{where}, input {field['name']!r}", kind[1])
+
+
+def _functions(spec: AppSpec) -> Found:
+    taken: dict[str, FunctionSpec] = {}
+    for function in spec.functions:
+        for name in (function.name, *function.aliases):
+            if name in taken:
+                yield error(
+                    "FUNCTION_DUPLICATE",
+                    f"Two functions answer to {name!r}: {taken[name].name} and {function.name}",
+                    "Rename one, or give it a name=.",
+                )
+            taken[name] = function
+        for target in _tables(function.args_schema):
+            yield from _target(spec, f"{function.kind} {function.name}", target)
+
+
+def _tables(schema: Any) -> Iterator[str]:
+    """Every entity that an args_schema names."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "id" and isinstance(schema.get("table"), str):
+            yield schema["table"]
+        for value in schema.values():
+            yield from _tables(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _tables(value)
+
+
+# -- policies and routes -----------------------------------------------------------------------------------------
+
+
+def _check_policies(spec: AppSpec) -> Found:
+    names = [p.name for p in spec.policies]
+    for name in {n: None for n in names if n and names.count(n) > 1}:
+        yield error("POLICY_DUPLICATE", f"The policy {name!r} is declared twice")
+    entities = [e.name for e in spec.entities]
+    actions = [str(a["name"]) for a in (*spec.actions, *spec.queries)]
+    actions += [n for f in spec.functions for n in (f.name, *f.aliases)]
+    for policy in spec.policies:
+        where = f"policy {policy.name!r}"
+        if not policy.name:
+            yield error("POLICY_NAME_EMPTY", "A policy has no name")
+        if not any(_expressions(policy)):
+            yield error("POLICY_ALLOW_EMPTY", f"{where} has no expression", 'To deny everybody, write "false".')
+        if not policy.entity and not policy.action:
+            yield error("POLICY_NO_TARGET", f"{where} names neither an entity nor an action")
+        if policy.entity and policy.entity not in entities:
+            yield error(
+                "POLICY_ENTITY_NOT_FOUND",
+                f"{where}: the entity {policy.entity!r} is not declared",
+                suggestion(policy.entity, entities),
+            )
+        if policy.action and policy.action not in actions:
+            yield error(
+                "POLICY_ACTION_NOT_FOUND",
+                f"{where}: the action {policy.action!r} is not declared",
+                suggestion(policy.action, actions),
+            )
+        yield from _unknown_keys(where, policy.extra)
+
+
+def _expressions(policy: PolicySpec) -> tuple[str | None, ...]:
+    return (
+        policy.allow,
+        policy.allow_read,
+        policy.allow_insert,
+        policy.allow_update,
+        policy.allow_delete,
+        policy.allow_write,
+    )
+
+
+def _check_routes(spec: AppSpec) -> Found:
+    paths = [str(r["path"]) for r in spec.routes]
+    for path in {p: None for p in paths if p and paths.count(p) > 1}:
+        yield error("ROUTE_PATH_DUPLICATE", f"The route {path!r} is declared twice")
+    queries = {str(q["name"]): {str(f["name"]) for f in q.get("input") or []} for q in spec.queries}
+    for function in spec.functions:
+        if function.kind == "query":
+            queries |= {name: set(function.args_schema) for name in (function.name, *function.aliases)}
+    for route in spec.routes:
+        yield from _route(route, queries)
+
+
+def _route(route: dict[str, Any], queries: dict[str, set[str]]) -> Found:
+    path, query = route["path"], route.get("query")
+    known = ("path", "mode", "query", "auth", "component", "layouts", "kind")
+    yield from _unknown_keys(f"route {path}", {k: v for k, v in route.items() if k not in known})
+    if not path:
+        yield error("ROUTE_PATH_EMPTY", "A route has no path")
+    elif not path.startswith("/"):
+        yield error("ROUTE_PATH_NO_SLASH", f"The route {path!r} does not start with a slash")
+    if route.get("auth") not in (None, "public", "user"):
+        yield error("ROUTE_AUTH_INVALID", f"The route {path!r} has auth {route['auth']!r}", "Use public or user.")
+    if query and query not in queries:
+        yield error(
+            "ROUTE_QUERY_NOT_FOUND",
+            f"The route {path!r} names the query {query!r}, which is not declared",
+            suggestion(query, queries),
+        )
+    elif query:
+        for parameter in _ROUTE_PARAMETER.findall(path):
+            if parameter not in queries[query]:
+                yield error(
+                    "ROUTE_PARAM_NOT_IN_QUERY",
+                    f"The route {path!r} has the parameter {parameter!r}, which is no input of {query!r}",
+                    f"Add it to the input of {query}.",
+                )

@@ -5,8 +5,6 @@ The generator never goes backwards: a clock step or a restart continues above th
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 
 _ID = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -17,21 +15,26 @@ def is_row_id(value: str) -> bool:
 
 
 class RowIds:
-    """Makes strictly increasing row ids above `floor_ns`. Not thread-safe: one thread owns it."""
+    """Makes strictly increasing row ids above `floor_ns`. Not thread-safe: one thread owns it.
 
-    def __init__(self, clock_ns: Callable[[], int] = time.time_ns, *, floor_ns: int = 0) -> None:
-        self._clock_ns = clock_ns
-        self._counter = 0
+    The time in an id is that of the last `tick`, so that a batch of rows pays for the clock once."""
+
+    def __init__(self, *, floor_ns: int = 0) -> None:
         self.last_ns = floor_ns
+        self._counter = 0
+        self._prefix = f"{floor_ns:032x}"
+
+    def tick(self, now_ns: int) -> None:
+        """Move on to `now_ns`; a clock that stepped back is ignored."""
+        if now_ns > self.last_ns:
+            self.last_ns = now_ns
+            self._prefix = f"{now_ns:032x}"
 
     def next(self) -> str:
         """The next id."""
-        now = self._clock_ns()
-        if now > self.last_ns:
-            self.last_ns = now
         if self._counter > 0xFFFFFFFF:
             self._counter = 0
-            self.last_ns += 1
+            self.tick(self.last_ns + 1)
         counter = self._counter
         self._counter = counter + 1
-        return f"{self.last_ns:032x}{counter:08x}"
+        return f"{self._prefix}{counter:08x}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from pylon.store.sqlite.database import SqliteStore
 
 
 @asynccontextmanager
-async def open_engine(app: AppSpec, folder: Path, **options: Any) -> AsyncIterator[Engine]:
-    """The app's engine, started, on `folder/pylon.db`; options are those of Engine."""
+async def open_engine(
+    app: AppSpec, folder: Path, *, clock: Callable[[], float] = time.time, **options: Any
+) -> AsyncIterator[Engine]:
+    """The app's engine, started, on `folder/pylon.db`, under the test's clock; options are those of Engine."""
     plans = Plans(app)
-    store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()})
+    store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()}, clock=clock)
     store.apply(app.entities)
-    engine = Engine(plans, store, **options)
+    engine = Engine(plans, store, clock=clock, **options)
     await engine.start()
     try:
         yield engine

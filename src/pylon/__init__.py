@@ -1,0 +1,36 @@
+"""Pylon: declare entities, policies and functions in Python; they are served over HTTP and live on every client."""
+
+from typing import TYPE_CHECKING, Any
+
+from pylon.model.annotations import Id, Json, RichText
+from pylon.model.app import App
+from pylon.model.entity import Entity
+from pylon.model.errors import PylonError
+from pylon.model.findings import DeclarationError
+from pylon.model.modifiers import field, index, relation
+
+if TYPE_CHECKING:
+    from pylon.compute.context import Context
+
+__all__ = [
+    "App",
+    "Context",
+    "DeclarationError",
+    "Entity",
+    "Id",
+    "Json",
+    "PylonError",
+    "RichText",
+    "field",
+    "index",
+    "relation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Context comes from a room that imports the store: whoever needs only the values of `model` must not load it.
+    if name == "Context":
+        from pylon.compute.context import Context
+
+        return Context
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

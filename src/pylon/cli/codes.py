@@ -1,0 +1,73 @@
+"""The codes that the command line itself reports. Codes that a server answers with are in `pylon.model.errors`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCode:
+    """What happened, and what to do next."""
+
+    summary: str
+    fix: str
+
+
+_NAME_IT = "Name the file (`pylon dev path/to/app.py`), or make an app with `pylon init my-app`."
+_PATHS = "Paths are relative to the folder that the command runs in."
+
+CODES: dict[str, CommandCode] = {
+    "USAGE": CommandCode("The command line is wrong.", "`pylon <command> --help` lists the options."),
+    "UNKNOWN_COMMAND": CommandCode("There is no such command.", "`pylon --help` lists the commands."),
+    "START_OK": CommandCode("The server is serving.", "Nothing."),
+    "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
+    "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
+    "START_FAILED": CommandCode("The server stopped while it started.", "The message says why."),
+    "DEV_OK": CommandCode("The app was built and is being served.", "Nothing."),
+    "DEV_ERROR": CommandCode(
+        "The saved app is broken; the previous one goes on serving.", "Fix the finding that the message names and save."
+    ),
+    "DEV_NO_ENTRY": CommandCode("`pylon dev` found no app in this folder.", _NAME_IT),
+    "DEV_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon dev` does not exist.", _PATHS),
+    "DEV_STOPPED": CommandCode(
+        "The server ended by itself; it is started again.", "Look at the log lines above the message."
+    ),
+    "DEV_WATCH_FAILED": CommandCode(
+        "The system can't watch this folder for changes; it is polled instead.",
+        "Raise the system's limit of file watches (on Linux fs.inotify.max_user_watches).",
+    ),
+    "CHECK_NO_ENTRY": CommandCode("`pylon check` found no app in this folder.", _NAME_IT),
+    "CHECK_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon check` does not exist.", _PATHS),
+    "SCHEMA_OK": CommandCode("What the app declares is valid.", "Nothing."),
+    "APP_SYNTAX_ERROR": CommandCode("Python can't read the app's file.", "Look at the named line and the one above."),
+    "APP_IMPORT_FAILED": CommandCode(
+        "The app's file raised an exception while it was imported.", "Run it with `python app.py` for the traceback."
+    ),
+    "APP_NOT_FOUND": CommandCode("The file makes no App, or none of that name.", 'Write `app = App("my-app")` in it.'),
+    "APP_AMBIGUOUS": CommandCode("The file makes several Apps.", "Name one: `pylon start app.py:app`."),
+    "APP_NOT_PYTHON": CommandCode("The file is neither Python nor a manifest.", "Name a .py or .json file."),
+    "MANIFEST_READ_FAILED": CommandCode("The manifest file can't be read.", "Check its permissions."),
+    "SETTINGS_INVALID": CommandCode(
+        "An environment variable is malformed, or unsafe outside dev mode.",
+        "The message names it and its mend; `pylon env` lists all of them.",
+    ),
+    "SETTING_UNKNOWN": CommandCode(
+        "A PYLON_ variable is set that Pylon does not read.", "Correct its name or remove it; `pylon env` lists them."
+    ),
+    "LISTEN_FAILED": CommandCode("The HTTP port can't be bound.", "Choose another with --port, or free it."),
+    "PORT_UNAVAILABLE": CommandCode(
+        "An extra port for older clients can't be bound; the server runs without it.",
+        "Free it, or turn the extra ports off with PYLON_EXTRA_PORTS=0.",
+    ),
+    "INIT_OK": CommandCode("The app was made.", "Nothing."),
+    "INIT_NO_PATH": CommandCode("`pylon init` was given no path.", "Write `pylon init my-app`."),
+    "INIT_INVALID_NAME": CommandCode(
+        "The last part of the path is no name for an app.",
+        "Start with a letter; use letters, digits, '-' and '_'.",
+    ),
+    "INIT_DIR_EXISTS": CommandCode("The folder is not empty.", "Choose another path."),
+    "INIT_WRITE_FAILED": CommandCode("The files can't be written.", "Check the folder's permissions and the disk."),
+    "INIT_UNKNOWN_TEMPLATE": CommandCode("There is no such template.", "`pylon init --help` lists them."),
+    "EXPLAIN_UNKNOWN": CommandCode("There is no such code.", "`pylon explain` lists them."),
+}
+"""Every code of the command line, with what `pylon explain` says about it."""

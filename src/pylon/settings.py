@@ -1,0 +1,505 @@
+"""Every `PYLON_*` variable, read once into one typed, frozen `Settings`. Nothing else in Pylon reads the environment.
+
+Each variable is described once, at the field it fills; `pylon env` and `docs/reference/env.md` are made from the same
+description. This module reads no files: `pylon.cli.envfile` merges `.env` files into the mapping that `load` is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MIN_TOKEN_LENGTH = 16
+"""The shortest admin or metrics token that is accepted outside dev mode."""
+
+DEV_RATE_LIMIT = 100_000
+
+
+class LogFormat(enum.StrEnum):
+    PRETTY = "pretty"
+    JSON = "json"
+
+
+class LogLevel(enum.StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Synchronous(enum.StrEnum):
+    """When SQLite waits for the disk. NORMAL may lose the last commits on power loss, never on a crash."""
+
+    FULL = "FULL"
+    NORMAL = "NORMAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One malformed or refused variable: its name, what is wrong with it, and the mend. Never carries a secret."""
+
+    variable: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.what}. {self.mend}"
+
+
+class SettingsError(Exception):
+    """The environment is malformed or unsafe: Pylon refuses to start. `problems` names every variable and its mend."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class _RefusedError(ValueError):
+    """A value that a parser does not take; its text completes the sentence `PYLON_X: ...`."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.mend = mend
+
+
+Parse = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable. `default` and `dev_default` are shown to people; the values live in the field."""
+
+    name: str
+    attribute: str
+    default: str
+    dev_default: str
+    description: str
+    secret: bool
+    parse: Parse
+
+
+def _whole(low: int, high: int | None = None) -> Parse:
+    def parse(text: str) -> int:
+        span = f"a whole number from {low} to {high}" if high is not None else f"a whole number of at least {low}"
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if number < low or (high is not None and number > high):
+            raise _RefusedError(f"expected {span}, got {text!r}", "Correct it, or leave it unset for the default")
+        return number
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 1e9:
+        raise _RefusedError(f"expected seconds greater than 0, got {text!r}", "Write a number such as 30 or 2.5")
+    return number
+
+
+def _switch(text: str) -> bool:
+    match text.lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise _RefusedError(f"expected true or false, got {text!r}", "Write 1 or 0 (true/false, yes/no, on/off also work)")
+
+
+def _choice(values: type[enum.StrEnum]) -> Parse:
+    by_name = {value.value.lower(): value for value in values}
+
+    def parse(text: str) -> enum.StrEnum:
+        try:
+            return by_name[text.lower()]
+        except KeyError:
+            allowed = ", ".join(value.value for value in values)
+            raise _RefusedError(f"expected one of {allowed}, got {text!r}", "Choose one of them") from None
+
+    return parse
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (raw.strip() for raw in text.split(",")) if part)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _words(text)
+    for origin in origins:
+        scheme, mark, host = origin.partition("://")
+        clean = origin.isascii() and origin.isprintable() and not any(c in host for c in "/?#@ ")
+        if origin != "*" and not (mark and scheme and host and clean):
+            raise _RefusedError(
+                f"{origin!r} is not an origin",
+                "Write scheme, host and port without a path, comma-separated: https://app.example.com",
+            )
+    return tuple(origin.lower() for origin in origins)
+
+
+def _cookie_name(text: str) -> str:
+    if not all(c.isascii() and (c.isalnum() or c in "_-.") for c in text):
+        raise _RefusedError(f"{text!r} is not a cookie name", "Use letters, digits, '_', '-' and '.' only")
+    return text
+
+
+def _database_url(text: str) -> str:
+    if not text.startswith(("postgres://", "postgresql://")):
+        raise _RefusedError(
+            "not a Postgres URL",
+            "Write postgresql://user@host/database, or leave it unset for SQLite",
+        )
+    return text
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _variable(
+    name: str,
+    default: Any,
+    parse: Parse,
+    description: str,
+    *,
+    dev: Any = dataclasses.MISSING,
+    shown: str | None = None,
+    shown_dev: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """A dataclass field filled from `name`. `dev` is the default in dev mode where that differs; `shown` and
+    `shown_dev` describe a default that does not print well."""
+    text = _show(default) if shown is None else shown
+    dev_text = shown_dev if shown_dev is not None else text if dev is dataclasses.MISSING else _show(dev)
+    described = {
+        "name": name,
+        "parse": parse,
+        "description": description,
+        "default": text,
+        "dev_default": dev_text,
+        "secret": secret,
+        "dev": default if dev is dataclasses.MISSING else dev,
+    }
+    return dataclasses.field(default=default, metadata=described)
+
+
+def _show(value: Any) -> str:
+    match value:
+        case None | ():
+            return "unset"
+        case bool():
+            return "true" if value else "false"
+        case tuple():
+            return ",".join(str(part) for part in value)
+        case _:
+            return str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The effective configuration of one process. Attributes are the variable's name in lower case without
+    `PYLON_`; lists are plural. Sizes are bytes, times carry their unit in the name or are seconds."""
+
+    # Where it listens and what it stores
+    port: int = _variable(
+        "PYLON_PORT",
+        4321,
+        _whole(0, 65535),
+        "HTTP port. WebSocket for older clients listens on the next port, SSE on the one after. 0 takes a free port.",
+    )
+    host: str = _variable(
+        "PYLON_HOST",
+        "0.0.0.0",  # noqa: S104 - a server listens on every interface; `pylon dev` narrows it to loopback
+        _text,
+        "Address to listen on. `pylon dev` listens on 127.0.0.1 unless this is set.",
+    )
+    extra_ports: bool = _variable(
+        "PYLON_EXTRA_PORTS",
+        True,
+        _switch,
+        "Also listen on port+1 (WebSocket) and port+2 (SSE), as older clients expect.",
+    )
+    sse_port_disable: bool = _variable("PYLON_SSE_PORT_DISABLE", False, _switch, "Do not listen on port+2 (SSE).")
+    dev_mode: bool = _variable(
+        "PYLON_DEV_MODE",
+        False,
+        _switch,
+        "Development: any origin may call, rate limits are high, dev-only routes are open. `pylon dev` sets it. "
+        "Never set it where others can reach the server.",
+    )
+    data_dir: Path = _variable(
+        "PYLON_DATA_DIR",
+        Path(".pylon"),
+        lambda text: Path(text).expanduser(),
+        "Folder of the database, uploads and archives.",
+        shown=".pylon beside the app",
+    )
+    database_url: str | None = _variable(
+        "DATABASE_URL",
+        None,
+        _database_url,
+        "Postgres database to use instead of SQLite in the data folder.",
+        secret=True,
+    )
+    sqlite_synchronous: Synchronous = _variable(
+        "PYLON_SQLITE_SYNCHRONOUS",
+        Synchronous.FULL,
+        _choice(Synchronous),
+        "FULL makes each acknowledged write survive power loss; NORMAL survives a crash of the process only.",
+    )
+
+    # Who may come in
+    admin_tokens: tuple[str, ...] = _variable(
+        "PYLON_ADMIN_TOKEN",
+        (),
+        _words,
+        f"Admin bearer tokens, comma-separated, so that one can be rotated. At least {MIN_TOKEN_LENGTH} characters "
+        "each outside dev mode.",
+        secret=True,
+    )
+    metrics_token: str | None = _variable(
+        "PYLON_METRICS_TOKEN",
+        None,
+        _text,
+        f"Bearer token that opens /metrics and nothing else. At least {MIN_TOKEN_LENGTH} characters outside dev mode.",
+        secret=True,
+    )
+    cors_origins: tuple[str, ...] = _variable(
+        "PYLON_CORS_ORIGIN",
+        (),
+        _origins,
+        "Origins whose pages may call the API, comma-separated. Unset allows the server's own origin only. "
+        "`*` is refused outside dev mode.",
+        dev=("*",),
+        shown="unset (same origin)",
+    )
+    csrf_origins: tuple[str, ...] = _variable(
+        "PYLON_CSRF_ORIGINS",
+        (),
+        _origins,
+        "Origins that may send cookie-authenticated writes, comma-separated.",
+        shown="PYLON_CORS_ORIGIN",
+        shown_dev="*",
+    )
+    cookie_name: str | None = _variable(
+        "PYLON_COOKIE_NAME", None, _cookie_name, "Name of the session cookie.", shown="<app>_session"
+    )
+    cookie_secure: bool = _variable(
+        "PYLON_COOKIE_SECURE", True, _switch, "Send the session cookie over HTTPS only.", dev=False
+    )
+    session_secs: int = _variable(
+        "PYLON_SESSION_SECS", 2_592_000, _whole(60), "Lifetime of a session in seconds (30 days)."
+    )
+    trust_proxy_hops: int = _variable(
+        "PYLON_TRUST_PROXY_HOPS",
+        0,
+        _whole(0, 16),
+        "How many proxies in front are trusted: the client's address is taken that many entries from the right of "
+        "X-Forwarded-For. 0 ignores the header.",
+    )
+
+    # Limits
+    http_body_max_bytes: int = _variable("PYLON_HTTP_BODY_MAX_BYTES", 10_485_760, _whole(1024), "Largest request body.")
+    query_max_limit: int = _variable(
+        "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
+    )
+    read_timeout_ms: int = _variable(
+        "PYLON_READ_TIMEOUT_MS", 5_000, _whole(1), "Time limit of one read; past it the read is interrupted."
+    )
+    read_threads: int = _variable("PYLON_READ_THREADS", 4, _whole(1, 256), "Threads and connections that serve reads.")
+    fn_call_timeout: float = _variable(
+        "PYLON_FN_CALL_TIMEOUT", 30.0, _seconds, "Time limit of a query or action function, in seconds.", shown="30"
+    )
+    mutation_timeout_ms: int = _variable(
+        "PYLON_MUTATION_TIMEOUT_MS",
+        2_000,
+        _whole(1),
+        "Time limit of a mutation function; it holds the writer while it runs.",
+    )
+    fn_rate_limit_max: int = _variable(
+        "PYLON_FN_RATE_LIMIT_MAX",
+        30,
+        _whole(0),
+        "Calls of one function by one caller in a window. 0 means no limit.",
+        dev=DEV_RATE_LIMIT,
+    )
+    fn_rate_limit_window: float = _variable(
+        "PYLON_FN_RATE_LIMIT_WINDOW", 60.0, _seconds, "Window of the function rate limit, in seconds.", shown="60"
+    )
+    rate_limit_max: int = _variable(
+        "PYLON_RATE_LIMIT_MAX",
+        100,
+        _whole(0),
+        "Requests of one address in a window, without a session. 0 means no limit.",
+        dev=DEV_RATE_LIMIT,
+    )
+    rate_limit_max_authed: int = _variable(
+        "PYLON_RATE_LIMIT_MAX_AUTHED",
+        1_000,
+        _whole(0),
+        "Requests of one session in a window. 0 means no limit.",
+        dev=DEV_RATE_LIMIT,
+    )
+    rate_limit_window: float = _variable(
+        "PYLON_RATE_LIMIT_WINDOW", 60.0, _seconds, "Window of the request rate limits, in seconds.", shown="60"
+    )
+
+    # Live connections
+    ws_max_frame: int = _variable("PYLON_WS_MAX_FRAME", 16_777_216, _whole(1024), "Largest WebSocket message.")
+    ws_per_ip_max: int = _variable("PYLON_WS_PER_IP_MAX", 64, _whole(0), "WebSockets of one address. 0 means no limit.")
+    ws_buffer_max_bytes: int = _variable(
+        "PYLON_WS_BUFFER_MAX_BYTES",
+        4_194_304,
+        _whole(4096),
+        "Unsent bytes of one socket; a slower consumer is closed with 1013 and catches up by its cursor.",
+    )
+    ws_ping_secs: float = _variable(
+        "PYLON_WS_PING_SECS", 25.0, _seconds, "Seconds between WebSocket pings.", shown="25"
+    )
+
+    # Change log
+    change_log_retain_events: int = _variable(
+        "PYLON_CHANGE_LOG_RETAIN_EVENTS",
+        1_000_000,
+        _whole(0),
+        "Changes kept for clients that catch up. The log keeps whichever of events and days is more.",
+    )
+    change_log_retain_days: int = _variable(
+        "PYLON_CHANGE_LOG_RETAIN_DAYS", 7, _whole(0), "Days for which changes are kept."
+    )
+    checkpoint_wal_mb: int = _variable(
+        "PYLON_CHECKPOINT_WAL_MB",
+        64,
+        _whole(1),
+        "Size of the write-ahead log in MB at which new readers wait briefly so that it can be truncated.",
+    )
+
+    # Process
+    drain_secs: float = _variable(
+        "PYLON_DRAIN_SECS",
+        10.0,
+        _seconds,
+        "Longest wait for running requests when the server stops.",
+        dev=1.0,
+        shown="10",
+        shown_dev="1",
+    )
+    log_format: LogFormat = _variable(
+        "PYLON_LOG_FORMAT", LogFormat.PRETTY, _choice(LogFormat), "`pretty` for people, `json` for one object per line."
+    )
+    log_level: LogLevel = _variable("PYLON_LOG_LEVEL", LogLevel.INFO, _choice(LogLevel), "Lowest level that is logged.")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings that `environ` describes. An empty value counts as unset. Raises SettingsError with every
+        malformed variable at once, and for what is unsafe outside dev mode."""
+        problems: list[Problem] = []
+        values: dict[str, Any] = {}
+        for variable in VARIABLES:
+            text = environ.get(variable.name, "").strip()
+            if not text:
+                continue
+            try:
+                values[variable.attribute] = variable.parse(text)
+            except _RefusedError as refused:
+                problems.append(Problem(variable.name, refused.what, refused.mend))
+        if values.get("dev_mode", False):
+            values = _DEV_DEFAULTS | values
+        values.setdefault("csrf_origins", values.get("cors_origins", ()))
+        settings = cls(**values)
+        if not settings.dev_mode:
+            problems.extend(settings._unsafe())
+        if problems:
+            raise SettingsError(tuple(problems))
+        return settings
+
+    def _unsafe(self) -> list[Problem]:
+        """What may not stand outside dev mode."""
+        found: list[Problem] = []
+        longer = f"Use at least {MIN_TOKEN_LENGTH} random characters: `openssl rand -hex 32` prints some"
+        if any(len(token) < MIN_TOKEN_LENGTH for token in self.admin_tokens):
+            found.append(Problem("PYLON_ADMIN_TOKEN", "a token is too short to be safe", longer))
+        if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
+            found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
+        name_them = "Name the origins that may call, for example https://app.example.com"
+        if "*" in self.cors_origins:
+            found.append(Problem("PYLON_CORS_ORIGIN", "`*` lets every website call this server", name_them))
+        elif "*" in self.csrf_origins:
+            found.append(Problem("PYLON_CSRF_ORIGINS", "`*` lets every website write with a user's cookie", name_them))
+        return found
+
+    @property
+    def backend(self) -> str:
+        """`sqlite` or `postgres`."""
+        return "postgres" if self.database_url else "sqlite"
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file, in the data folder."""
+        return self.data_dir / "pylon.db"
+
+
+def _described() -> tuple[Variable, ...]:
+    """The fields of Settings as variables, in the order in which they are declared."""
+    keys = ("name", "parse", "description", "default", "dev_default", "secret")
+    return tuple(
+        Variable(attribute=field.name, **{key: field.metadata[key] for key in keys})
+        for field in dataclasses.fields(Settings)
+    )
+
+
+VARIABLES: tuple[Variable, ...] = _described()
+"""Every variable that Pylon reads, in the order of `pylon env`."""
+
+_DEV_DEFAULTS: dict[str, Any] = {
+    field.name: field.metadata["dev"]
+    for field in dataclasses.fields(Settings)
+    if field.metadata["dev"] != field.default
+}
+
+RETIRED: dict[str, str] = {
+    "PYLON_DB_PATH": "The database is pylon.db in PYLON_DATA_DIR",
+    "PYLON_SESSION_DB": "Sessions live in the database in PYLON_DATA_DIR",
+    "PYLON_JOBS_DB": "Jobs live in the database in PYLON_DATA_DIR",
+    "PYLON_WORKFLOWS_DB": "Workflows live in the database in PYLON_DATA_DIR",
+    "PYLON_CHANGE_LOG_RETAIN": "Use PYLON_CHANGE_LOG_RETAIN_EVENTS and PYLON_CHANGE_LOG_RETAIN_DAYS",
+}
+"""Variables of the older program, each with what replaces it."""
+
+INTERNAL = frozenset({"PYLON_LISTEN_FDS", "PYLON_SUPERVISOR_FD"})
+"""Set by one Pylon process for another; not for people."""
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
+    """Every `PYLON_*` name that has no effect here, with the nearest real name or its replacement as the mend."""
+    import difflib  # only here: most starts have nothing unknown, and each import is felt at cold start
+
+    known = {variable.name for variable in VARIABLES}
+    found: list[Problem] = []
+    for name in sorted(environ):
+        if not name.startswith("PYLON_") or name in known or name in INTERNAL:
+            continue
+        if name in RETIRED:
+            found.append(Problem(name, "no longer used", RETIRED[name]))
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        mend = f"Did you mean {near[0]}?" if near else "`pylon env` lists the variables"
+        found.append(Problem(name, "not a variable that Pylon reads", mend))
+    return found
+
+
+def effective(settings: Settings, variable: Variable) -> str | None:
+    """The value in force, as text; None where nothing is set; `***` for a secret that is set."""
+    value = getattr(settings, variable.attribute)
+    if value is None or value == ():
+        return None
+    return "***" if variable.secret else _show(value)

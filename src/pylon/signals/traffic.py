@@ -1,0 +1,102 @@
+"""What the HTTP and live doors count: requests by method, route and status, their latency, the last hour by minute, and
+open connections; with the JSON form of `/metrics` (spec 07 §15.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pylon.signals.metrics import Registry
+
+MINUTES = 60
+
+
+class LastHour:
+    """How many events each of the last 60 minutes had. `add` and `newest_first` are given the minute, so that the
+    caller reads the clock once."""
+
+    __slots__ = ("_counts", "_minute")
+
+    def __init__(self, minute: int) -> None:
+        self._minute = minute
+        self._counts = [0] * MINUTES
+
+    def add(self, minute: int) -> None:
+        """Count one event of `minute`."""
+        if minute != self._minute:
+            self._turn(minute)
+        self._counts[minute % MINUTES] += 1
+
+    def newest_first(self, minute: int) -> list[int]:
+        """Sixty counts, the running minute first."""
+        self._turn(minute)
+        return [self._counts[(minute - ago) % MINUTES] for ago in range(MINUTES)]
+
+    def _turn(self, minute: int) -> None:
+        """Forget the minutes that have passed since the last event."""
+        for passed in range(self._minute + 1, min(minute, self._minute + MINUTES) + 1):
+            self._counts[passed % MINUTES] = 0
+        self._minute = max(minute, self._minute)
+
+
+class Traffic:
+    """The counters of one server's doors. Time comes from `clock` (seconds, monotonic)."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+        registry.gauge("pylon_uptime_seconds", "Seconds since the server started.", self.uptime)
+        self._total = registry.counter("pylon_http_requests_total", "HTTP requests answered.")
+        self._ok = registry.counter("pylon_http_requests_ok_total", "HTTP requests answered with 200 to 399.")
+        self._errors = registry.counter("pylon_http_requests_errors_total", "HTTP requests answered with 400 or above.")
+        self._by_method = registry.counters(
+            "pylon_http_requests_by_method", "HTTP requests by method.", ("method",), limit=12
+        )
+        self._by_status = registry.counters(
+            "pylon_http_responses_total", "HTTP answers by status code.", ("status",), limit=64
+        )
+        self._seconds = registry.histograms(
+            "pylon_http_request_seconds", "Time from request to answer, by route.", ("route",)
+        )
+        self._minutes = LastHour(0)
+        self._error_minutes = LastHour(0)
+        self.ws_connections = registry.gauge("pylon_ws_connections", "Open WebSockets.")
+        self.sse_connections = registry.gauge("pylon_sse_connections", "Open event streams.")
+
+    def uptime(self) -> float:
+        """Seconds since this object was made."""
+        return self._clock() - self._started
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request. `route` is the template (`/api/entities/{entity}`), never the concrete path."""
+        minute = int((self._clock() - self._started) // 60)
+        self._total.value += 1
+        self._minutes.add(minute)
+        if status < 400:
+            self._ok.value += 1
+        else:
+            self._errors.value += 1
+            self._error_minutes.add(minute)
+        self._by_method.of(method).value += 1
+        self._by_status.of(str(status)).value += 1
+        self._seconds.of(route).observe(seconds)
+
+    def report(self, sections: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+        """The JSON form. `sections` adds what other rooms know (`jobs`, `workflows`, `writes`, ...)."""
+        minute = int(self.uptime() // 60)
+        return {
+            "uptime_secs": int(self.uptime()),
+            "requests": {
+                "total": self._total.value,
+                "ok": self._ok.value,
+                "error": self._errors.value,
+                "per_minute": self._minutes.newest_first(minute),
+                "errors_per_minute": self._error_minutes.newest_first(minute),
+            },
+            "methods": {values[0]: counter.value for values, counter in self._by_method.children()},
+            "realtime": {
+                "ws_connections": int(self.ws_connections.value),
+                "sse_connections": int(self.sse_connections.value),
+            },
+        } | (sections or {})

@@ -1,0 +1,30 @@
+"""pylon.js against a real server: the scripts of tests/browser/js, run by node."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pylon.testing.process import ServerProcess
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.timeout(180)
+def test_pylon_js_keeps_its_promises_against_a_real_server(
+    node: str, start: Callable[[Path], ServerProcess], tmp_path: Path
+) -> None:
+    server = start(HERE / "app" / "app.py")
+    done = subprocess.run(
+        [node, "--test", str(HERE / "js" / "pylon.test.mjs")],
+        env={"PATH": os.environ["PATH"], "PYLON_URL": server.url},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:] + server.log()[-4_000:]
