@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import random
 import threading
 import time
-import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Writer(threading.Thread):
             key = f"{self.name}-{self.serial}"
             try:
                 self._one(key)
-            except (urllib.error.URLError, OSError, TimeoutError, json.JSONDecodeError):
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.01)
 
     def _one(self, key: str) -> None:
@@ -85,7 +85,13 @@ class Writer(threading.Thread):
                 if status == 200:
                     self.counted.add(key)
             case _:
-                change = {"entity": "Item", "row_id": "_pending_1", "kind": "insert", "data": {"key": key}, "op_id": key}
+                change = {
+                    "entity": "Item",
+                    "row_id": "_pending_1",
+                    "kind": "insert",
+                    "data": {"key": key},
+                    "op_id": key,
+                }
                 self.unsure.append(change)
                 self.push(change)
                 self.unsure.remove(change)

@@ -45,7 +45,9 @@ def find(tmp_path_factory: pytest.TempPathFactory) -> Any:
     reader = store.reader()
 
     def ids(conditions: dict[str, Any]) -> str:
-        return "".join(str(TYPES.load(row).id) for row in reader.select("Thing", compile_filter(TYPES, conditions, Scope.CLIENT)))
+        return "".join(
+            str(TYPES.load(row).id) for row in reader.select("Thing", compile_filter(TYPES, conditions, Scope.CLIENT))
+        )
 
     yield ids
     reader.close()

@@ -51,7 +51,8 @@ def test_an_optional_field_is_added_as_a_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("default", "value"), [(DefaultLiteral(value=False), 0), (DefaultLiteral(value=7), 7), (DefaultLiteral(value="x"), "x")]
+    ("default", "value"),
+    [(DefaultLiteral(value=False), 0), (DefaultLiteral(value=7), 7), (DefaultLiteral(value="x"), "x")],
 )
 def test_a_required_field_with_a_default_fills_the_rows_that_exist(tmp_path: Path, default: Any, value: Any) -> None:
     apply(tmp_path, entity(TITLE))

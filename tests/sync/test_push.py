@@ -119,7 +119,19 @@ async def test_a_bad_change_is_its_own_error(notes: AppSpec, tmp_path: Path, sen
         assert engine.reads.log_head() == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"changes":5}', b'{"changes":[{"entity":"Note"}]}', b'{"changes":[{"entity":"Note","row_id":"x","kind":"upsert"}]}', b"\xff", b'{"changes":[' + b"[" * 500 + b"]" * 500 + b"]}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"changes":5}',
+        b'{"changes":[{"entity":"Note"}]}',
+        b'{"changes":[{"entity":"Note","row_id":"x","kind":"upsert"}]}',
+        b"\xff",
+        b'{"changes":[' + b"[" * 500 + b"]" * 500 + b"]}",
+    ],
+)
 async def test_a_body_that_is_no_push_is_invalid_json(notes: AppSpec, tmp_path: Path, body: bytes) -> None:
     async with open_engine(notes, tmp_path) as engine:
         with pytest.raises(PylonError) as refused:

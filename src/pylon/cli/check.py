@@ -12,7 +12,7 @@ from pylon.cli.rehearsal import rehearse
 from pylon.loading import LoadError, load
 from pylon.model.diagnostics import check
 from pylon.model.errors import PylonError
-from pylon.model.findings import Diagnostic, Severity
+from pylon.model.findings import DeclarationError, Diagnostic, Severity
 from pylon.model.schema import AppSpec
 from pylon.settings import SettingsError
 
@@ -43,22 +43,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def examine(project: Project) -> tuple[AppSpec, list[Diagnostic]]:
     """Load the app, check its policies, and rehearse its schema on the live database; the app and what to warn of.
     Raises LoadError."""
-    from pylon.policy import compile_entity_policy
+    from pylon.policy.rules import compile_app_policies
 
     spec = load(project.entry)
-    problems: list[Diagnostic] = []
-    for entity in spec.entities:
-        try:
-            compile_entity_policy(spec, entity)
-        except PylonError as error:
-            problems.append(failure(error.code, error.message, error.hint))
-    if not problems:
-        try:
-            rehearse(spec, project.settings)
-        except PylonError as error:
-            problems.append(failure(error.code, error.message, error.hint))
-    if problems:
-        raise LoadError(tuple(problems))
+    try:
+        compile_app_policies(spec)
+        rehearse(spec, project.settings)
+    except DeclarationError as error:
+        raise LoadError(error.diagnostics) from error
+    except PylonError as error:
+        raise LoadError((failure(error.code, error.message, error.hint),)) from error
     return spec, [found for found in check(spec) if found.severity is Severity.WARNING]
 
 

@@ -1,7 +1,8 @@
 """What `pylon dev` tells: to the terminal, and through `dev-diagnostics.json` in the data folder to open browsers.
 
-The file holds `{"build", "page", "ok", "diagnostics"}`: `build` counts versions of the app that were tried, `page`
-counts changes of the `web/` folder. It is replaced as a whole, so a reader never sees half of it.
+The file holds `{"build", "page", "errors"}`: `build` counts versions of the app that were tried, `page` counts changes
+of the `web/` folder, `errors` is what keeps the last version from being served (`code`, `message`, `file`, `line`).
+It is replaced as a whole, so a reader never sees half of it.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ class Narration:
         self._file = data_dir / FILE_NAME
         self._builds = 0
         self._pages = 0
-        self._diagnostics: list[dict[str, Any]] = []
+        self._errors: list[dict[str, Any]] = []
 
     def serving(self, loaded: dict[str, Any], seconds: float) -> None:
         """A version of the app is being served."""
         self._builds += 1
-        self._diagnostics = []
+        self._errors = []
         self._write()
         name, version = loaded["name"], loaded["version"]
         counts = ", ".join(
@@ -56,7 +57,7 @@ class Narration:
     def broken(self, diagnostics: list[dict[str, Any]]) -> None:
         """The saved version can't be served; the previous one, if any, goes on."""
         self._builds += 1
-        self._diagnostics = diagnostics
+        self._errors = [found for found in diagnostics if found["severity"] == "error"]
         self._write()
         document = {
             "code": "DEV_ERROR",
@@ -95,12 +96,7 @@ class Narration:
 
     def _write(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "build": self._builds,
-            "page": self._pages,
-            "ok": not self._diagnostics,
-            "diagnostics": self._diagnostics,
-        }
+        document = {"build": self._builds, "page": self._pages, "errors": self._errors}
         fresh = self._file.with_suffix(".tmp")
         fresh.write_text(json.dumps(document), "utf-8")
         os.replace(fresh, self._file)

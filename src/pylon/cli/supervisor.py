@@ -31,6 +31,7 @@ _STOP_SECONDS = 3.0
 """How long a child may take to drain before it is killed. Nothing acknowledged is lost by that."""
 
 _SERVE_SECONDS = 40.0
+_LINE_BYTES = 1 << 20
 _SETTLED_SECONDS = 2.0
 """A child that ends sooner than this after it began is not started again by itself."""
 
@@ -61,7 +62,7 @@ class Child:
                 process_group=0,
             )
         ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)
         return cls(process, reader, writer)
 
     async def ask(self, command: dict[str, Any]) -> dict[str, Any]:

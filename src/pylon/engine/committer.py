@@ -110,6 +110,10 @@ class Committer:
         statistics.queued += 1
         self._queue.put(work)
 
+    def wal_bytes(self) -> int:
+        """How much of the write-ahead log is in use."""
+        return self._session.wal_bytes()
+
     async def stop(self) -> None:
         """Finish what is queued, then stop the thread and close the session."""
         self._queue.put(None)

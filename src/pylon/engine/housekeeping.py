@@ -42,7 +42,7 @@ class Housekeeping:
         self._checkpoints = engine.store.checkpoints()
         self._tasks: list[asyncio.Task[None]] = []
         self._seen_batches = 0
-        self.wal_bytes = 0
+        self._checked_bytes = 0
         self.checkpoints = 0
         self.last_checkpoint = 0.0
 
@@ -73,15 +73,17 @@ class Housekeeping:
 
     async def _checkpoint(self) -> None:
         """Checkpoint in quiet seconds; under load only once the log has grown, because its fsync delays commits."""
-        self.wal_bytes = self._checkpoints.wal_bytes()
+        used = self._engine.committer.wal_bytes()
         batches, self._seen_batches = self._seen_batches, self._engine.committer.statistics.batches
         is_quiet = batches == self._seen_batches
-        if self.wal_bytes < (QUIET_WAL_BYTES if is_quiet else self._watermark):
+        if used == self._checked_bytes or used < (QUIET_WAL_BYTES if is_quiet else self._watermark):
             return
-        left = await asyncio.to_thread(self._checkpoints.run)
-        if self.wal_bytes > 2 * self._watermark or (is_quiet and not left):
+        self._checked_bytes = used
+        await asyncio.to_thread(self._checkpoints.run)
+        if is_quiet and self._checkpoints.file_bytes() > self._watermark:
             await asyncio.to_thread(self._checkpoints.truncate)
-            self.wal_bytes = self._checkpoints.wal_bytes()
+        elif used >= self._watermark:
+            await asyncio.to_thread(self._checkpoints.restart)
         self.checkpoints += 1
         self.last_checkpoint = self._engine.clock()
 

@@ -23,10 +23,9 @@ MAX_NESTING = 127
 """Levels of arrays and objects in a JSON body (spec 01 §4.2)."""
 
 _INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_DATETIME = Annotated[
-    str,
-    Meta(pattern=r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$"),
-]
+_DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?"
+_DATETIME = Annotated[str, Meta(pattern=f"^{_DATE}([T ]{_TIME})?\\Z")]
 _PRIMITIVES: dict[Kind, Any] = {
     Kind.STRING: str,
     Kind.RICHTEXT: str,

@@ -155,6 +155,9 @@ class WriteSession(Rows, Protocol):
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
         as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
 
+    def wal_bytes(self) -> int:
+        """How much of the write-ahead log is in use: written since it last began anew. From any thread."""
+
     def probe(self) -> None:
         """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
 
@@ -194,11 +197,14 @@ class Store(Protocol):
 class Checkpoints(Protocol):
     """Moving the write-ahead log into the database, off the write path."""
 
-    def wal_bytes(self) -> int:
-        """Size of the write-ahead log."""
+    def file_bytes(self) -> int:
+        """Size of the write-ahead log's file."""
 
     def run(self) -> int:
         """Checkpoint now without waiting for anybody; WAL pages left."""
+
+    def restart(self) -> bool:
+        """Checkpoint what `run` left and let the log begin anew, waiting briefly for readers; whether it does."""
 
     def truncate(self) -> bool:
         """Checkpoint and empty the log, waiting briefly for readers; whether it is empty now."""

@@ -18,6 +18,9 @@ from pylon.store.sqlite.rows import SqliteRows
 from pylon.store.sqlite.statements import Statements
 
 
+_PAGE_BYTES = 4096
+
+
 class SqliteWriter(SqliteRows):
     """The write session."""
 
@@ -31,10 +34,20 @@ class SqliteWriter(SqliteRows):
     ) -> None:
         super().__init__(connect_writer(path, synchronous), tables)
         self._clock = clock
+        self._wal_pages = 0
+        self._connection.set_wal_hook(self._count_wal)
         self._seq = self._head()
 
     def _head(self) -> int:
         return int(self._fetch(system.LOG_HEAD, ())[0][0])
+
+    def _count_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def wal_bytes(self) -> int:
+        """How much of the write-ahead log is in use: written since it last began anew. From any thread."""
+        return self._wal_pages * _PAGE_BYTES
 
     def _run(self, sql: str) -> None:
         try:

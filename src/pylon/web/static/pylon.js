@@ -113,10 +113,7 @@ class Http {
   }
 
   /** The answer's JSON; anything but 2xx throws. @param {string} method @param {string} path @param {unknown} [body] */
-  async json(method, path, body) {
-    const { value } = await this.exchange(method, path, body);
-    return value;
-  }
+  json = async (method, path, body) => (await this.exchange(method, path, body)).value;
 
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<{value: any, seq: number}>} */
   async exchange(method, path, body) {
@@ -152,23 +149,14 @@ const isPassing = (error) => error.status === 0 || [408, 429, 502, 503, 504, 507
 
 /** The rows this caller may read, as the server has them (`base`) and as the app should show them (`shown`). */
 class Replica {
-  constructor() {
-    /** @type {Map<string, Map<string, Row>>} */
-    this.base = new Map();
-    /** @type {Map<string, Map<string, Row>>} */
-    this.shown = new Map();
-    /** Unconfirmed writes by row, oldest first. @type {Map<string, Write[]>} */
-    this.writes = new Map();
-    /** Confirmed writes whose event has not come yet. @type {Set<Write>} */
-    this.confirmed = new Set();
-    /** The base holds every change up to this seq and none after it. */
-    this.cursor = 0;
-    this.needsSnapshot = true;
-    /** Called with the entity that changed, null for all of them. @type {Set<(entity: string|null) => void>} */
-    this.listeners = new Set();
-    /** Who waits for the cursor to reach a seq. @type {Map<() => void, number>} */
-    this.waiting = new Map();
-  }
+  /** @type {Map<string, Map<string, Row>>} */ base = new Map();
+  /** @type {Map<string, Map<string, Row>>} */ shown = new Map();
+  /** Unconfirmed writes by row, oldest first. @type {Map<string, Write[]>} */ writes = new Map();
+  /** Confirmed writes whose event has not come yet. @type {Set<Write>} */ confirmed = new Set();
+  /** The base holds every change up to this seq and none after it. */ cursor = 0;
+  needsSnapshot = true;
+  /** Called with the entity that changed, null for all of them. @type {Set<(entity: string|null) => void>} */ listeners = new Set();
+  /** Who waits for the cursor to reach a seq. @type {Map<() => void, number>} */ waiting = new Map();
 
   /** Takes one event of the server. Events at or below the cursor are known already. @param {Change} change */
   apply(change) {
@@ -282,17 +270,17 @@ function place(table, { kind, row_id: id, data }) {
 
 /** Sends writes in the order they were made, one batch at a time, each batch until the server has judged it. */
 class Outbox {
+  /** @type {Write[]} */ queue = [];
+  sending = false;
+  size = BATCH_WRITES;
+  wake = nothing;
+
   /** @param {Http} http @param {Replica} replica @param {string} clientId @param {{confirmed: (seq: number) => void, trouble: (error: PylonError|null) => void}} hooks */
   constructor(http, replica, clientId, hooks) {
     this.http = http;
     this.replica = replica;
     this.clientId = clientId;
     this.hooks = hooks;
-    /** @type {Write[]} */
-    this.queue = [];
-    this.sending = false;
-    this.size = BATCH_WRITES;
-    this.wake = nothing;
   }
 
   /** @param {Kind} kind @param {string} entity @param {string} id @param {Record<string, any>} [data] @returns {Promise<Written>} */
@@ -413,28 +401,23 @@ function parsed(text) {
 /** Keeps the replica current, for ever. No change is missed: the socket is open, and what it brings is held back,
  * before the pull that closes the gap starts; what was held is applied behind it. */
 class Sync {
+  /** @type {Status} */ status = "connecting";
+  started = false;
+  closed = false;
+  /** Counts callers: an answer that began under an earlier epoch is thrown away. */ epoch = 0;
+  /** While positive, live events wait in `held`. */ holders = 0;
+  /** @type {Change[]} */ held = [];
+  overflowed = false;
+  /** @type {Socket|null} */ socket = null;
+  /** @type {Promise<void>} */ pulling = Promise.resolve();
+  pulledHead = 0;
+  wake = nothing;
+
   /** @param {Http} http @param {Replica} replica @param {{status: (status: Status) => void, live: () => void, session: () => Promise<void>}} hooks */
   constructor(http, replica, hooks) {
     this.http = http;
     this.replica = replica;
     this.hooks = hooks;
-    /** @type {Status} */
-    this.status = "connecting";
-    this.started = false;
-    this.closed = false;
-    /** Counts callers: an answer that began under an earlier epoch is thrown away. */
-    this.epoch = 0;
-    /** While positive, live events wait in `held`. */
-    this.holders = 0;
-    /** @type {Change[]} */
-    this.held = [];
-    this.overflowed = false;
-    /** @type {Socket|null} */
-    this.socket = null;
-    /** @type {Promise<void>} */
-    this.pulling = Promise.resolve();
-    this.pulledHead = 0;
-    this.wake = nothing;
   }
 
   start() {
