@@ -187,7 +187,7 @@ function drawMessage({ id, author, name, body, sent, isFirst, pills, open, waiti
       ),
     ),
   );
-  if (open) element.append(h("button", { className: "react", textContent: "☺ React", ariaLabel: `React to ${name}`, ariaHasPopup: "true", dataset: { testid: "react", focus: "react" }, onclick: (/** @type {any} */ event) => chooseEmoji(event.currentTarget, id) }));
+  if (open) element.append(h("button", { className: "react", textContent: "☺", title: "React", ariaLabel: `React to ${name}`, ariaHasPopup: "true", dataset: { testid: "react", focus: "react" }, onclick: (/** @type {any} */ event) => chooseEmoji(event.currentTarget, id) }));
   return element;
 }
 

@@ -43,7 +43,7 @@ export function avatar(id, name) {
   const words = name.trim().split(/\s+/);
   const initials = (words.length > 1 ? [words[0], words[words.length - 1]] : [name]).map((word) => [...word][0] ?? "?").join("");
   const element = h("span", { className: "avatar", textContent: initials.toUpperCase(), ariaHidden: "true" });
-  element.style.background = `oklch(0.53 0.11 ${(hash * 47) % 360})`;
+  element.style.background = `oklch(0.53 0.11 ${(hash * 137.508) % 360})`;
   return element;
 }
 

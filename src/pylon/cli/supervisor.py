@@ -53,6 +53,7 @@ class Child:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # the app's folder joins the path when the app is loaded: its `json.py` must not replace Python's
                 "-m",
                 "pylon.cli.child",
                 env={**os.environ, **listeners.environment(), SUPERVISOR_FD: str(theirs.fileno())},

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast, overload
 
-from pylon.model.entity import Entity
-from pylon.model.objects import ObjectCodec
-
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.transaction import RowAccess, Transaction
+from pylon.model.entity import Entity
 from pylon.model.errors import PylonError
+from pylon.model.objects import ObjectCodec
 from pylon.store.filters import Scope, compile_filter, with_id
 from pylon.store.selection import Selection
 

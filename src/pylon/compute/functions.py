@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
-from pylon.model.functions import decode_arguments
 
 from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
@@ -21,6 +20,7 @@ from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
+from pylon.model.functions import decode_arguments
 from pylon.model.schema import FunctionSpec
 from pylon.signals.logs import Log
 from pylon.store.protocol import ReadSession

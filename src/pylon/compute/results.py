@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from pylon.model.entity import Entity
 
 from pylon.compute.database import Codecs
+from pylon.model.entity import Entity
 
 _encode = msgspec.json.Encoder().encode
 

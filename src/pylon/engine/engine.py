@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -67,6 +68,10 @@ class Engine:
     def app(self) -> AppSpec:
         """What the app declares."""
         return self.plans.app
+
+    def now(self) -> datetime:
+        """The time, as policies see it."""
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     @property
     def committer(self) -> Committer:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
-
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
 from pylon.model.schema import AppSpec, DefaultAuth, DefaultNow, EntitySpec
+from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
 
 TENANT_FIELD = "tenantId"
 

@@ -14,13 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pylon.policy.sql import SqliteDialect, SqlRule
-
 from pylon.engine.caller import Caller
 from pylon.engine.plan import EntityPlan, Plans, denied
 from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
+from pylon.policy.sql import SqliteDialect, SqlRule
 from pylon.store.filters import Scope, column, compile_filter
 from pylon.store.protocol import ReadSession, SessionRecord, Store
 from pylon.store.selection import Selection

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pylon.policy.rules import Rule
-
 from pylon.engine.caller import Caller
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans, denied
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.ids import RowIds
+from pylon.policy.rules import Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
 

@@ -15,11 +15,11 @@ import msgspec
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
-from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.store.protocol import LogEntry, ReadSession
 from pylon.store.selection import Selection
+from pylon.sync.log import change_of
 
 PAGE_EVENTS = 1000
 """Visible events in one delta answer, and rows in one read of a snapshot."""
@@ -151,19 +151,7 @@ class Pull:
         plan = self._plans.get(entry.entity)
         if plan is None or not plan.spec.sync:
             return None
-        types = plan.types
-        change = Change(
-            types,
-            entry.entity,
-            entry.row_id,
-            entry.kind,  # type: ignore[arg-type]
-            types.parse(entry.data),
-            entry.data,
-            types.parse(entry.prev) if entry.prev is not None and entry.kind == "update" else None,
-            entry.prev,
-            entry.seq,
-            entry.timestamp,
-        )
+        change = change_of(plan.types, entry)
 
         def readable(row: object) -> bool:
             rules = (plan.policy.read,) if plan.scope is None else (plan.policy.read, plan.scope)

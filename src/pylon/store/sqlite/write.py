@@ -17,7 +17,6 @@ from pylon.store.sqlite.connection import connect_writer, storage_error, write_e
 from pylon.store.sqlite.rows import SqliteRows
 from pylon.store.sqlite.statements import Statements
 
-
 _PAGE_BYTES = 4096
 
 

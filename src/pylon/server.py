@@ -1,0 +1,250 @@
+"""One server process: builds the rooms over one data folder, serves them, and stops them in order.
+
+Signals are ours: SIGTERM or SIGINT turns readiness to 503, drains requests, closes sockets with 1001, checkpoints and
+exits with 0; a second one exits at once. Nothing acknowledged is lost either way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pylon.auth.sessions import Sessions
+from pylon.compute.functions import Functions
+from pylon.engine.engine import Engine
+from pylon.engine.housekeeping import Retention
+from pylon.engine.plan import Plans
+from pylon.listeners import Listeners
+from pylon.model.errors import PylonError
+from pylon.model.schema import AppSpec
+from pylon.observe import sections, watch
+from pylon.ops.health import Readiness
+from pylon.policy.rules import PolicyError
+from pylon.settings import Settings
+from pylon.signals import logs
+from pylon.signals.metrics import Registry
+from pylon.signals.traffic import Traffic
+from pylon.store.lock import FolderLock
+from pylon.store.protocol import ReadSession
+from pylon.store.sqlite.database import SqliteStore
+from pylon.sync.door import PING_BUCKETS, Door
+from pylon.sync.hub import Hub, Question, View
+from pylon.sync.pull import Pull
+from pylon.sync.push import Push
+from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.tail import recent_changes
+from pylon.sync.websocket import socket_protocol
+from pylon.web.app import create_app
+from pylon.web.doors import Doors
+from pylon.web.origins import Origins
+from pylon.web.uvicorn_server import http_server
+
+log = logs.Log("pylon.server")
+
+EXIT_FORCED = 1
+EXIT_STUCK = 70
+_DECIDE_SECONDS = 5.0
+
+
+class ReloadChannel(Protocol):
+    """Whoever started the server: how long to wait for the data folder, and a call once it serves."""
+
+    lock_wait: float
+
+    def ready(self) -> None:
+        """The server accepts requests."""
+
+
+def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_channel: ReloadChannel) -> int:
+    """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
+    logs.configure(settings.log_format.value, settings.log_level.value)
+    lock = FolderLock(settings.data_dir)
+    lock.acquire(reload_channel.lock_wait)
+    try:
+        server = Server(spec, settings, listeners)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(server.serve(reload_channel.ready))
+    finally:
+        lock.release()
+        logs.flush()
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # not built for this platform: the standard loop serves as well, only slower
+        return None
+    return uvloop.new_event_loop
+
+
+def compile_plans(spec: AppSpec) -> Plans:
+    """The app's entities with their policies. Raises MANIFEST_INVALID naming the policy that is wrong."""
+    try:
+        return Plans(spec)
+    except PolicyError as error:
+        raise PylonError(
+            "MANIFEST_INVALID", str(error), hint="Fix the policy; the guide lists what a rule may name."
+        ) from error
+
+
+class Server:
+    """The rooms of one process."""
+
+    def __init__(self, spec: AppSpec, settings: Settings, listeners: Listeners) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        plans = compile_plans(spec)
+        types = {name: plan.types for name, plan in plans.items()}
+        store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value)
+        for done in store.apply(spec.entities):
+            log.info(f"schema: {done}")
+        self.engine = Engine(
+            plans,
+            store,
+            read_threads=settings.read_threads,
+            read_timeout=settings.read_timeout_ms / 1000,
+            row_limit=settings.query_max_limit,
+            retention=Retention(settings.change_log_retain_days, settings.change_log_retain_events),
+            checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
+            on_stuck=_give_way,
+        )
+        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs)
+        self.functions = Functions(
+            self.engine,
+            spec.functions,
+            timeout=settings.fn_call_timeout,
+            mutation_timeout=settings.mutation_timeout_ms / 1000,
+        )
+        views = {name: View(plan.policy.read, plan.scope) for name, plan in plans.items() if plan.spec.sync}
+        self.hub = Hub(views, self._decide)
+        self.engine.subscribe(self.hub.publish)
+        self.readiness = Readiness(self.engine)
+        self.registry = Registry()
+        self.traffic = Traffic(self.registry)
+        origins = Origins(settings)
+        cookie_name = settings.cookie_name or f"{spec.name}_session"
+        self.door = Door(
+            self.hub,
+            self.sessions.resolve,
+            cookie_name=cookie_name,
+            trusted_origin=origins.is_trusted,
+            proxy_hops=settings.trust_proxy_hops,
+            per_ip=settings.ws_per_ip_max,
+            max_frame=settings.ws_max_frame,
+            max_buffer=settings.ws_buffer_max_bytes,
+        )
+        self.sessions.on_revoked(self.door.revoke)
+        watch(self.registry, self.engine, self.hub, self.door)
+        self._stop = asyncio.Event()
+        self.app = create_app(
+            Doors(
+                engine=self.engine,
+                sessions=self.sessions,
+                functions=self.functions,
+                pull=Pull(self.engine),
+                push=Push(self.engine),
+                settings=settings,
+                registry=self.registry,
+                traffic=self.traffic,
+                version=_version(),
+                events=EventStream(self.door),
+                readiness=self.readiness.check,
+                sections=lambda: sections(self.engine, self.hub, self.door),
+                web_folder=_web_folder(spec),
+                dev=settings.dev_mode,
+                cookie_name=cookie_name,
+            ),
+            origins,
+        )
+
+    async def serve(self, on_ready: Any) -> int:
+        """Start, serve until a signal, drain, stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        await self.engine.start()
+        self.hub.preload(await recent_changes(self.engine))
+        ticking = asyncio.create_task(self._tick())
+        extra = await self._serve_extra_ports(loop)
+        main_socket = socket_protocol(self.door, main_port=True)
+        server = http_server(self.app, main_socket, drain_seconds=self._settings.drain_secs)
+        await server.run_until(self._stop, [self._listeners.http], on_ready)
+        for listener in extra:
+            listener.close()
+        ticking.cancel()
+        await self.functions.stop()
+        await self.hub.stop()
+        await self.engine.stop()
+        log.info("stopped")
+        return 0
+
+    def _on_signal(self, number: int) -> None:
+        if self._stop.is_set():
+            log.warning("stopping at once")
+            logs.flush()
+            os._exit(EXIT_FORCED)
+        log.info("stopping", signal=signal.Signals(number).name)
+        self.readiness.stop("SHUTTING_DOWN")
+        self.door.close(1001, "server is stopping")
+        self._stop.set()
+
+    async def _serve_extra_ports(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.AbstractServer]:
+        servers = []
+        if self._listeners.ws is not None:
+            sockets = socket_protocol(self.door, main_port=False)
+            servers.append(await loop.create_server(sockets, sock=self._listeners.ws))
+        if self._listeners.sse is not None:
+            streams = sse_protocol(self.door, needs_session=not self._settings.dev_mode)
+            servers.append(await loop.create_server(streams, sock=self._listeners.sse))
+        return servers
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.ws_ping_secs / PING_BUCKETS)
+            try:
+                self.door.tick()
+            except Exception:  # a supervised boundary: one bad connection must not end the keepalive of all
+                log.exception("keepalive failed")
+
+    async def _decide(self, questions: Sequence[Question]) -> list[bool]:
+        """Answer fan-out's questions that ask the store, on one snapshot of it."""
+
+        def answer(session: ReadSession) -> list[bool]:
+            now = self.engine.now()
+            return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
+
+        return await self.engine.reads.run(answer, _DECIDE_SECONDS)
+
+
+def _give_way(reason: str) -> None:
+    """A handler can't be stopped: data is safe, so let the supervisor start a fresh process."""
+    log.error("giving way to a fresh process", reason=reason)
+    logs.flush()
+    os._exit(EXIT_STUCK)
+
+
+def _version() -> str:
+    return importlib.metadata.version("pylon")
+
+
+def _web_folder(spec: AppSpec) -> Path | None:
+    """The `web/` folder beside the app's module, if there is one."""
+    for function in spec.functions:
+        module = sys.modules.get(function.handler.__module__)
+        if module is not None and module.__file__:
+            return _existing(Path(module.__file__).parent / "web")
+    for entity in spec.entities:
+        module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
+        if module is not None and module.__file__:
+            return _existing(Path(module.__file__).parent / "web")
+    return _existing(Path("web"))
+
+
+def _existing(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None

@@ -1,0 +1,220 @@
+"""Our WebSocket: frames go straight to the transport, and an idle socket costs little more than its transport.
+
+uvicorn hands an upgraded connection to this class as its `ws=` setting; the extra port for older clients runs it alone.
+A consumer that doesn't keep up is closed with 1013 and catches up by its cursor: an event is never dropped in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from typing import Any, cast
+
+import msgspec
+
+from pylon.signals.logs import Log
+from pylon.sync.door import Credential, Door, bearer_protocol
+from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
+from pylon.sync.hub import Frames
+
+log = Log("pylon.sync")
+
+MAX_HEAD_BYTES = 65_536
+MISSED_PINGS = 2
+CLOSE_SECONDS = 2.0
+HANDSHAKE_SECONDS = 15.0
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_MAIN_PATHS = ("/", "/api/sync/ws")
+
+
+class SocketProtocol(asyncio.Protocol):
+    """One WebSocket. `door` is set by `socket_protocol`; `main_port` tells apart who wrote the request's head."""
+
+    __slots__ = ("_head", "_missed", "_parser", "_peers", "_timer", "_transport", "credential", "ip")
+    door: Door
+    main_port = True
+
+    def __init__(self, config: Any = None, server_state: Any = None, app_state: Any = None, _loop: Any = None) -> None:
+        self._peers: set[Any] | None = None if server_state is None else server_state.connections
+        self._transport: asyncio.Transport | None = None
+        self._parser: Parser | None = None
+        self._head: bytes | None = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._missed = 0
+        self.credential: Credential
+        self.ip = ""
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._peers is not None:
+            self._peers.add(self)
+        self._timer = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head is None and self._parser is not None:
+            self.door.leave(self)
+        if self._peers is not None:
+            self._peers.discard(self)
+        self._cancel_timer()
+        self._transport = self._parser = None
+
+    def data_received(self, data: bytes) -> None:
+        self._missed = 0
+        if self._head is not None:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._head) > MAX_HEAD_BYTES:
+                    self._abort()
+                return
+            head, data, self._head = self._head[:end], self._head[end + 4 :], None
+            self._handshake(head)
+            if not data:
+                return
+        if self._parser is None:
+            return
+        try:
+            for message in self._parser.feed(data):
+                self._received(message)
+        except FrameError as error:
+            self.end(error.code, error.reason)
+
+    def eof_received(self) -> None:
+        return None
+
+    def shutdown(self) -> None:
+        """uvicorn stops."""
+        self.end(1001, "server is stopping")
+
+    # -- handshake -----------------------------------------------------------------------------------------------
+
+    def _handshake(self, head: bytes) -> None:
+        self._cancel_timer()
+        request, headers = parse_head(head)
+        method, _, rest = request.partition(" ")
+        path = rest.partition(" ")[0].partition("?")[0]
+        if headers.get("upgrade", "").lower() != "websocket":
+            self._abort()
+            return
+        key = headers.get("sec-websocket-key", "")
+        assert self._transport is not None
+        peer = self._transport.get_extra_info("peername")
+        self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
+        if self.main_port and path not in _MAIN_PATHS:
+            self._refuse("404 Not Found", "NOT_FOUND", "Not found")
+        elif method != "GET" or not _is_key(key):
+            self._refuse("400 Bad Request", "INVALID_QUERY", "Not a WebSocket handshake")
+        elif headers.get("sec-websocket-version") != "13":
+            self._refuse(
+                "426 Upgrade Required", "INVALID_QUERY", "WebSocket version 13 is required", "Sec-WebSocket-Version: 13"
+            )
+        elif self.door.is_closing:
+            self._refuse("503 Service Unavailable", "SHUTTING_DOWN", "The server is stopping", "Retry-After: 1")
+        elif not self.door.has_room(self.ip):
+            self._refuse(
+                "429 Too Many Requests", "RATE_LIMITED", "Too many connections from this address", "Retry-After: 5"
+            )
+        else:
+            self._accept(key, headers)
+
+    def _accept(self, key: str, headers: dict[str, str]) -> None:
+        assert self._transport is not None
+        bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
+        self.credential = self.door.credential(headers, bearer[1] if bearer else None)
+        accept = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
+        echo = b"Sec-WebSocket-Protocol: %b\r\n" % bearer[0].encode("latin-1") if bearer else b""
+        self._transport.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accept, echo)
+        )
+        self._parser = Parser(self.door.max_frame)
+        self.door.enter(self)
+
+    def _refuse(self, status: str, code: str, message: str, header: str = "") -> None:
+        assert self._transport is not None
+        body = msgspec.json.encode({"error": {"code": code, "message": message}})
+        extra = f"{header}\r\n" if header else ""
+        self._transport.write(
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        self._transport.close()
+
+    # -- open ----------------------------------------------------------------------------------------------------
+
+    def _received(self, message: Message) -> None:
+        if message.opcode == PING:
+            self._write(frame(message.payload, PONG))
+        elif message.opcode == CLOSE:
+            self.end(1000 if message.code == 1005 else message.code, "")
+        elif message.opcode == TEXT:
+            self.door.received(self, message.payload)
+
+    def deliver(self, frames: Frames) -> None:
+        """Send what a turn brought; close the socket when it can't keep up."""
+        self._write(frames.websocket)
+
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None or self._parser is None:
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > self.door.max_buffer:
+            self.door.slow_consumers += 1
+            log.warning("slow consumer closed", buffered_bytes=transport.get_write_buffer_size())
+            self.end(1013, "too slow; catch up by cursor")
+
+    def probe(self) -> None:
+        """Ping; a peer that answered neither of the last two is gone."""
+        if self._missed >= MISSED_PINGS:
+            self._abort()
+            return
+        self._missed += 1
+        self._write(PING_FRAME)
+
+    def end(self, code: int, reason: str) -> None:
+        """Send a close frame, stop delivering, and cut the connection soon, whether or not the peer answers."""
+        if self._transport is None or self._parser is None:
+            self._abort()
+            return
+        self.door.leave(self)
+        self._parser = None
+        self._transport.write(close_frame(code, reason))
+        self._transport.close()
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def socket_protocol(door: Door, *, main_port: bool) -> type[SocketProtocol]:
+    """The class of this door's sockets, on the main port or on that of older clients."""
+    return type("DoorSocket", (SocketProtocol,), {"__slots__": (), "door": door, "main_port": main_port})
+
+
+def parse_head(head: bytes) -> tuple[str, dict[str, str]]:
+    """The request line, and the headers by lower-case name, repeated ones joined."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.strip().lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return first, headers
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except ValueError:
+        return False

@@ -1,0 +1,93 @@
+"""The ASGI app: routes by area, and what surrounds them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from pylon.model.errors import PylonError
+from pylon.web import accounts, bulk, calls, dev, entities, replication, static, status
+from pylon.web.doors import AsgiHandler, Doors
+from pylon.web.edge import SECURITY_HEADERS, Edge
+from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
+from pylon.web.origins import Origins
+from pylon.web.request import Request
+
+EVENTS_PATH = "/api/sync/events"
+DIAGNOSTICS_FILE = "dev-diagnostics.json"
+_PACKAGED = ("pylon.js", "pylon.d.ts")
+
+
+def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
+    """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
+    bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
+        request_type=bound, middleware=[Edge(origins, doors.traffic)], media_type="application/json"
+    )
+    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.auto_parse_qs_csv = False
+    app.add_error_handler(Exception, on_unexpected)
+    app.add_error_handler(falcon.HTTPError, on_http_error)
+    app.add_error_handler(PylonError, on_pylon_error)
+    _add_routes(app, doors)
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            if scope["method"] == "OPTIONS":
+                await _preflight(scope, receive, send, origins)
+                return
+            if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
+                await doors.events(scope, receive, send)
+                return
+        await app(scope, receive, send)
+
+    return asgi
+
+
+def _add_routes(app: Any, doors: Doors) -> None:
+    routes: dict[str, object] = {
+        "/health": status.Health(),
+        "/readyz": status.Ready(),
+        "/metrics": status.Metrics(),
+        "/api/manifest": status.Manifest(),
+        "/api/entities/{entity}": entities.Collection(),
+        "/api/entities/{entity}/cursor": entities.Cursor(),
+        "/api/entities/{entity}/{row_id:path}": entities.Row(),
+        "/api/query/{entity}": entities.Query(),
+        "/api/lookup/{entity}/{field}/{value:path}": entities.Lookup(),
+        "/api/transact": bulk.Transact(),
+        "/api/batch": bulk.BatchWrites(),
+        "/api/auth/me": accounts.Me(),
+        "/api/auth/session": accounts.SessionDoor(),
+        "/api/auth/guest": accounts.Guest(),
+        "/api/auth/anonymous": accounts.Anonymous(),
+        "/api/auth/sessions": accounts.SessionList(),
+        "/api/auth/refresh": accounts.Refresh(),
+        "/api/fn": calls.FunctionList(),
+        "/api/fn/{name}": calls.Call(),
+        "/api/fn-streams/{stream_id}": calls.ResumeStream(),
+        "/api/sync/pull": replication.PullDoor(),
+        "/api/sync/push": replication.PushDoor(),
+    }
+    packaged = static.Folder(Path(__file__).parent / "static")
+    for name in _PACKAGED:
+        routes[f"/{name}"] = static.PackagedFile(packaged, name)
+    if doors.dev:
+        diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
+        routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
+        routes["/_pylon/dev/live"] = dev.Live(diagnostics)
+    for path, resource in routes.items():
+        app.add_route(path, resource)
+    folder = doors.web_folder
+    app.add_sink(static.Site(static.Folder(folder) if folder is not None else None).__call__, prefix="/")
+
+
+async def _preflight(scope: Any, receive: Any, send: Any, origins: Origins) -> None:
+    origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
+    headers = {**SECURITY_HEADERS, **origins.preflight_headers(origin)}
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 204, "headers": encoded})
+    await send({"type": "http.response.body", "body": b""})

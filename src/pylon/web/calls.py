@@ -1,0 +1,72 @@
+"""Functions over HTTP (spec 04 §3): call, stream, resume, list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import falcon.asgi
+import msgspec
+
+from pylon.compute.functions import Called
+from pylon.web.request import Request, Resource, require_admin, whole_number
+
+_STREAM_HEADERS = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache",
+    "connection": "close",
+    "x-accel-buffering": "no",
+}
+
+
+class Call(Resource):
+    """`/api/fn/{name}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        """Call it; the result as bare JSON, or as a stream for a client that takes one."""
+        functions = req.doors.functions
+        body = await req.body()
+        if b"text/event-stream" not in req._asgi_headers.get(b"accept", b""):
+            _answer(resp, await functions.call(req.caller, name, body))
+            return
+        outcome = await functions.stream(req.caller, name, body)
+        if isinstance(outcome, Called):
+            _answer(resp, outcome)
+        else:
+            stream_id, frames = outcome
+            _stream(resp, stream_id, frames)
+
+
+class ResumeStream(Resource):
+    """`/api/fn-streams/{stream_id}`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, stream_id: str) -> None:
+        """The frames behind Last-Event-ID, or `since`."""
+        after = whole_number(req.get_header("Last-Event-ID") or req.get_param("since"), 0) or 0
+        _stream(resp, stream_id, _with_retry(req.doors.functions.resume(req.caller, stream_id, after)))
+
+
+class FunctionList(Resource):
+    """`/api/fn`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The registry, for admins."""
+        require_admin(req)
+        resp.data = msgspec.json.encode(req.doors.functions.describe())
+
+
+def _answer(resp: falcon.asgi.Response, called: Called) -> None:
+    resp.data = called.body
+    if called.seq:
+        resp.set_header("X-Pylon-Change-Seq", str(called.seq))
+
+
+def _stream(resp: falcon.asgi.Response, stream_id: str, frames: AsyncIterator[bytes]) -> None:
+    resp._headers.update(_STREAM_HEADERS)
+    resp.set_header("X-Pylon-Stream-Id", stream_id)
+    resp.stream = frames
+
+
+async def _with_retry(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield b"retry: 1000\n\n"
+    async for frame in frames:
+        yield frame

@@ -1,0 +1,59 @@
+"""What `pylon dev` tells the browser: reload when the server was replaced, and what is wrong with a broken save."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import falcon.asgi
+
+from pylon.web.request import Request, Resource
+
+_POLL_SECONDS = 0.25
+_INSTANCE = f"{os.getpid()}-{time.time_ns()}"
+_NOTHING = b'{"errors":[]}'
+
+
+class Diagnostics(Resource):
+    """`/_pylon/dev/diagnostics`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """What the supervisor wrote last."""
+        resp.data = await asyncio.to_thread(read_diagnostics, self._path)
+
+
+class Live(Resource):
+    """`/_pylon/dev/live`: SSE; `hello` carries the server's instance, `diagnostics` what is broken."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The stream."""
+        resp.content_type = "text/event-stream"
+        resp.set_header("Cache-Control", "no-cache")
+        resp.stream = self._events()
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        yield f"retry: 500\nevent: hello\ndata: {_INSTANCE}\n\n".encode()
+        told = _NOTHING
+        while True:
+            now = await asyncio.to_thread(read_diagnostics, self._path)
+            if now != told:
+                told = now
+                yield b"event: diagnostics\ndata: %b\n\n" % now.replace(b"\n", b" ")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def read_diagnostics(path: Path) -> bytes:
+    """The supervisor's file, or nothing wrong."""
+    try:
+        return path.read_bytes() or _NOTHING
+    except OSError:
+        return _NOTHING

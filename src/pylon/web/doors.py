@@ -1,0 +1,41 @@
+"""What the routes need of the rooms below; `pylon.server` fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pylon.auth.sessions import Sessions
+from pylon.compute.functions import Functions
+from pylon.engine.engine import Engine
+from pylon.settings import Settings
+from pylon.signals.metrics import Registry
+from pylon.signals.traffic import Traffic
+from pylon.sync.pull import Pull
+from pylon.sync.push import Push
+
+AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The rooms that HTTP opens onto. `events` is the SSE stream as an ASGI handler, `readiness` tells why the server
+    is not ready (None when it is), `sections` what `/metrics` adds in JSON."""
+
+    engine: Engine
+    sessions: Sessions
+    functions: Functions
+    pull: Pull
+    push: Push
+    settings: Settings
+    registry: Registry
+    traffic: Traffic
+    version: str
+    events: AsgiHandler
+    readiness: Callable[[], Awaitable[str | None]]
+    sections: Callable[[], dict[str, dict[str, Any]]]
+    web_folder: Path | None = None
+    dev: bool = False
+    cookie_name: str = field(default="pylon_session")

@@ -1,0 +1,65 @@
+"""What every answer gets on its way out: headers, a line in the log, its place in the metrics. And CSRF on the way in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import falcon.asgi
+
+from pylon.model.errors import PylonError
+from pylon.signals.logs import Log
+from pylon.signals.traffic import Traffic
+from pylon.web.origins import Origins
+from pylon.web.request import Request
+
+log = Log("pylon.http")
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-xss-protection": "1; mode=block",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "permissions-policy": "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
+}
+_API_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNLOGGED = frozenset({"/health", "/readyz", "/metrics"})
+
+
+class Edge:
+    """falcon middleware."""
+
+    def __init__(self, origins: Origins, traffic: Traffic) -> None:
+        self._origins = origins
+        self._traffic = traffic
+
+    async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Refuse writes that a strange page sends with its visitor's cookie."""
+        if req.method in _SAFE:
+            return
+        headers = req._asgi_headers
+        if headers.get(b"authorization", b"").startswith(b"Bearer "):
+            return
+        if b"origin" in headers or b"referer" in headers:
+            origin = req.get_header("Origin")
+            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or ""):
+                raise PylonError(
+                    "CSRF_REJECTED", "A page of an untrusted origin sent this", hint="Add it to PYLON_CSRF_ORIGINS"
+                )
+
+    async def process_response(self, req: Request, resp: falcon.asgi.Response, resource: Any, succeeded: bool) -> None:
+        """Headers, metrics, log."""
+        path = req.path
+        base = _API_HEADERS if path.startswith("/api/") else SECURITY_HEADERS
+        headers = resp._headers
+        for name, value in base.items():
+            headers.setdefault(name, value)
+        headers["x-request-id"] = req.request_id
+        origin = req._asgi_headers.get(b"origin")
+        headers.update(self._origins.cors_headers(None if origin is None else origin.decode("latin-1")))
+        seconds = time.perf_counter() - req.began
+        status = resp.status_code
+        self._traffic.answered(req.uri_template or "other", req.method, status, seconds)
+        if path not in _UNLOGGED and log.enabled("info"):
+            log.info(f"{req.method} {path} {status}", ms=round(seconds * 1000, 1), ip=req.ip, request_id=req.request_id)

@@ -1,0 +1,59 @@
+"""CORS and CSRF (spec 01 §9): which pages of other origins may read answers, and which may write with a cookie."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pylon.settings import Settings
+
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+ALLOWED_HEADERS = "Content-Type, Authorization, X-Request-Id, Last-Event-ID, If-Match, If-None-Match"
+EXPOSED_HEADERS = "X-Pylon-Change-Seq, X-Pylon-Stream-Id, X-Request-Id"
+
+
+class Origins:
+    """The origin rules of one server. Loopback pages are trusted in dev mode only; same origin always is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._cors = frozenset(settings.cors_origins)
+        self._csrf = frozenset(settings.csrf_origins) | self._cors
+        self._any = settings.dev_mode or "*" in self._cors
+        self._any_write = settings.dev_mode or "*" in self._csrf
+
+    def cors_headers(self, origin: str | None) -> dict[str, str]:
+        """The headers that let a page of this origin read the answer; none for a stranger's."""
+        if origin is None:
+            return {"access-control-allow-origin": "*"} if self._any else {}
+        if not self._any and origin.lower() not in self._cors:
+            return {"vary": "Origin"}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-allow-credentials": "true",
+            "access-control-expose-headers": EXPOSED_HEADERS,
+            "vary": "Origin",
+        }
+
+    def preflight_headers(self, origin: str | None) -> dict[str, str]:
+        """The answer to OPTIONS."""
+        headers = self.cors_headers(origin)
+        if "access-control-allow-origin" in headers:
+            headers |= {
+                "access-control-allow-methods": METHODS,
+                "access-control-allow-headers": ALLOWED_HEADERS,
+                "access-control-max-age": "600",
+            }
+        return headers
+
+    def may_write(self, origin: str | None, referer: str | None, host: str) -> bool:
+        """Whether a write that carries no Bearer token may come from there. No Origin and no Referer is no browser."""
+        if origin is None and referer is not None:
+            parts = urlsplit(referer)
+            origin = f"{parts.scheme}://{parts.netloc}"
+        return origin is None or self.is_trusted(origin, host)
+
+    def is_trusted(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may use its user's cookie on this host."""
+        origin = origin.lower()
+        if self._any_write or origin in self._csrf:
+            return True
+        return urlsplit(origin).netloc == host.lower() and bool(host)

@@ -1,0 +1,38 @@
+"""Pull and push over HTTP (spec 02 §5, §6)."""
+
+from __future__ import annotations
+
+import falcon.asgi
+
+from pylon.sync.pull import parse_position
+from pylon.web.request import Request, Resource, whole_number
+
+_ROWS = 1000
+
+
+class PullDoor(Resource):
+    """`/api/sync/pull`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The log after `since`; at 0 the snapshot, streamed whole or in pages for a client that asks for them."""
+        pull, caller = req.doors.pull, req.caller
+        since = whole_number(req.get_param("since"), 0) or 0
+        limit = whole_number(req.get_param("limit"), None)
+        if since or limit == 0:
+            resp.data = await pull.delta(caller, since, limit)
+            return
+        token = req.get_param("snapshot_after")
+        page_size = whole_number(req.get_param("page_size"), None)
+        if token is None and page_size is None:
+            resp.stream = pull.snapshot(caller)
+            return
+        position = None if token is None else parse_position(token)
+        resp.data = await pull.page(caller, position, page_size or _ROWS)
+
+
+class PushDoor(Resource):
+    """`/api/sync/push`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Apply the queue of an offline client."""
+        resp.data = await req.doors.push.push(req.caller, await req.body())

@@ -1,0 +1,141 @@
+"""One HTTP request as the routes see it: who calls, from where, and the body within its limit."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import time
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from pylon.auth.sessions import NOBODY, Session
+from pylon.engine.caller import Caller
+from pylon.model.errors import PylonError
+from pylon.web.doors import Doors
+
+BODY_SECONDS = 30.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_PREFIX = os.urandom(4).hex()
+_serial = itertools.count(1)
+
+
+class Request(falcon.asgi.Request):
+    """A request with its door. Its id is the caller's own when that is sane, else a new one."""
+
+    __slots__ = ("_session", "began", "request_id")
+    doors: Doors
+
+    def __init__(self, scope: Any, receive: Any, first_event: Any = None, options: Any = None) -> None:
+        super().__init__(scope, receive, first_event=first_event, options=options)
+        self.began = time.perf_counter()
+        self._session: Session | None = None
+        sent = self._asgi_headers.get(b"x-request-id")
+        if sent is not None and _REQUEST_ID.match(sent.decode("latin-1")):
+            self.request_id = sent.decode("latin-1")
+        else:
+            self.request_id = f"{_PREFIX}{next(_serial):x}"
+
+    @property
+    def token(self) -> str | None:
+        """The credential: Bearer wins over the session cookie, always (spec 03 §1.4)."""
+        header = self._asgi_headers.get(b"authorization")
+        if header is not None and header.startswith(b"Bearer "):
+            return header[7:].decode("latin-1")
+        if b"cookie" not in self._asgi_headers:
+            return None
+        values = self.get_cookie_values(self.doors.cookie_name)
+        return values[0] if values else None
+
+    @property
+    def session(self) -> Session:
+        """Whose request this is."""
+        if self._session is None:
+            token = self.token
+            self._session = NOBODY if token is None else self.doors.sessions.resolve(token)
+        return self._session
+
+    @property
+    def ip(self) -> str:
+        """The client's address: the peer's, or the one that the trusted proxies report."""
+        client = self.scope.get("client")
+        peer: str = client[0] if client else ""
+        hops = self.doors.settings.trust_proxy_hops
+        if hops and (forwarded := self.get_header("X-Forwarded-For")):
+            entries = [entry.strip() for entry in forwarded.split(",")]
+            if len(entries) >= hops:
+                return entries[-hops]
+        return peer
+
+    @property
+    def caller(self) -> Caller:
+        """The caller, for the rooms below."""
+        session = self.session
+        return Caller(
+            identity=session.identity, request_id=self.request_id, ip=self.ip, door="http", session=session.key
+        )
+
+    async def body(self) -> bytes:
+        """The whole body. Raises PAYLOAD_TOO_LARGE, and INVALID_JSON for one that stops arriving."""
+        limit = self.doors.settings.http_body_max_bytes
+        declared = self._asgi_headers.get(b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise PylonError(
+                "PAYLOAD_TOO_LARGE",
+                f"Content-Length {int(declared)} exceeds max of {limit}",
+                headers={"Connection": "close"},
+            )
+        event = self._first_event
+        if event is None:
+            return b""
+        self._first_event = None
+        body: bytes = event.get("body", b"")
+        if event.get("more_body"):
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await self._rest(body, limit)
+            except TimeoutError:
+                raise PylonError("INVALID_JSON", "The request body did not arrive in time", status=408) from None
+        return body
+
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        parts, size = [first], len(first)
+        while True:
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                raise PylonError("INVALID_JSON", "Invalid request body")
+            parts.append(event.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise PylonError(
+                    "PAYLOAD_TOO_LARGE",
+                    f"Request body exceeds maximum size of {limit} bytes",
+                    headers={"Connection": "close"},
+                )
+            if not event.get("more_body"):
+                return b"".join(parts)
+
+
+class Resource:
+    """A route. HEAD is GET without the body, which falcon leaves out."""
+
+    def __init_subclass__(cls) -> None:
+        get = cls.__dict__.get("on_get")
+        if get is not None:
+            cls.on_head = get  # type: ignore[attr-defined]
+
+
+def require_admin(req: Request) -> None:
+    """Raise FORBIDDEN unless an admin calls."""
+    if not req.session.identity.is_admin:
+        raise PylonError("FORBIDDEN", "this endpoint requires admin auth (PYLON_ADMIN_TOKEN)")
+
+
+def whole_number(text: str | None, default: int | None) -> int | None:
+    """A non-negative integer of a query parameter; anything else counts as absent (spec 01 §4.3)."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
+        return default
+    return int(text)
