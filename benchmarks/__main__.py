@@ -61,7 +61,7 @@ class Bench:
     def server(self) -> ServerProcess:
         """A fresh server on fresh data."""
         self._servers += 1
-        env = {"PYLON_WS_PER_IP_MAX": "0"}
+        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600"}
         return ServerProcess(APP, self.folder / f"data{self._servers}", env=env)
 
     def http(self, what: str, report: Report, floor: str, aim: str, baseline: float) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 import uvloop
 
 SAMPLED = 8
+MARK = b'"timestamp":""}'
+"""How every event ends."""
 
 
 class Listener(asyncio.Protocol):
@@ -45,25 +47,18 @@ class Listener(asyncio.Protocol):
         self.bytes += len(data)
         if self.sampled:
             now = time.perf_counter()
-            data = self.rest + data
-            parts = data.split(b'"title":"t')
-            self.rest = parts.pop()[-64:] if len(parts) == 1 else b'"title":"t' + parts.pop()
-            for part in parts[1:]:
-                self._arrived(part, now)
-            if b'","' in self.rest[10:] or b'"}' in self.rest[10:]:
-                if self.rest.startswith(b'"title":"t'):
-                    self._arrived(self.rest[10:], now)
-                    self.rest = b""
-
-    def _arrived(self, part: bytes, now: float) -> None:
-        self.events += 1
-        self.delays.append(now - float(part.split(b'"', 1)[0]))
+            lines = (self.rest + data).split(MARK)
+            self.rest = lines.pop()
+            for line in lines:
+                self.events += 1
+                self.delays.append(now - float(line.rsplit(b'"title":"t', 1)[1].split(b'"', 1)[0]))
 
 
 class Poster(asyncio.Protocol):
     def __init__(self, host: str, until: float, done: asyncio.Future[int]) -> None:
         self.host, self.until, self.done = host, until, done
         self.posted = 0
+        self.answer = b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -82,7 +77,13 @@ class Poster(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        assert b" 201 " in data[:20], data
+        self.answer += data
+        if not self.answer.endswith(b'"}'):
+            return
+        if b" 201 " not in self.answer[:20]:
+            self.done.set_exception(RuntimeError(self.answer.decode()))
+            return
+        self.answer = b""
         self.posted += 1
         self.post()
 
@@ -110,7 +111,7 @@ async def run(port: int, sockets: int, posters: int, seconds: float) -> dict[str
         future = loop.create_future()
         await loop.create_connection(lambda future=future: Poster(host, began + seconds, future), "127.0.0.1", port)  # type: ignore[misc]
         done.append(future)
-    posted = sum(await asyncio.gather(*done))
+    posted = sum(await asyncio.wait_for(asyncio.gather(*done), seconds + 30))
     sampled = [listener for listener in listeners if listener.sampled]
     until = time.perf_counter() + 10
     while time.perf_counter() < until:

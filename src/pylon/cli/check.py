@@ -43,11 +43,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def examine(project: Project) -> tuple[AppSpec, list[Diagnostic]]:
     """Load the app, check its policies, and rehearse its schema on the live database; the app and what to warn of.
     Raises LoadError."""
-    from pylon.policy.rules import compile_app_policies
+    from pylon.server import compile_plans
 
     spec = load(project.entry)
     try:
-        compile_app_policies(spec)
+        compile_plans(spec)
         rehearse(spec, project.settings)
     except DeclarationError as error:
         raise LoadError(error.diagnostics) from error

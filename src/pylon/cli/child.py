@@ -61,7 +61,7 @@ class Supervisor:
 
     def next_command(self) -> dict[str, Any]:
         """Wait for one command. Ends the process when the supervisor is gone."""
-        line = self._lines.readline()
+        line = self._next_line()
         if not line:
             raise SystemExit(Exit.OK)
         command: dict[str, Any] = json.loads(line)
@@ -71,10 +71,23 @@ class Supervisor:
         """From now on a closed socket means SIGTERM."""
         threading.Thread(target=self._wait_for_end, name="pylon-supervisor", daemon=True).start()
 
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._lines.close()
+        self._socket.close()
+
     def _wait_for_end(self) -> None:
-        while self._lines.readline():
+        while self._next_line():
             pass
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _next_line(self) -> str:
+        """One line; empty when the supervisor is gone. One that was killed before it read what we told it resets the
+        socket instead of closing it."""
+        try:
+            return self._lines.readline()
+        except ConnectionError:
+            return ""
 
 
 def main() -> int:
