@@ -158,7 +158,7 @@ class SqliteDialect:
         if function == "starts_with":
             return f"instr({text}, {part}) = 1"
         return (
-            "(SELECT x.n = 0 OR substr(x.a, -x.n) = x.b FROM (SELECT w.a, w.b, length(w.b) AS n "
+            "(SELECT x.a IS NOT NULL AND (x.n = 0 OR substr(x.a, -x.n) = x.b) FROM (SELECT w.a, w.b, length(w.b) AS n "
             f"FROM (SELECT CAST({text} AS BLOB) AS a, CAST({part} AS BLOB) AS b) w) x)"
         )
 

@@ -1,23 +1,24 @@
-"""A resolved expression compiled to SQL, once per dialect: the same answer as `predicate` for every stored row.
+"""A resolved rule as one SQL condition over one row, fixed at start; only parameters differ from call to call.
 
-SQL's NULL stands for two things that are kept apart. In `Form.LOOSE`, where NULL counts as false, comparisons are left
-bare, so that an index can serve them. In `Form.EXACT`, under a negation or inside a value, what is false is 0, and NULL
-means unevaluable, which denies the whole rule. What the caller and the clock decide alone is worked out in Python and
-bound.
+Two ways to write a part: *loose* (false may be NULL), which leaves `t."owner" = :p_userId` plain for the planner, and
+*exact* (true or false, NULL only where evaluation fails), needed under `!` and `||` and as an operand. A whole rule
+is loose: NULL denies. What the caller and the clock alone decide is computed in Python and bound.
 """
 
 from __future__ import annotations
 
-import enum
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pylon.model.identity import Identity
+from pylon.policy import operands as op
 from pylon.policy.dialect import Dialect, JsonSql, SqliteDialect
 from pylon.policy.names import type_of_field
 from pylon.policy.nodes import (
+    Ago,
     And,
     Arithmetic,
     Compare,
@@ -37,57 +38,42 @@ from pylon.policy.nodes import (
     is_fixed,
     type_of,
 )
+from pylon.policy.operands import Operand
 from pylon.policy.predicate import compile_predicate, compile_value
-from pylon.policy.values import Unevaluable
+from pylon.policy.values import Unevaluable, number_of_text, text_before
 
-__all__ = ["Dialect", "SqlRule", "SqliteDialect", "compile_sql"]
+__all__ = ["Dialect", "JsonSql", "SqlRule", "SqliteDialect", "compile_sql"]
 
-Bind = Callable[[Identity, datetime], Any]
+Getter = Callable[[Identity, datetime], Any]
 
-_NAMES = {"user_id": "p_userId", "tenant_id": "p_tenantId", "email": "p_email"}
-
-
-class Form(enum.Enum):
-    """What NULL may mean in a condition."""
-
-    LOOSE = "false or unevaluable"
-    EXACT = "unevaluable only"
+_AUTH_PARAMETERS = {
+    "user_id": "p_userId",
+    "tenant_id": "p_tenantId",
+    "email": "p_email",
+    "is_admin": "p_isAdmin",
+    "is_guest": "p_isGuest",
+}
+_ROLES = "p_roles"
 
 
 @dataclass(frozen=True, slots=True)
 class SqlRule:
-    """A condition over one table's alias, and the values of its named parameters."""
+    """A rule in SQL. `text` is a condition over the row's alias; a name always stands for the same value, so that two
+    rules may share a statement."""
 
     text: str
-    binds: tuple[tuple[str, Bind], ...]
+    parameters: tuple[tuple[str, Getter], ...]
 
     def bind(self, identity: Identity, now: datetime) -> dict[str, Any]:
-        """The parameters for this caller and time."""
-        return {name: value_of(identity, now) for name, value_of in self.binds}
-
-
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """A value as fragments by type; each is NULL where the value is of another type. None: never of that type."""
-
-    text: str | None = None
-    number: str | None = None
-    boolean: str | None = None
-
-    @property
-    def parts(self) -> list[str]:
-        return [part for part in (self.text, self.number, self.boolean) if part is not None]
-
-    @property
-    def is_null(self) -> str:
-        return " AND ".join(f"{part} IS NULL" for part in self.parts) or "1"
+        """The parameters that the text names, for this caller at this time."""
+        return {name: get(identity, now) for name, get in self.parameters}
 
 
 def compile_sql(expr: Expr, dialect: Dialect, alias: str) -> SqlRule:
-    """The condition of a simplified rule. The row must be in `alias`."""
+    """The SQL form of a resolved, simplified rule that doesn't read `new` or `input`."""
     compiler = _Compiler(dialect, alias)
-    text = compiler.condition(expr, Form.LOOSE)
-    return SqlRule(text, tuple(compiler.binds.items()))
+    text = compiler.loose(expr)
+    return SqlRule(text, tuple(sorted(compiler.parameters.items())))
 
 
 class _Compiler:
@@ -95,244 +81,265 @@ class _Compiler:
         self._dialect = dialect
         self._alias = alias
         self._inner = 0
-        self.binds: dict[str, Bind] = {}
+        self.parameters: dict[str, Getter] = {}
 
     # -- conditions ----------------------------------------------------------------------------------------------
 
-    def condition(self, expr: Expr, form: Form) -> str:
-        """Whether the expression holds: 1 or 0, or NULL as the form allows."""
+    def loose(self, expr: Expr) -> str:
+        """True, or else false or NULL."""
+        match expr:
+            case And(operands) if not is_fixed(expr):
+                return " AND ".join(_grouped(self.loose(operand)) for operand in operands)
+            case Or(operands) if not any(can_fail(operand) for operand in operands):
+                if not is_fixed(expr):
+                    return " OR ".join(_grouped(self.loose(operand)) for operand in operands)
+        if isinstance(expr, Compare | In | TextTest | Reference) and not is_fixed(expr) and not can_fail(expr):
+            return self._leaf(expr)
+        return self.exact(expr)
+
+    def exact(self, expr: Expr) -> str:
+        """True or false; NULL only where evaluation fails."""
         if isinstance(expr, Literal):
-            return "1" if expr.value else "0"
+            return "TRUE" if expr.value else "FALSE"
         if is_fixed(expr):
-            return self._fixed(expr, truth=True)
+            return self._computed_bool(expr)
         match expr:
             case Not(operand):
-                return f"NOT {_parens(self.condition(operand, Form.EXACT))}"
+                return f"NOT ({self.exact(operand)})"
             case And(operands):
-                return self._join(operands, form, "AND", "0")
+                return self._joined("AND", operands)
             case Or(operands):
-                return self._join(operands, form, "OR", "1")
-            case Compare():
-                return self._guarded(self._compare(expr, form), form, expr.left, expr.right)
-            case In():
-                return self._guarded(_exact(self._in(expr), form), form, expr.left)
-            case TextTest():
-                return self._guarded(_exact(self._text_test(expr), form), form, expr.text, expr.part)
+                return self._joined("OR", operands)
             case Exists():
-                values = [condition.value for condition in expr.conditions]
-                return self._guarded(self._exists(expr), Form.EXACT, *values)
-            case _:
-                return self._truthy(expr, form)
-
-    def _join(self, operands: tuple[Expr, ...], form: Form, word: str, deciding: str) -> str:
-        if form is Form.LOOSE and (word == "AND" or not any(map(can_fail, operands))):
-            return f" {word} ".join(_parens(self.condition(operand, Form.LOOSE)) for operand in operands)
-        conditions = [self.condition(operand, Form.EXACT) for operand in operands]
-        if not any(map(can_fail, operands)):
-            return f" {word} ".join(map(_parens, conditions))
-        # What comes first decides, as in Python: neither a later part nor a later failure matters then.
-        *firsts, last = conditions
-        test = "NOT " if word == "AND" else ""
-        cases = "".join(f"WHEN {_parens(c)} IS NULL THEN NULL WHEN {test}{_parens(c)} THEN {deciding} " for c in firsts)
-        return f"CASE {cases}ELSE {_parens(last)} END"
-
-    def _guarded(self, condition: str, form: Form, *operands: Expr) -> str:
-        """The condition, NULL where an operand is unevaluable."""
-        failing = [operand for operand in operands if can_fail(operand)]
+                return self._exists(expr)
+            case Compare() if _is_condition(expr.left):
+                return self._by_cases(expr.left, lambda left: self._compare(expr.operator, left, expr.right))
+            case In() if _is_condition(expr.left):
+                return self._by_cases(expr.left, lambda left: self._in(left, expr.right))
+        failing = [o.sql for o in self._operands(expr) if o.fails]
+        settled = f"({self._leaf(expr)}) IS TRUE"
         if not failing:
-            return condition
-        tests = " OR ".join(f"{self._failure(operand)} IS NULL" for operand in failing)
-        return f"CASE WHEN {tests} THEN NULL ELSE {_parens(_exact(condition, Form.EXACT))} END"
+            return settled
+        return f"CASE WHEN {' OR '.join(f'{sql} IS NULL' for sql in failing)} THEN NULL ELSE {settled} END"
 
-    def _failure(self, expr: Expr) -> str:
-        """A fragment that is NULL exactly where an operand that can fail does."""
-        operand = self._operand(expr)
-        return operand.parts[0]
+    def _joined(self, word: str, operands: tuple[Expr, ...]) -> str:
+        # From the left, and a part that fails is the end of it: NULL AND FALSE would be FALSE in SQL.
+        result = self.exact(operands[-1])
+        for operand in reversed(operands[:-1]):
+            if not can_fail(operand):
+                result = f"({self.exact(operand)}) {word} ({result})"
+            elif word == "AND":
+                result = f"CASE {self.exact(operand)} WHEN TRUE THEN {result} WHEN FALSE THEN FALSE END"
+            else:
+                result = f"CASE {self.exact(operand)} WHEN TRUE THEN TRUE WHEN FALSE THEN {result} END"
+        return result
 
-    def _truthy(self, expr: Expr, form: Form) -> str:
-        operand = self._operand(expr)
-        tests = []
-        if operand.text is not None:
-            tests.append(f"{operand.text} <> ''")
-        if operand.number is not None:
-            tests.append(f"{operand.number} <> 0")
-        if operand.boolean is not None:
-            tests.append(f"{operand.boolean} <> 0")
-        if not tests:
-            return "0"
-        condition = " OR ".join(tests)
-        return condition if can_fail(expr) else _exact(condition, form)
-
-    # -- comparisons ---------------------------------------------------------------------------------------------
-
-    def _compare(self, expr: Compare, form: Form) -> str:
-        left, right = expr.left, expr.right
-        if expr.operator in ("==", "!="):
-            if left == Literal(None):
-                left, right = right, left
-            if right == Literal(None):
-                test = self._operand(left).is_null
-                return test if expr.operator == "==" else f"NOT ({test})"
-        first, second = self._operand(left), self._operand(right)
-        if expr.operator == "==":
-            return _exact(self._equal(first, second), form)
-        if expr.operator == "!=":
-            equal = _exact(self._equal(first, second), Form.EXACT)
-            return (
-                f"CASE WHEN {_parens(first.is_null)} OR {_parens(second.is_null)} "
-                f"THEN NOT ({_parens(first.is_null)} AND {_parens(second.is_null)}) ELSE NOT {_parens(equal)} END"
-            )
-        return _exact(self._ordered(expr.operator, first, second), form)
-
-    def _equal(self, left: _Operand, right: _Operand) -> str:
-        return self._pairs("=", left, right, booleans=[(left.boolean, right.boolean)])
-
-    def _ordered(self, sign: str, left: _Operand, right: _Operand) -> str:
-        return self._pairs(sign, left, right, booleans=[])
-
-    def _pairs(
-        self, sign: str, left: _Operand, right: _Operand, booleans: list[tuple[str | None, str | None]]
-    ) -> str:
-        """The comparison of each pair of types that compare; text and number meet as numbers."""
-        pairs = [(left.text, right.text), (left.number, right.number), *booleans]
-        if left.text is not None and right.number is not None:
-            pairs.append((self._dialect.number_of_text(left.text), right.number))
-        if left.number is not None and right.text is not None:
-            pairs.append((left.number, self._dialect.number_of_text(right.text)))
-        tests = [f"{a} {sign} {b}" for a, b in pairs if a is not None and b is not None]
-        return " OR ".join(tests) or "0"
-
-    # -- membership, text, exists --------------------------------------------------------------------------------
-
-    def _in(self, expr: In) -> str:
-        value, right = self._operand(expr.left), expr.right
-        if isinstance(right, ListLiteral):
-            tests = [self._equal(value, self._operand(item)) for item in right.items if item.value is not None]
-            return " OR ".join(map(_parens, tests)) or "0"
-        assert isinstance(right, Reference)
-        alias = self._alias_below()
-        if right.root is Root.AUTH:
-            name = self._bind("p_roles", lambda i, t: self._dialect.bind_list(i.roles))
-            source, element = self._dialect.list_elements(self._dialect.parameter(name), alias)
-            item = _Operand(text=element)
-        else:
-            column = self._dialect.column(self._alias, right.member)
-            source, json = self._dialect.json_elements(column, right.keys, alias)
-            item = self._json_operand(json)
-        return f"EXISTS (SELECT 1 FROM {source} WHERE {self._equal(value, item)})"
-
-    def _text_test(self, expr: TextTest) -> str:
-        text, part = self._operand(expr.text).text, self._operand(expr.part).text
-        if text is None or part is None:
-            return "0"
-        return self._dialect.text_test(expr.function, text, part)
-
-    def _exists(self, expr: Exists) -> str:
-        alias = self._alias_below()
-        tests = []
-        for condition in expr.conditions:
-            value = self._as_column(condition)
-            if value is None:
-                return "0"
-            tests.append(f"{self._dialect.column(alias, condition.column)} = {value}")
-        table = self._dialect.table(expr.entity)
-        return f"EXISTS (SELECT 1 FROM {table} AS {alias} WHERE {' AND '.join(tests)})"
-
-    def _as_column(self, condition: Condition) -> str | None:
-        """The value as the column holds it, NULL or None where it can't equal any."""
-        assert condition.kind is not None
-        operand = self._operand(condition.value)
-        match type_of_field(condition.kind):
-            case Type.TEXT:
-                return operand.text
-            case Type.BOOL:
-                return operand.boolean
-            case _ if operand.text is not None and operand.number is not None:
-                return f"coalesce({operand.number}, {self._dialect.number_of_text(operand.text)})"
-            case _ if operand.text is not None:
-                return self._dialect.number_of_text(operand.text)
-            case _:
-                return operand.number
-
-    def _alias_below(self) -> str:
-        self._inner += 1
-        return f"{self._alias}{self._inner}"
-
-    # -- values --------------------------------------------------------------------------------------------------
-
-    def _operand(self, expr: Expr) -> _Operand:
-        kind = type_of(expr)
-        if kind is Type.NULL:
-            return _Operand()
-        if isinstance(expr, Reference) and expr.root is Root.DATA:
-            return self._column(expr)
-        if isinstance(expr, Literal) and not isinstance(expr.value, str):
-            sql = repr(int(expr.value)) if isinstance(expr.value, bool) else repr(expr.value)
-        elif isinstance(expr, Literal) and isinstance(expr.value, str) and "\0" not in expr.value:
-            sql = self._dialect.text(expr.value)
-        elif is_fixed(expr):
-            sql = self._fixed(expr, truth=False)
-        elif isinstance(expr, Arithmetic):
-            sql = self._arithmetic(expr)
-        else:
-            sql = _parens(self.condition(expr, Form.EXACT))
-        return _typed(kind, sql)
-
-    def _column(self, expr: Reference) -> _Operand:
-        column = self._dialect.column(self._alias, expr.member)
-        if expr.type is Type.ANY:
-            return self._json_operand(self._dialect.json_at(column, expr.keys))
-        return _typed(expr.type, column)
-
-    def _json_operand(self, json: JsonSql) -> _Operand:
-        dialect = self._dialect
-        return _Operand(
-            text=f"CASE WHEN {dialect.is_text(json)} THEN {dialect.json_text(json)} END",
-            number=f"CASE WHEN {dialect.is_number(json)} THEN {dialect.json_number(json)} END",
-            boolean=f"CASE WHEN {dialect.is_bool(json)} THEN {dialect.json_bool(json)} END",
+    def _by_cases(self, condition: Expr, then: Callable[[Operand], str]) -> str:
+        # The condition is written once, however deep conditions nest on the left of each other.
+        return (
+            f"CASE {self.exact(condition)} WHEN TRUE THEN ({then(op.TRUE)}) IS TRUE "
+            f"WHEN FALSE THEN ({then(op.FALSE)}) IS TRUE END"
         )
 
-    def _arithmetic(self, expr: Arithmetic) -> str:
-        left, right = self._operand(expr.left).number, self._operand(expr.right).number
-        if left is None or right is None:
-            return "NULL"
-        return self._dialect.arithmetic(expr.operator, left, right)
+    def _leaf(self, expr: Expr) -> str:
+        match expr:
+            case Compare() if not _is_condition(expr.left):
+                return self._compare(expr.operator, self._operand(expr.left), expr.right)
+            case In() if not _is_condition(expr.left):
+                return self._in(self._operand(expr.left), expr.right)
+            case TextTest():
+                text, part = self._operand(expr.text), self._operand(expr.part)
+                texts = op.only(self._dialect, text, Type.TEXT), op.only(self._dialect, part, Type.TEXT)
+                return "FALSE" if "NULL" in texts else self._dialect.text_test(expr.function, *texts)
+            case Compare() | In():
+                return self.exact(expr)
+            case _:
+                return op.is_truthy(self._dialect, self._operand(expr))
 
-    def _fixed(self, expr: Expr, *, truth: bool) -> str:
-        """What the caller and the clock decide, bound: None where it is unevaluable."""
-        if isinstance(expr, Reference) and expr.member in _NAMES and not truth:
-            name = _NAMES[expr.member]
+    def _operands(self, expr: Expr) -> list[Operand]:
+        match expr:
+            case Compare():
+                return [self._operand(expr.left), self._operand(expr.right)]
+            case In():
+                return [self._operand(expr.left)]
+            case TextTest():
+                return []
+            case _:
+                return [self._operand(expr)]
+
+    def _compare(self, operator: str, left: Operand, right_expr: Expr) -> str:
+        right = self._operand(right_expr)
+        if operator not in ("==", "!="):
+            return op.compare(self._dialect, operator, left, right)
+        for one, other in ((left, right), (right, left)):
+            if one is op.NULL:
+                test = op.is_null(self._dialect, replace_failing(other))
+                return test if operator == "==" else f"NOT ({test})"
+        if operator == "!=":
+            return op.differs(self._dialect, left, right)
+        return op.equals(self._dialect, left, right)
+
+    def _in(self, left: Operand, right: Expr) -> str:
+        dialect = self._dialect
+        if isinstance(right, ListLiteral):
+            return op.is_one_of(dialect, left, [self._item(item) for item in right.items])
+        assert isinstance(right, Reference)
+        alias = self._next_alias()
+        if right.root is Root.AUTH:
+            self.parameters[_ROLES] = lambda identity, now: dialect.bind_list(identity.roles)
+            parameter = dialect.parameter(_ROLES)
+            if left.type is Type.TEXT:
+                return dialect.text_in_list(left.sql, parameter)
+            source, text = dialect.list_elements(parameter, alias)
+            element = Operand(Type.TEXT, text)
         else:
-            name = f"p_{len(self.binds)}"
-        value_of = compile_predicate(expr) if truth else compile_value(expr)
+            column = dialect.column(self._alias, right.member)
+            source, json = dialect.json_elements(column, right.keys, alias)
+            element = Operand(Type.ANY, json=json)
+        return f"EXISTS (SELECT 1 FROM {source} WHERE {op.equals(dialect, left, element)})"
 
-        def bound(identity: Identity, now: datetime) -> Any:
+    def _item(self, item: Literal) -> tuple[Any, str, int | float | None]:
+        operand = self._literal(item.value)
+        return item.value, operand.sql, operand.number
+
+    # -- exists --------------------------------------------------------------------------------------------------
+
+    def _exists(self, expr: Exists) -> str:
+        alias = self._next_alias()
+        tests: list[str] = []
+        failing: list[str] = []
+        for condition in expr.conditions:
+            value = self._operand(condition.value)
+            if value.fails:
+                failing.append(f"({value.sql}) IS NULL")
+            tests.append(f"{self._dialect.column(alias, condition.column)} = {self._as_column(condition, value)}")
+        table = self._dialect.table(expr.entity)
+        found = f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {' AND '.join(tests)})"
+        return found if not failing else f"CASE WHEN {' OR '.join(failing)} THEN NULL ELSE {found} END"
+
+    def _as_column(self, condition: Condition, value: Operand) -> str:
+        assert condition.kind is not None
+        want = type_of_field(condition.kind)
+        if want is Type.NUMBER:
+            return _grouped(op.number_or_spelled(self._dialect, value))
+        return _grouped(op.only(self._dialect, value, want))
+
+    def _next_alias(self) -> str:
+        self._inner += 1
+        return f"{self._alias}_{self._inner}"
+
+    # -- operands ------------------------------------------------------------------------------------------------
+
+    def _operand(self, expr: Expr) -> Operand:
+        match expr:
+            case Literal(value):
+                return self._literal(value)
+            case Reference(Root.DATA):
+                return self._column(expr)
+            case Reference(Root.AUTH) if expr.type is not Type.NULL:
+                return self._caller(expr)
+            case Reference():
+                return Operand(Type.NULL, fixed=True)
+            case Ago(seconds):
+                sql = self._bound(f"p_ago_{seconds}", lambda identity, now: text_before(now, seconds))
+                return Operand(Type.TEXT, sql, nullable=False, fixed=True)
+            case Arithmetic() if is_fixed(expr):
+                return Operand(Type.NUMBER, self._computed_number(expr), fails=True, nullable=False, fixed=True)
+            case Arithmetic():
+                left = op.only(self._dialect, self._operand(expr.left), Type.NUMBER)
+                right = op.only(self._dialect, self._operand(expr.right), Type.NUMBER)
+                sql = self._dialect.arithmetic(expr.operator, left, right)
+                return Operand(Type.NUMBER, sql, fails=True, nullable=False)
+            case _:
+                fixed = is_fixed(expr)
+                return Operand(
+                    Type.BOOL, _grouped(self.exact(expr)), nullable=False, fails=can_fail(expr), fixed=fixed
+                )
+
+    def _column(self, expr: Reference) -> Operand:
+        if expr.type is Type.NULL:
+            return Operand(Type.NULL)
+        column = self._dialect.column(self._alias, expr.member)
+        if expr.type is Type.ANY:
+            return Operand(Type.ANY, json=self._dialect.json_at(column, expr.keys))
+        return Operand(expr.type, column)
+
+    def _caller(self, expr: Reference) -> Operand:
+        member = expr.member
+        sql = self._bound(_AUTH_PARAMETERS[member], lambda identity, now: getattr(identity, member))
+        return Operand(expr.type, sql, nullable=expr.type is not Type.BOOL, fixed=True)
+
+    def _literal(self, value: Any) -> Operand:
+        if value is None:
+            return op.NULL
+        if isinstance(value, bool):
+            return op.TRUE if value else op.FALSE
+        if isinstance(value, str):
+            sql = self._constant(value) if "\0" in value else self._dialect.text(value)
+            return Operand(
+                Type.TEXT, sql, nullable=False, fixed=True, number=number_of_text(value), is_literal=True
+            )
+        if isinstance(value, float) or value == -(2**63):
+            sql = self._constant(value)
+        else:
+            sql = f"({value})" if value < 0 else str(value)
+        return Operand(Type.NUMBER, sql, nullable=False, fixed=True, number=value, is_literal=True)
+
+    # -- parameters ----------------------------------------------------------------------------------------------
+
+    def _bound(self, name: str, get: Getter) -> str:
+        self.parameters[name] = get
+        return self._dialect.parameter(name)
+
+    def _constant(self, value: Any) -> str:
+        return self._bound(_named("p_k", value), lambda identity, now: value)
+
+    def _computed_bool(self, expr: Expr) -> str:
+        decide = compile_predicate(expr)
+
+        def get(identity: Identity, now: datetime) -> bool | None:
             try:
-                value = value_of(identity, None, None, now, None)
+                return bool(decide(identity, None, None, now, None))
             except Unevaluable:
                 return None
-            return int(value) if isinstance(value, bool) else value
 
-        return self._dialect.parameter(self._bind(name, bound))
+        return self._bound(_named("p_is", expr), get)
 
-    def _bind(self, name: str, value_of: Bind) -> str:
-        self.binds.setdefault(name, value_of)
-        return name
+    def _computed_number(self, expr: Expr) -> str:
+        value_of = compile_value(expr)
 
+        def get(identity: Identity, now: datetime) -> int | float | None:
+            try:
+                result: int | float = value_of(identity, None, None, now, None)
+            except Unevaluable:
+                return None
+            return result
 
-def _typed(kind: Type, sql: str) -> _Operand:
-    match kind:
-        case Type.TEXT:
-            return _Operand(text=sql)
-        case Type.NUMBER:
-            return _Operand(number=sql)
-        case _:
-            return _Operand(boolean=sql)
+        return self._bound(_named("p_n", expr), get)
 
 
-def _exact(condition: str, form: Form) -> str:
-    return condition if form is Form.LOOSE or condition in ("0", "1") else f"coalesce({condition}, 0)"
+def replace_failing(operand: Operand) -> Operand:
+    """An operand that may fail is never null: where it fails the rule denies before anyone asks."""
+    return Operand(operand.type, operand.sql, nullable=False) if operand.fails else operand
 
 
-def _parens(condition: str) -> str:
-    return condition if condition.isalnum() else f"({condition})"
+def _is_condition(expr: Expr) -> bool:
+    """Whether an operand is itself a condition over the row."""
+    return type_of(expr) is Type.BOOL and not isinstance(expr, Literal | Reference) and not is_fixed(expr)
+
+
+def _named(prefix: str, content: object) -> str:
+    return f"{prefix}_{hashlib.blake2s(repr(content).encode(), digest_size=6).hexdigest()}"
+
+
+def _grouped(sql: str) -> str:
+    return f"({sql})" if " " in sql and not (sql.startswith("(") and _closes_at_end(sql)) else sql
+
+
+def _closes_at_end(sql: str) -> bool:
+    depth = 0
+    for i, char in enumerate(sql):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return i == len(sql) - 1
+    return False

@@ -1,0 +1,185 @@
+"""The Python predicate and the SQL predicate of a rule give the same answer for every caller and every row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pylon.model.identity import ANONYMOUS, Identity
+from pylon.model.rows import compile_rows
+from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
+from pylon.policy.rules import PolicyError, compile_entity_policy
+from pylon.policy.sql import SqliteDialect
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+TEXTS = ["", "a", "abc", "5", "5.0", " 5", "-2", "u1", "2026-11-20T00:00:00Z", "it's", "x\0y", "é", "5.", "99999999999999999999"]
+NUMBERS = [0, 1, -2, 5, 7, 2**53 + 1, 2**63 - 1, 5.0, 1.5, -0.5]
+
+ROW = EntitySpec(
+    name="Row",
+    fields=(
+        Field(name="s", kind=Kind.STRING, optional=True),
+        Field(name="owner", kind=Kind.ID, target="User", optional=True),
+        Field(name="n", kind=Kind.INT, optional=True),
+        Field(name="m", kind=Kind.INT, optional=True),
+        Field(name="f", kind=Kind.FLOAT, optional=True),
+        Field(name="b", kind=Kind.BOOL, optional=True),
+        Field(name="at", kind=Kind.DATETIME, optional=True),
+        Field(name="j", kind=Kind.JSON, optional=True),
+    ),
+)
+MEMBER = EntitySpec(
+    name="Member",
+    fields=(
+        Field(name="org", kind=Kind.STRING, optional=True),
+        Field(name="user", kind=Kind.STRING, optional=True),
+        Field(name="level", kind=Kind.INT, optional=True),
+        Field(name="flag", kind=Kind.BOOL, optional=True),
+    ),
+)
+USER = EntitySpec(name="User", fields=(Field(name="name", kind=Kind.STRING, optional=True),))
+TYPES = compile_rows(ROW)
+CALLERS = [
+    ANONYMOUS,
+    Identity(user_id="u1", tenant_id="abc", roles=("editor", "5"), email="a@example.com"),
+    Identity(user_id="guest_1", is_guest=True),
+    Identity(user_id="a", tenant_id=None, roles=("x",)),
+]
+MEMBERS = [("abc", "u1", 5, True), ("a", "a", 1, False), (None, None, None, None), ("5", "u1", 0, True)]
+
+json_values = st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(TEXTS)
+json_fields = st.none() | st.fixed_dictionaries(
+    {}, optional={"k": json_values, "l": st.lists(json_values, max_size=3), "o": st.fixed_dictionaries({"x": json_values})}
+)
+rows = st.fixed_dictionaries(
+    {
+        "s": st.none() | st.sampled_from(TEXTS),
+        "owner": st.none() | st.sampled_from(["u1", "a", "abc"]),
+        "n": st.none() | st.sampled_from([x for x in NUMBERS if isinstance(x, int)]),
+        "m": st.none() | st.sampled_from([0, 1, -2, 5, 2**63 - 1]),
+        "f": st.none() | st.sampled_from([float(x) for x in NUMBERS]),
+        "b": st.none() | st.booleans(),
+        "at": st.none() | st.sampled_from(["2026-11-20T00:00:00Z", "2020-01-01"]),
+        "j": json_fields,
+    }
+)
+
+
+def quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "\\0")
+    return f'"{escaped}"'
+
+
+literals = st.sampled_from(
+    ["null", "true", "false", "0", "1", "5", "-2", "1.5", "5.0", *map(quoted, TEXTS)]
+)
+references = st.sampled_from(
+    ["auth.userId", "auth.tenantId", "auth.email", "auth.isAdmin", "auth.isGuest", "auth.roles"]
+    + [f"data.{name}" for name in ("s", "owner", "n", "m", "f", "b", "at", "id")]
+    + ["data.j", "data.j.k", "data.j.o.x", "data.j.l", "existing.s", "data"]
+)
+numbers = st.sampled_from(["data.n", "data.m", "data.f", "data.j.k", "1", "5", "-2", "0"])
+arithmetic = st.builds(lambda a, op, b: f"{a} {op} {b}", numbers, st.sampled_from(["+", "-", "*", "/", "%"]), numbers)
+atoms = references | literals | st.just('ago("3d")')
+comparisons = st.builds(
+    lambda a, op, b: f"{a} {op} {b}", atoms | arithmetic, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), atoms
+)
+memberships = st.builds(
+    lambda a, b: f"{a} in {b}", atoms, st.sampled_from(["auth.roles", "data.j", "data.j.l", '[1, "abc", true, null]', "[5]"])
+)
+text_tests = st.builds(
+    lambda f, a, b: f"{f}({a}, {b})",
+    st.sampled_from(["starts_with", "ends_with", "contains"]),
+    st.sampled_from(["data.s", "auth.userId", "data.j.k", "data.owner"]),
+    st.sampled_from(["data.owner", "data.s", '"a"', '""', '"\\0"', "auth.userId"]),
+)
+exists = st.builds(
+    lambda parts: f"exists(Member where {' and '.join(parts)})",
+    st.lists(
+        st.sampled_from(
+            [
+                "org == data.s", "org == auth.tenantId", "user == auth.userId", "user == data.owner", "level == data.n",
+                "level == data.j.k", "org == data.j.k", "flag == data.b", "flag == true", "level == data.s", "org == null",
+            ]
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+)
+leaves = (
+    comparisons | memberships | text_tests | exists | atoms
+    | st.sampled_from(['auth.hasRole("editor")', 'auth.hasAnyRole("x", "y")'])
+)
+expressions = st.recursive(
+    leaves,
+    lambda inner: st.builds(lambda a, op, b: f"({a}) {op} ({b})", inner, st.sampled_from(["&&", "||"]), inner)
+    | st.builds(lambda a: f"!({a})", inner)
+    | st.builds(lambda a, op, b: f"({a}) {op} {b}", inner, st.sampled_from(["==", "!="]), literals),
+    max_leaves=5,
+)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[apsw.Connection]:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE Row (id TEXT, s TEXT, owner TEXT, n INTEGER, m INTEGER, f REAL, b INTEGER, at TEXT, j TEXT)")
+    connection.execute("CREATE TABLE Member (id TEXT, org TEXT, user TEXT, level INTEGER, flag INTEGER)")
+    connection.executemany("INSERT INTO Member VALUES ('m', ?, ?, ?, ?)", MEMBERS)
+    yield connection
+    connection.close()
+
+
+def store_has(database: apsw.Connection) -> Any:
+    def resolve(entity: str, conditions: list[tuple[str, Any]]) -> bool:
+        tests = " AND ".join(f'"{name}" = ?' for name, _ in conditions)
+        sql = f'SELECT 1 FROM "{entity}" WHERE {tests}'
+        return bool(database.execute(sql, [value for _, value in conditions]).fetchall())
+
+    return resolve
+
+
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@given(expression=expressions, sample=st.lists(rows, min_size=1, max_size=4))
+def test_sql_and_python_decide_alike(database: apsw.Connection, expression: str, sample: list[dict[str, Any]]) -> None:
+    app = AppSpec(
+        name="x",
+        entities=(ROW, MEMBER, USER),
+        policies=(PolicySpec(name="p", entity="Row", allow_read=expression),),
+    )
+    try:
+        rule = compile_entity_policy(app, ROW).read
+    except PolicyError:
+        return
+    sql = rule.sql(SqliteDialect())
+    stored = [TYPES.convert_insert(row) for row in sample]
+    for i, row in enumerate(stored):
+        row.id = str(i)
+    database.execute("DELETE FROM Row")
+    for row in stored:
+        values = (row.id, row.s, row.owner, row.n, row.m, row.f, row.b, row.at, None if row.j is None else json.dumps(row.j))
+        database.execute("INSERT INTO Row VALUES (?,?,?,?,?,?,?,?,?)", values)
+    for identity in CALLERS:
+        found = {
+            row_id
+            for (row_id,) in database.execute(f"SELECT id FROM Row t WHERE {sql.text}", sql.bind(identity, NOW)).fetchall()
+        }
+        allowed = {row.id for row in stored if rule.allows(identity, row, now=NOW, exists=store_has(database))}
+        assert found == allowed, (expression, identity, sql.text)
+
+
+def test_an_owner_rule_stays_a_plain_comparison_that_an_index_serves() -> None:
+    policies = (PolicySpec(name="p", entity="Row", allow_read="auth.userId != null && auth.userId == data.owner"),)
+    rule = compile_entity_policy(AppSpec(name="x", entities=(ROW, USER), policies=policies), ROW).read
+    sql = rule.sql(SqliteDialect())
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE Row (id TEXT, owner TEXT)")
+    connection.execute("CREATE INDEX by_owner ON Row (owner)")
+    plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM Row t WHERE {sql.text}", sql.bind(CALLERS[1], NOW)).fetchall()
+    assert any("by_owner" in str(step) for step in plan), plan
