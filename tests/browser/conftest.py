@@ -57,9 +57,11 @@ def open_browser(tmp_path: Path) -> Iterator[Callable[[], Any]]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[Path], ServerProcess]]:
-    """Starts a server on an app, with data of its own; it is stopped after the test."""
+    """Starts a server on an app, with data of its own; it is stopped after the test. Not in dev mode, in which pages
+    reload when the server was replaced."""
     with ExitStack() as stack:
-        yield lambda app: stack.enter_context(ServerProcess(app, tmp_path / "data"))
+        env = {"PYLON_DEV_MODE": "0"}
+        yield lambda app: stack.enter_context(ServerProcess(app, tmp_path / "data", env=env))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,11 @@ def server(start: Callable[[Path], ServerProcess]) -> ServerProcess:
 
 
 def open_as(open_browser: Open, server: ServerProcess, person: str, channel: str = "general") -> Page:
-    page = Page(open_browser(), f"{server.url}/?as={person}#{channel}")
+    driver = open_browser()
+    driver.get(f"{server.url}/pylon.js")
+    script = "localStorage.setItem(`pylon:chat-${arguments[0]}:token`, arguments[1])"
+    driver.execute_script(script, person, server.token_of(person))
+    page = Page(driver, f"{server.url}/?as={person}#{channel}")
     page.becomes("live")
     until(lambda: page.texts("message"))
     return page

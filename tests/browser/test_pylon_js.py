@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pylon.testing.process import ServerProcess
+from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
 HERE = Path(__file__).parent
 
@@ -21,7 +21,7 @@ def test_pylon_js_keeps_its_promises_against_a_real_server(
     server = start(HERE / "app" / "app.py")
     done = subprocess.run(
         [node, "--test", str(HERE / "js" / "pylon.test.mjs")],
-        env={"PATH": os.environ["PATH"], "PYLON_URL": server.url},
+        env={"PATH": os.environ["PATH"], "PYLON_URL": server.url, "PYLON_ADMIN_TOKEN": ADMIN_TOKEN},
         capture_output=True,
         text=True,
         timeout=150,

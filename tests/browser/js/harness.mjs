@@ -42,12 +42,19 @@ export function calm() {
 
 const open = [];
 
-/** A connected client, signed in as `user` (dev mode), closed after the test. */
+/** A connected client, signed in as `user`, closed after the test. */
 export async function client(user) {
-  const db = connect({ url, token: undefined, app: `test-${Math.random()}` });
+  const db = connect({ url, token: user && process.env.PYLON_ADMIN_TOKEN, app: `test-${Math.random()}` });
   open.push(db);
   if (user) await db.session(user);
   return db;
+}
+
+/** A token of this user, made by the admin. */
+export async function tokenOf(user) {
+  const headers = { Authorization: `Bearer ${process.env.PYLON_ADMIN_TOKEN}`, "Content-Type": "application/json" };
+  const answer = await realFetch(`${url}/api/auth/session`, { method: "POST", headers, body: JSON.stringify({ user_id: user }) });
+  return (await answer.json()).token;
 }
 
 export function closeAll() {

@@ -1,8 +1,8 @@
-// pylon.js against a real server (PYLON_URL, dev mode, tests/browser/app). Run by test_pylon_js.py.
+// pylon.js against a real server (PYLON_URL, PYLON_ADMIN_TOKEN, tests/browser/app). Run by test_pylon_js.py.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { generateId, parseEvents, PylonError } from "../../../src/pylon/web/static/pylon.js";
-import { calm, client, closeAll, dropSockets, failure, fresh, loaded, network, pause, unique, until } from "./harness.mjs";
+import { calm, client, closeAll, dropSockets, failure, fresh, loaded, network, pause, tokenOf, unique, until } from "./harness.mjs";
 
 afterEach(() => {
   closeAll();
@@ -443,13 +443,14 @@ test("signing in as somebody else drops the former rows and the unconfirmed writ
   const live = await loaded(db, "Private");
   await db.insert("Private", { text: "mine", holder: db.user.user_id });
   assert.equal(live.rows.length, 1);
+  const bob = unique("bob");
+  const token = await tokenOf(bob);
   network.before = async (path) => (isPush(path) ? pause(300) : undefined);
   const sessions = [];
   db.onSession((session) => sessions.push(session.user_id));
   const pending = db.insert("Private", { text: "late", holder: db.user.user_id });
   pending.catch(() => {});
-  const bob = unique("bob");
-  const changed = db.session(bob);
+  const changed = db.use(token);
   await assert.rejects(pending, coded("SESSION_CHANGED"));
   assert.deepEqual(live.rows, []);
   await changed;
