@@ -1,1 +1,1 @@
-"""Benchmarks of the hot paths, each beside a baseline of the same run: `make bench`, or `python -m benchmarks [NAME...]`."""
+"""Benchmarks of the hot paths, beside a baseline of the same run: `make bench`, `python -m benchmarks [NAME...]`."""

@@ -19,7 +19,22 @@ from pylon.policy.rules import PolicyError, compile_entity_policy
 from pylon.policy.sql import SqliteDialect
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-TEXTS = ["", "a", "abc", "5", "5.0", " 5", "-2", "u1", "2026-11-20T00:00:00Z", "it's", "x\0y", "é", "5.", "99999999999999999999"]
+TEXTS = [
+    "",
+    "a",
+    "abc",
+    "5",
+    "5.0",
+    " 5",
+    "-2",
+    "u1",
+    "2026-11-20T00:00:00Z",
+    "it's",
+    "x\0y",
+    "é",
+    "5.",
+    "99999999999999999999",
+]
 NUMBERS = [0, 1, -2, 5, 7, 2**53 + 1, 2**63 - 1, 5.0, 1.5, -0.5]
 
 ROW = EntitySpec(
@@ -56,7 +71,8 @@ MEMBERS = [("abc", "u1", 5, True), ("a", "a", 1, False), (None, None, None, None
 
 json_values = st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(TEXTS)
 json_fields = st.none() | st.fixed_dictionaries(
-    {}, optional={"k": json_values, "l": st.lists(json_values, max_size=3), "o": st.fixed_dictionaries({"x": json_values})}
+    {},
+    optional={"k": json_values, "l": st.lists(json_values, max_size=3), "o": st.fixed_dictionaries({"x": json_values})},
 )
 rows = st.fixed_dictionaries(
     {
@@ -77,9 +93,7 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-literals = st.sampled_from(
-    ["null", "true", "false", "0", "1", "5", "-2", "1.5", "5.0", *map(quoted, TEXTS)]
-)
+literals = st.sampled_from(["null", "true", "false", "0", "1", "5", "-2", "1.5", "5.0", *map(quoted, TEXTS)])
 references = st.sampled_from(
     ["auth.userId", "auth.tenantId", "auth.email", "auth.isAdmin", "auth.isGuest", "auth.roles"]
     + [f"data.{name}" for name in ("s", "owner", "n", "m", "f", "b", "at", "id")]
@@ -92,7 +106,9 @@ comparisons = st.builds(
     lambda a, op, b: f"{a} {op} {b}", atoms | arithmetic, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), atoms
 )
 memberships = st.builds(
-    lambda a, b: f"{a} in {b}", atoms, st.sampled_from(["auth.roles", "data.j", "data.j.l", '[1, "abc", true, null]', "[5]"])
+    lambda a, b: f"{a} in {b}",
+    atoms,
+    st.sampled_from(["auth.roles", "data.j", "data.j.l", '[1, "abc", true, null]', "[5]"]),
 )
 text_tests = st.builds(
     lambda f, a, b: f"{f}({a}, {b})",
@@ -105,8 +121,17 @@ exists = st.builds(
     st.lists(
         st.sampled_from(
             [
-                "org == data.s", "org == auth.tenantId", "user == auth.userId", "user == data.owner", "level == data.n",
-                "level == data.j.k", "org == data.j.k", "flag == data.b", "flag == true", "level == data.s", "org == null",
+                "org == data.s",
+                "org == auth.tenantId",
+                "user == auth.userId",
+                "user == data.owner",
+                "level == data.n",
+                "level == data.j.k",
+                "org == data.j.k",
+                "flag == data.b",
+                "flag == true",
+                "level == data.s",
+                "org == null",
             ]
         ),
         min_size=1,
@@ -114,14 +139,20 @@ exists = st.builds(
     ),
 )
 leaves = (
-    comparisons | memberships | text_tests | exists | atoms
+    comparisons
+    | memberships
+    | text_tests
+    | exists
+    | atoms
     | st.sampled_from(['auth.hasRole("editor")', 'auth.hasAnyRole("x", "y")'])
 )
 expressions = st.recursive(
     leaves,
-    lambda inner: st.builds(lambda a, op, b: f"({a}) {op} ({b})", inner, st.sampled_from(["&&", "||"]), inner)
-    | st.builds(lambda a: f"!({a})", inner)
-    | st.builds(lambda a, op, b: f"({a}) {op} {b}", inner, st.sampled_from(["==", "!="]), literals),
+    lambda inner: (
+        st.builds(lambda a, op, b: f"({a}) {op} ({b})", inner, st.sampled_from(["&&", "||"]), inner)
+        | st.builds(lambda a: f"!({a})", inner)
+        | st.builds(lambda a, op, b: f"({a}) {op} {b}", inner, st.sampled_from(["==", "!="]), literals)
+    ),
     max_leaves=5,
 )
 
@@ -129,7 +160,9 @@ expressions = st.recursive(
 @pytest.fixture(scope="module")
 def database() -> Iterator[apsw.Connection]:
     connection = apsw.Connection(":memory:")
-    connection.execute("CREATE TABLE Row (id TEXT, s TEXT, owner TEXT, n INTEGER, m INTEGER, f REAL, b INTEGER, at TEXT, j TEXT)")
+    connection.execute(
+        "CREATE TABLE Row (id TEXT, s TEXT, owner TEXT, n INTEGER, m INTEGER, f REAL, b INTEGER, at TEXT, j TEXT)"
+    )
     connection.execute("CREATE TABLE Member (id TEXT, org TEXT, user TEXT, level INTEGER, flag INTEGER)")
     connection.executemany("INSERT INTO Member VALUES ('m', ?, ?, ?, ?)", MEMBERS)
     yield connection
@@ -163,12 +196,24 @@ def test_sql_and_python_decide_alike(database: apsw.Connection, expression: str,
         row.id = str(i)
     database.execute("DELETE FROM Row")
     for row in stored:
-        values = (row.id, row.s, row.owner, row.n, row.m, row.f, row.b, row.at, None if row.j is None else json.dumps(row.j))
+        values = (
+            row.id,
+            row.s,
+            row.owner,
+            row.n,
+            row.m,
+            row.f,
+            row.b,
+            row.at,
+            None if row.j is None else json.dumps(row.j),
+        )
         database.execute("INSERT INTO Row VALUES (?,?,?,?,?,?,?,?,?)", values)
     for identity in CALLERS:
         found = {
             row_id
-            for (row_id,) in database.execute(f"SELECT id FROM Row t WHERE {sql.text}", sql.bind(identity, NOW)).fetchall()
+            for (row_id,) in database.execute(
+                f"SELECT id FROM Row t WHERE {sql.text}", sql.bind(identity, NOW)
+            ).fetchall()
         }
         allowed = {row.id for row in stored if rule.allows(identity, row, now=NOW, exists=store_has(database))}
         assert found == allowed, (expression, identity, sql.text)
@@ -181,5 +226,7 @@ def test_an_owner_rule_stays_a_plain_comparison_that_an_index_serves() -> None:
     connection = apsw.Connection(":memory:")
     connection.execute("CREATE TABLE Row (id TEXT, owner TEXT)")
     connection.execute("CREATE INDEX by_owner ON Row (owner)")
-    plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT * FROM Row t WHERE {sql.text}", sql.bind(CALLERS[1], NOW)).fetchall()
+    plan = connection.execute(
+        f"EXPLAIN QUERY PLAN SELECT * FROM Row t WHERE {sql.text}", sql.bind(CALLERS[1], NOW)
+    ).fetchall()
     assert any("by_owner" in str(step) for step in plan), plan

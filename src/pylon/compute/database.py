@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.transaction import RowAccess, Transaction
@@ -140,4 +140,4 @@ def _order(codec: ObjectCodec, order: str | list[str] | tuple[str, ...]) -> tupl
 
 
 def _id(row_id: str | Entity) -> str:
-    return row_id if isinstance(row_id, str) else cast("str", row_id.id)
+    return row_id if isinstance(row_id, str) else row_id.id

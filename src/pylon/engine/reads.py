@@ -96,14 +96,14 @@ class Reads:
         page = found[:limit]
         return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
 
-    async def lookup(self, caller: Caller, entity: str, field: str, value: str) -> bytes:
+    async def lookup(self, caller: Caller, entity: str, field: str, value: str | int) -> bytes:
         """The first row, by id, whose field has this value. Raises NOT_FOUND, INVALID_COLUMN."""
         plan = self._plans.for_read(entity, caller.identity)
         target = column(plan.types, field, client_scope(caller.identity))
         selection = Selection((f"{target} = :value",), {"value": value}, limit=1)
         rows, count = await self.rows(caller, entity, selection)
         if not count:
-            raise PylonError("NOT_FOUND", f"{entity}.{field} = {value[:100]} not found")
+            raise PylonError("NOT_FOUND", f"{entity}.{field} = {str(value)[:100]} not found")
         return rows[1:-1]
 
     def session(self, key: bytes) -> SessionRecord | None:

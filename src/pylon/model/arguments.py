@@ -35,7 +35,7 @@ _ADVICE = (
 )
 
 
-class NotAnArgumentType(Exception):  # noqa: N818 - a verdict for the caller, which words the error
+class NotAnArgumentType(Exception):
     """The hint is no type of an argument. `reason` completes `by_tag(tag): ...`; `mend` says what to write."""
 
     def __init__(self, reason: str, mend: str) -> None:

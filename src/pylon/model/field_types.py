@@ -26,7 +26,7 @@ class FieldType(msgspec.Struct, frozen=True, kw_only=True):
     enum_class: type[enum.Enum] | None = None
 
 
-class NotAFieldType(Exception):  # noqa: N818 - a verdict for the caller, which words the error
+class NotAFieldType(Exception):
     """The annotation is no field type. `reason` completes the sentence `Note.tags: ...`; `mend` says what to write."""
 
     def __init__(self, reason: str, mend: str) -> None:

@@ -133,11 +133,11 @@ class SqliteDialect:
     def number_of_text(self, text: str) -> str:
         """Digits with at most one dot inside and a minus before, told apart by what trimming leaves."""
         return (
-            "(SELECT CASE WHEN length(CAST(x.s AS BLOB)) <= "
-            f"{NUMERIC_LENGTH} AND x.b <> '' AND (trim(x.b, '0123456789') = '' OR (trim(x.b, '0123456789') = '.' "
-            "AND substr(x.b, 1, 1) <> '.' AND substr(x.b, -1) <> '.')) THEN CAST(x.s AS NUMERIC) END "
-            "FROM (SELECT w.s, CASE WHEN substr(w.s, 1, 1) = '-' THEN substr(w.s, 2) ELSE w.s END AS b "
-            f"FROM (SELECT trim({text}, ' ') AS s) w) x)"
+            "(SELECT CASE WHEN length(CAST(_x.s AS BLOB)) <= "
+            f"{NUMERIC_LENGTH} AND _x.b <> '' AND (trim(_x.b, '0123456789') = '' OR (trim(_x.b, '0123456789') = '.' "
+            "AND substr(_x.b, 1, 1) <> '.' AND substr(_x.b, -1) <> '.')) THEN CAST(_x.s AS NUMERIC) END "
+            "FROM (SELECT _w.s, CASE WHEN substr(_w.s, 1, 1) = '-' THEN substr(_w.s, 2) ELSE _w.s END AS b "
+            f"FROM (SELECT trim({text}, ' ') AS s) _w) _x)"
         )
 
     def arithmetic(self, operator: str, left: str, right: str) -> str:
@@ -146,8 +146,8 @@ class SqliteDialect:
             return f"(CAST({left} AS REAL) / {right})"
         if operator == "%":
             return (
-                "(SELECT CASE WHEN typeof(x.a) = 'integer' AND typeof(x.b) = 'integer' THEN x.a % x.b END "
-                f"FROM (SELECT {left} AS a, {right} AS b) x)"
+                "(SELECT CASE WHEN typeof(_x.a) = 'integer' AND typeof(_x.b) = 'integer' THEN _x.a % _x.b END "
+                f"FROM (SELECT {left} AS a, {right} AS b) _x)"
             )
         return f"({left} {operator} {right})"
 
@@ -158,8 +158,8 @@ class SqliteDialect:
         if function == "starts_with":
             return f"instr({text}, {part}) = 1"
         return (
-            "(SELECT x.a IS NOT NULL AND (x.n = 0 OR substr(x.a, -x.n) = x.b) FROM (SELECT w.a, w.b, length(w.b) AS n "
-            f"FROM (SELECT CAST({text} AS BLOB) AS a, CAST({part} AS BLOB) AS b) w) x)"
+            "(SELECT _x.a IS NOT NULL AND (_x.n = 0 OR substr(_x.a, -_x.n) = _x.b) FROM (SELECT _w.a, _w.b, length(_w.b) AS n "
+            f"FROM (SELECT CAST({text} AS BLOB) AS a, CAST({part} AS BLOB) AS b) _w) _x)"
         )
 
     def text_in_list(self, text: str, parameter: str) -> str:

@@ -25,7 +25,6 @@ from pylon.policy.nodes import (
     TextTest,
     Type,
     type_of,
-    walk,
 )
 from pylon.policy.values import number_of_text
 
@@ -156,7 +155,8 @@ def _unknown(name: str, scope: Scope) -> PolicyNameError:
         return PolicyNameError(f"`{name}`: `new` is there in update rules only. Use `data.{rest}`")
     if rest and root == "input" and scope.entity is not None:
         return PolicyNameError(
-            f"`{name}`: `input` is there in action policies only. An update rule sees the row after the write as `new.*`"
+            f"`{name}`: `input` is there in action policies only. "
+            "An update rule sees the row after the write as `new.*`"
         )
     where = f'entity "{scope.entity.name}"' if scope.entity is not None else "action policies"
     if rest and root in scope.roots and root in _ROW_ROOTS:
@@ -300,8 +300,3 @@ def _shown(expr: Expr) -> str:
             return f"`{'.'.join([expr.root.value, *([member] if member else []), *expr.keys])}`{kind}"
         case _:
             return f"a value that is {_WORDS.get(type_of(expr), 'of another type')}"
-
-
-def names_everything(expr: Expr) -> bool:
-    """Whether no unresolved path is left."""
-    return not any(isinstance(node, Path) for node in walk(expr))

@@ -74,9 +74,12 @@ def number_or_spelled(dialect: Dialect, operand: Operand) -> str:
         return _spelled(dialect, operand) or "NULL"
     if operand.json is None:
         return "NULL"
-    text = dialect.number_of_text(dialect.json_text(operand.json))
-    number = dialect.json_number(operand.json)
-    return f"CASE WHEN {dialect.is_number(operand.json)} THEN {number} WHEN {dialect.is_text(operand.json)} THEN {text} END"
+    json = operand.json
+    spelled = dialect.number_of_text(dialect.json_text(json))
+    return (
+        f"CASE WHEN {dialect.is_number(json)} THEN {dialect.json_number(json)} "
+        f"WHEN {dialect.is_text(json)} THEN {spelled} END"
+    )
 
 
 def is_null(dialect: Dialect, operand: Operand) -> str:

@@ -72,7 +72,7 @@ class SqlRule:
 def compile_sql(expr: Expr, dialect: Dialect, alias: str) -> SqlRule:
     """The SQL form of a resolved, simplified rule that doesn't read `new` or `input`."""
     compiler = _Compiler(dialect, alias)
-    text = compiler.loose(expr)
+    text = f"({compiler.loose(expr)})" if isinstance(expr, Or) else compiler.loose(expr)
     return SqlRule(text, tuple(sorted(compiler.parameters.items())))
 
 
@@ -89,10 +89,10 @@ class _Compiler:
         """True, or else false or NULL."""
         match expr:
             case And(operands) if not is_fixed(expr):
-                return " AND ".join(_grouped(self.loose(operand)) for operand in operands)
+                return " AND ".join(_conjunct(self.loose(operand)) for operand in operands)
             case Or(operands) if not any(can_fail(operand) for operand in operands):
                 if not is_fixed(expr):
-                    return " OR ".join(_grouped(self.loose(operand)) for operand in operands)
+                    return " OR ".join(_conjunct(self.loose(operand)) for operand in operands)
         if isinstance(expr, Compare | In | TextTest | Reference) and not is_fixed(expr) and not can_fail(expr):
             return self._leaf(expr)
         return self.exact(expr)
@@ -113,14 +113,11 @@ class _Compiler:
             case Exists():
                 return self._exists(expr)
             case Compare() if _is_condition(expr.left):
-                return self._by_cases(expr.left, lambda left: self._compare(expr.operator, left, expr.right))
+                by_cases = self._by_cases(expr.left, lambda left: self._compare(expr.operator, left, expr.right))
+                return _unless_failing([self._operand(expr.right)], by_cases)
             case In() if _is_condition(expr.left):
                 return self._by_cases(expr.left, lambda left: self._in(left, expr.right))
-        failing = [o.sql for o in self._operands(expr) if o.fails]
-        settled = f"({self._leaf(expr)}) IS TRUE"
-        if not failing:
-            return settled
-        return f"CASE WHEN {' OR '.join(f'{sql} IS NULL' for sql in failing)} THEN NULL ELSE {settled} END"
+        return _unless_failing(self._operands(expr), f"({self._leaf(expr)}) IS TRUE")
 
     def _joined(self, word: str, operands: tuple[Expr, ...]) -> str:
         # From the left, and a part that fails is the end of it: NULL AND FALSE would be FALSE in SQL.
@@ -129,15 +126,15 @@ class _Compiler:
             if not can_fail(operand):
                 result = f"({self.exact(operand)}) {word} ({result})"
             elif word == "AND":
-                result = f"CASE {self.exact(operand)} WHEN TRUE THEN {result} WHEN FALSE THEN FALSE END"
+                result = f"CASE ({self.exact(operand)}) WHEN TRUE THEN {result} WHEN FALSE THEN FALSE END"
             else:
-                result = f"CASE {self.exact(operand)} WHEN TRUE THEN TRUE WHEN FALSE THEN {result} END"
+                result = f"CASE ({self.exact(operand)}) WHEN TRUE THEN TRUE WHEN FALSE THEN {result} END"
         return result
 
     def _by_cases(self, condition: Expr, then: Callable[[Operand], str]) -> str:
         # The condition is written once, however deep conditions nest on the left of each other.
         return (
-            f"CASE {self.exact(condition)} WHEN TRUE THEN ({then(op.TRUE)}) IS TRUE "
+            f"CASE ({self.exact(condition)}) WHEN TRUE THEN ({then(op.TRUE)}) IS TRUE "
             f"WHEN FALSE THEN ({then(op.FALSE)}) IS TRUE END"
         )
 
@@ -173,7 +170,7 @@ class _Compiler:
             return op.compare(self._dialect, operator, left, right)
         for one, other in ((left, right), (right, left)):
             if one is op.NULL:
-                test = op.is_null(self._dialect, replace_failing(other))
+                test = op.is_null(self._dialect, other)
                 return test if operator == "==" else f"NOT ({test})"
         if operator == "!=":
             return op.differs(self._dialect, left, right)
@@ -207,15 +204,14 @@ class _Compiler:
     def _exists(self, expr: Exists) -> str:
         alias = self._next_alias()
         tests: list[str] = []
-        failing: list[str] = []
+        values: list[Operand] = []
         for condition in expr.conditions:
             value = self._operand(condition.value)
-            if value.fails:
-                failing.append(f"({value.sql}) IS NULL")
+            values.append(value)
             tests.append(f"{self._dialect.column(alias, condition.column)} = {self._as_column(condition, value)}")
         table = self._dialect.table(expr.entity)
         found = f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {' AND '.join(tests)})"
-        return found if not failing else f"CASE WHEN {' OR '.join(failing)} THEN NULL ELSE {found} END"
+        return _unless_failing(values, found)
 
     def _as_column(self, condition: Condition, value: Operand) -> str:
         assert condition.kind is not None
@@ -252,9 +248,7 @@ class _Compiler:
                 return Operand(Type.NUMBER, sql, fails=True, nullable=False)
             case _:
                 fixed = is_fixed(expr)
-                return Operand(
-                    Type.BOOL, _grouped(self.exact(expr)), nullable=False, fails=can_fail(expr), fixed=fixed
-                )
+                return Operand(Type.BOOL, _grouped(self.exact(expr)), nullable=False, fails=can_fail(expr), fixed=fixed)
 
     def _column(self, expr: Reference) -> Operand:
         if expr.type is Type.NULL:
@@ -276,9 +270,7 @@ class _Compiler:
             return op.TRUE if value else op.FALSE
         if isinstance(value, str):
             sql = self._constant(value) if "\0" in value else self._dialect.text(value)
-            return Operand(
-                Type.TEXT, sql, nullable=False, fixed=True, number=number_of_text(value), is_literal=True
-            )
+            return Operand(Type.TEXT, sql, nullable=False, fixed=True, number=number_of_text(value), is_literal=True)
         if isinstance(value, float) or value == -(2**63):
             sql = self._constant(value)
         else:
@@ -318,9 +310,9 @@ class _Compiler:
         return self._bound(_named("p_n", expr), get)
 
 
-def replace_failing(operand: Operand) -> Operand:
-    """An operand that may fail is never null: where it fails the rule denies before anyone asks."""
-    return Operand(operand.type, operand.sql, nullable=False) if operand.fails else operand
+def _unless_failing(operands: list[Operand], condition: str) -> str:
+    failing = [f"{operand.sql} IS NULL" for operand in operands if operand.fails]
+    return f"CASE WHEN {' OR '.join(failing)} THEN NULL ELSE {condition} END" if failing else condition
 
 
 def _is_condition(expr: Expr) -> bool:
@@ -333,13 +325,9 @@ def _named(prefix: str, content: object) -> str:
 
 
 def _grouped(sql: str) -> str:
-    return f"({sql})" if " " in sql and not (sql.startswith("(") and _closes_at_end(sql)) else sql
+    return f"({sql})" if " " in sql else sql
 
 
-def _closes_at_end(sql: str) -> bool:
-    depth = 0
-    for i, char in enumerate(sql):
-        depth += (char == "(") - (char == ")")
-        if depth == 0:
-            return i == len(sql) - 1
-    return False
+def _conjunct(sql: str) -> str:
+    # Plain comparisons stay bare, so that the planner and a reader of the statement see them as they are.
+    return f"({sql})" if " OR " in sql or " AND " in sql else sql

@@ -1,14 +1,14 @@
 """Policy text to a tree: the grammar of spec 05 §10.2 with the additions of design §4. Never looks at a schema.
 
-    expr    := and ( "||" and )*
-    and     := cmp ( "&&" cmp )*
-    cmp     := sum [ op right | "in" ( path | "[" [ atom ( "," atom )* ] "]" ) ]
-    right   := sum that doesn't begin with "!" or exists; parentheses only around arithmetic
-    sum     := product ( ("+" | "-") product )*
-    product := not ( ("*" | "/" | "%") not )*
-    not     := "!" not | primary
-    primary := "true" | "false" | "null" | number | string | "(" expr ")" | call | exists | path
-    exists  := "exists" "(" Entity "where" column "==" sum ( "and" column "==" sum )* ")"
+expr    := and ( "||" and )*
+and     := cmp ( "&&" cmp )*
+cmp     := sum [ op right | "in" ( path | "[" [ atom ( "," atom )* ] "]" ) ]
+right   := sum that doesn't begin with "!" or exists; parentheses only around arithmetic
+sum     := product ( ("+" | "-") product )*
+product := not ( ("*" | "/" | "%") not )*
+not     := "!" not | primary
+primary := "true" | "false" | "null" | number | string | "(" expr ")" | call | exists | path
+exists  := "exists" "(" Entity "where" column "==" sum ( "and" column "==" sum )* ")"
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class _Parser:
         self._expect("(")
         match name.text:
             case "auth.hasRole":
-                roles = (self._string("a role"),)
+                roles: tuple[str, ...] = (self._string("a role"),)
             case "auth.hasAnyRole":
                 roles = self._roles()
             case "ago":

@@ -1,9 +1,9 @@
 """Fan-out: who may see a change is decided per identity class, and what a loop turn brings leaves in one write.
 
-A change is encoded once and framed once. Its audience comes from the read rule (design §5): everybody; identity classes
-that pass a rule which doesn't read the row; classes found by an index of user, tenant, e-mail or role; or, where nothing
-narrows it, every class. Rules with `exists` are decided off the loop, and everything behind them waits its turn, so each
-connection sees changes in seq order.
+A change is encoded once and framed once. Its audience comes from the read rule (design §5): everybody; identity
+classes that pass a rule which doesn't read the row; classes found by an index of user, tenant, e-mail or role; or,
+where nothing narrows it, every class. Rules with `exists` are decided off the loop, and everything behind them waits
+its turn, so each connection sees changes in seq order.
 """
 
 from __future__ import annotations

@@ -48,7 +48,13 @@ class ServerProcess:
     """
 
     def __init__(
-        self, app: Path, data: Path, *, env: Mapping[str, str] | None = None, port: int | None = None, command: str = "start"
+        self,
+        app: Path,
+        data: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        port: int | None = None,
+        command: str = "start",
     ) -> None:
         self.app = app
         self.data = data

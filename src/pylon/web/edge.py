@@ -1,4 +1,4 @@
-"""What every answer gets on its way out: headers, a line in the log, its place in the metrics. And CSRF on the way in."""
+"""What every answer gets on its way out: headers, a log line, its place in the metrics. And CSRF on the way in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "x-xss-protection": "1; mode=block",
     "referrer-policy": "strict-origin-when-cross-origin",
-    "permissions-policy": "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
+    "permissions-policy": (
+        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
+    ),
 }
 _API_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -135,7 +135,7 @@ def _list_selection(req: Request, types: RowTypes) -> Selection:
     return Selection(tuple(where), parameters, with_id(order))
 
 
-def _typed(types: RowTypes, name: str, text: str) -> object:
+def _typed(types: RowTypes, name: str, text: str) -> str | int:
     """The text of a URL as a value of the field's type; SQLite compares numbers in text with numbers itself."""
     field = types.entity.field(name)
     if field is not None and field.kind is Kind.BOOL and text in ("true", "false"):

@@ -1,8 +1,9 @@
 """Checkpoints on their own connection, off the write path.
 
-PASSIVE checkpoints copy what they can without waiting. Under load a log never begins anew by itself, so at the watermark
-a RESTART follows, which copies the few pages that came meanwhile and waits some milliseconds for readers; reads have a
-time limit, so none pins the log for long. The file is truncated in quiet seconds only: growing it again costs commits.
+PASSIVE checkpoints copy what they can without waiting. Under load a log never begins anew by itself, so at the
+watermark a RESTART follows, which copies the few pages that came meanwhile and waits some milliseconds for readers;
+reads have a time limit, so none pins the log for long. The file is truncated in quiet seconds only: growing it again
+costs commits.
 """
 
 from __future__ import annotations

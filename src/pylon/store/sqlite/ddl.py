@@ -72,7 +72,7 @@ def _live_columns(connection: apsw.Connection, table: str) -> dict[str, _Live]:
         if is_unique and origin == "u" and len(columns) == 1:
             unique.add(columns[0][0])
     return {
-        name: _Live(type_.upper(), bool(not_null), name in unique)
+        str(name): _Live(str(type_).upper(), bool(not_null), name in unique)
         for name, type_, not_null in connection.execute(
             'SELECT name, type, "notnull" FROM pragma_table_info(?)', (table,)
         ).fetchall()
@@ -137,7 +137,8 @@ def _rebuild(connection: apsw.Connection, entity: EntitySpec, live: dict[str, _L
             parameters.append(value)
         else:
             sources.append(quote(field.name))
-        done.append(f"changed constraints of {entity.name}.{field.name}") if _differs(live, field) else None
+        if _differs(live, field):
+            done.append(f"changed constraints of {entity.name}.{field.name}")
     declared = {"id", *(f.name for f in entity.fields)}
     for name, column in live.items():
         if name not in declared:
@@ -166,12 +167,11 @@ def _rebuild(connection: apsw.Connection, entity: EntitySpec, live: dict[str, _L
 
 
 def _apply_indexes(connection: apsw.Connection, entity: EntitySpec) -> list[str]:
-    live = dict(
-        connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
-            (entity.name,),
-        ).fetchall()
-    )
+    listed = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+        (entity.name,),
+    ).fetchall()
+    live = {str(name): str(sql) for name, sql in listed}
     done = []
     for name, index in _declared_indexes(entity).items():
         sql = _create_index(name, entity, index)
