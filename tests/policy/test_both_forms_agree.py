@@ -48,6 +48,7 @@ ROW = EntitySpec(
         Field(name="b", kind=Kind.BOOL, optional=True),
         Field(name="at", kind=Kind.DATETIME, optional=True),
         Field(name="j", kind=Kind.JSON, optional=True),
+        Field(name="v", kind=Kind.VECTOR, dimensions=2, optional=True),
     ),
 )
 MEMBER = EntitySpec(
@@ -97,7 +98,7 @@ literals = st.sampled_from(["null", "true", "false", "0", "1", "5", "-2", "1.5",
 references = st.sampled_from(
     ["auth.userId", "auth.tenantId", "auth.email", "auth.isAdmin", "auth.isGuest", "auth.roles"]
     + [f"data.{name}" for name in ("s", "owner", "n", "m", "f", "b", "at", "id")]
-    + ["data.j", "data.j.k", "data.j.o.x", "data.j.l", "existing.s", "data"]
+    + ["data.j", "data.j.k", "data.j.o.x", "data.j.l", "data.v", "existing.s", "data"]
 )
 numbers = st.sampled_from(["data.n", "data.m", "data.f", "data.j.k", "1", "5", "-2", "0"])
 arithmetic = st.builds(lambda a, op, b: f"{a} {op} {b}", numbers, st.sampled_from(["+", "-", "*", "/", "%"]), numbers)
@@ -108,7 +109,7 @@ comparisons = st.builds(
 memberships = st.builds(
     lambda a, b: f"{a} in {b}",
     atoms,
-    st.sampled_from(["auth.roles", "data.j", "data.j.l", '[1, "abc", true, null]', "[5]"]),
+    st.sampled_from(["auth.roles", "data.j", "data.j.l", '[1, "abc", true, "5"]', "[5]"]),
 )
 text_tests = st.builds(
     lambda f, a, b: f"{f}({a}, {b})",
@@ -132,6 +133,10 @@ exists = st.builds(
                 "flag == true",
                 "level == data.s",
                 "org == null",
+                "level == data.n + 1",
+                "level == 1 / data.m",
+                "flag == (data.n > 1)",
+                "id == data.id",
             ]
         ),
         min_size=1,
@@ -140,6 +145,8 @@ exists = st.builds(
 )
 leaves = (
     comparisons
+    | st.builds(lambda a, op, b: f"{a} {op} {b}", atoms, st.sampled_from(["==", "!=", "<"]), arithmetic)
+    | st.builds(lambda a: f"data.b == {a}", text_tests)
     | memberships
     | text_tests
     | exists
@@ -151,7 +158,13 @@ expressions = st.recursive(
     lambda inner: (
         st.builds(lambda a, op, b: f"({a}) {op} ({b})", inner, st.sampled_from(["&&", "||"]), inner)
         | st.builds(lambda a: f"!({a})", inner)
-        | st.builds(lambda a, op, b: f"({a}) {op} {b}", inner, st.sampled_from(["==", "!="]), literals)
+        | st.builds(
+            lambda a, op, b: f"({a}) {op} {b}",
+            inner,
+            st.sampled_from(["==", "!="]),
+            literals | references | arithmetic,
+        )
+        | st.builds(lambda a, b: f"({a}) in {b}", inner, st.sampled_from(["data.j.l", "[true]"]))
     ),
     max_leaves=5,
 )

@@ -158,7 +158,8 @@ class SqliteDialect:
         if function == "starts_with":
             return f"instr({text}, {part}) = 1"
         return (
-            "(SELECT _x.a IS NOT NULL AND (_x.n = 0 OR substr(_x.a, -_x.n) = _x.b) FROM (SELECT _w.a, _w.b, length(_w.b) AS n "
+            "(SELECT _x.a IS NOT NULL AND (_x.n = 0 OR substr(_x.a, -_x.n) = _x.b) "
+            "FROM (SELECT _w.a, _w.b, length(_w.b) AS n "
             f"FROM (SELECT CAST({text} AS BLOB) AS a, CAST({part} AS BLOB) AS b) _w) _x)"
         )
 

@@ -93,7 +93,17 @@ class Rule:
         audience: whom fan-out has to ask; admins, who always pass, aside.
     """
 
-    __slots__ = ("_decide", "_expr", "audience", "policies", "reads_new", "reads_row", "uses_clock", "uses_exists")
+    __slots__ = (
+        "_decide",
+        "_expr",
+        "_is_open",
+        "audience",
+        "policies",
+        "reads_new",
+        "reads_row",
+        "uses_clock",
+        "uses_exists",
+    )
 
     def __init__(self, expr: Expr, policies: tuple[str, ...]) -> None:
         expr = simplify(expr)
@@ -105,6 +115,7 @@ class Rule:
         self.uses_exists = any(isinstance(node, Exists) for node in walk(expr))
         self.uses_clock = any(isinstance(node, Ago) for node in walk(expr))
         self.audience: Audience = audience_of(expr)
+        self._is_open = isinstance(self.audience, Everyone)
 
     def __repr__(self) -> str:
         return f"Rule({', '.join(self.policies)}: {self.audience})"
@@ -121,7 +132,7 @@ class Rule:
         """Whether the caller may. Without a row every `data.*` is null. What can't be evaluated denies, also under
         `!`: `new.*` without `new`, `exists` without a resolver, arithmetic on what is no number. What the resolver
         raises is passed on. `now` is an aware time."""
-        if identity.is_admin:
+        if self._is_open or identity.is_admin:
             return True
         try:
             return self._decide(identity, row, new, now, exists)
@@ -180,20 +191,16 @@ class EntityPolicy:
 
 
 def compile_app_policies(app: AppSpec) -> dict[str, EntityPolicy]:
-    """The policies of every entity by its name; action policies and sync scopes are checked as well. Raises
-    PolicyError."""
+    """The policies of every entity by its name; action policies are checked as well. Raises PolicyError."""
     names = [entity.name for entity in app.entities]
     for policy in app.policies:
-        if policy.entity is not None and policy.entity not in names:
+        if policy.entity and policy.entity not in names:
             there = f"There are {', '.join(names)}" if names else "It declares none"
             raise PolicyError(policy.name, policy.entity, "", f"the app declares no such entity. {there}")
-        if policy.entity is None and policy.action is None:
+        if not policy.entity and not policy.action:
             raise PolicyError(policy.name, "nothing", "", "it is for no entity and no action. Give it one")
-        if policy.action is not None:
+        if policy.action:
             compile_action_policy(app, policy.action)
-    for entity in app.entities:
-        if entity.sync_scope:
-            compile_scope(app, entity, entity.sync_scope)
     return {entity.name: compile_entity_policy(app, entity) for entity in app.entities}
 
 

@@ -7,6 +7,7 @@ operators are refused, and `Scope.CLIENT` may not touch serverOnly fields (desig
 from __future__ import annotations
 
 import enum
+import math
 from typing import Any
 
 import msgspec
@@ -117,7 +118,7 @@ def _operand(types: RowTypes, name: str, value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     if type(value) is int and not -(2**63) <= value < 2**63:
-        return float(value)
+        return math.inf if value > 0 else -math.inf
     return value
 
 

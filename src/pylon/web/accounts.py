@@ -63,7 +63,7 @@ class SessionDoor(Resource):
         if (token := req.token) is not None and req.session.key is not None:
             await req.doors.sessions.revoke(token)
         resp.data = b'{"revoked":true}'
-        resp.set_header("Set-Cookie", f"{req.doors.cookie_name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+        resp.append_header("Set-Cookie", f"{req.doors.cookie_name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
 
 
 class Guest(Resource):

@@ -93,6 +93,8 @@ class Request(falcon.asgi.Request):
             return b""
         self._first_event = None
         body: bytes = event.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
         if event.get("more_body"):
             try:
                 async with asyncio.timeout(BODY_SECONDS):
@@ -110,11 +112,7 @@ class Request(falcon.asgi.Request):
             parts.append(event.get("body", b""))
             size += len(parts[-1])
             if size > limit:
-                raise PylonError(
-                    "PAYLOAD_TOO_LARGE",
-                    f"Request body exceeds maximum size of {limit} bytes",
-                    headers={"Connection": "close"},
-                )
+                raise _too_large(limit)
             if not event.get("more_body"):
                 return b"".join(parts)
 
@@ -126,6 +124,11 @@ class Resource:
         get = cls.__dict__.get("on_get")
         if get is not None:
             cls.on_head = get  # type: ignore[attr-defined]
+
+
+def _too_large(limit: int) -> PylonError:
+    message = f"Request body exceeds maximum size of {limit} bytes"
+    return PylonError("PAYLOAD_TOO_LARGE", message, headers={"Connection": "close"})
 
 
 def require_admin(req: Request) -> None:
