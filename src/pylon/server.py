@@ -122,7 +122,7 @@ class Server:
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
         views = {name: View(plan.policy.read, plan.scope) for name, plan in plans.items() if plan.spec.sync}
-        self.hub = Hub(views, self._decide)
+        self.hub = Hub(views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2)
         self.engine.subscribe(self.hub.publish)
         self.readiness = Readiness(self.engine)
         self.registry = Registry()

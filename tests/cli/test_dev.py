@@ -120,6 +120,15 @@ def test_ctrl_c_ends_every_process_with_success(serving: Start, app: Path) -> No
     assert not any(is_running(child) for child in children)
 
 
+def test_two_signals_at_once_are_one_wish_and_the_server_still_drains(serving: Start, app: Path) -> None:
+    dev = serving("dev")
+    dev.next()
+    os.kill(dev.process.pid, signal.SIGTERM)
+    time.sleep(0.03)
+    assert dev.stop(signal.SIGTERM) == 0
+    assert "stopped" in "".join(dev.errors)
+
+
 def test_a_killed_supervisor_leaves_no_server_behind(serving: Start, app: Path) -> None:
     dev = serving("dev")
     dev.next()

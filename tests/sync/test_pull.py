@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,27 @@ async def test_what_changes_between_pages_is_in_the_log_after_the_snapshot(notes
         assert rows == {first, second}
         delta = json.loads(await pull.delta(ALICE, rest["cursor"]["last_seq"]))
         assert [(c["kind"], c["row_id"]) for c in delta["changes"]] == [("delete", first), ("delete", third)]
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+async def test_no_write_falls_between_a_snapshot_and_its_cursor(notes: AppSpec, tmp_path: Path, size: int) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        pull = Pull(engine)
+
+        async def write() -> None:
+            for _ in range(100):
+                await engine.insert(ALICE, "Note", b'{"title":"x"}')
+
+        async def replicate() -> set[str]:
+            changes, cursor, _pages = await paged(pull, ALICE, size)
+            rows = {change["row_id"] for change in changes}
+            await writing
+            return rows | {c["row_id"] for c in json.loads(await pull.delta(ALICE, cursor))["changes"]}
+
+        writing = asyncio.gather(*[write() for _ in range(3)])
+        replicas = await asyncio.gather(*[replicate() for _ in range(5)])
+        for replica in replicas:
+            assert len(replica) == 300
 
 
 async def test_a_delta_has_full_rows_and_the_cursor_passes_what_is_filtered(notes: AppSpec, tmp_path: Path) -> None:

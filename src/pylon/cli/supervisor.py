@@ -32,6 +32,9 @@ _STOP_SECONDS = 3.0
 
 _SERVE_SECONDS = 40.0
 _LINE_BYTES = 1 << 20
+_SAME_WISH_SECONDS = 0.3
+"""`make` and `timeout` signal a process and its group: two signals this close are one wish."""
+
 _SETTLED_SECONDS = 2.0
 """A child that ends sooner than this after it began is not started again by itself."""
 
@@ -116,6 +119,7 @@ class DevSupervisor:
         self._spare: Child | None = None
         self._saved = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._asked = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:
@@ -140,9 +144,13 @@ class DevSupervisor:
         return [child for child in (self._current, self._spare) if child is not None]
 
     def _asked_to_stop(self) -> None:
+        now = time.monotonic()
         if self._stopping.is_set():
-            for child in self._children():
-                child.signal(signal.SIGKILL)
+            if now - self._asked > _SAME_WISH_SECONDS:
+                for child in self._children():
+                    child.signal(signal.SIGKILL)
+            return
+        self._asked = now
         self._stopping.set()
 
     async def _wait_for_something(self) -> None:

@@ -26,6 +26,8 @@ log = Log("pylon.sync")
 
 TAIL_SECONDS = 10.0
 TAIL_CHANGES = 500
+TAIL_BYTES = 2 * 2**20
+"""What a newcomer is sent at most; it must fit into a connection's buffer."""
 
 Question = tuple[Rule, Identity, Any]
 """May this identity read this row under this rule?"""
@@ -117,7 +119,14 @@ class Hub:
     """The subscribers of one process. Everything here happens on the event loop; `decide` answers questions with
     `exists` off it."""
 
-    def __init__(self, views: dict[str, View], decide: Decide, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        views: dict[str, View],
+        decide: Decide,
+        *,
+        tail_bytes: int = TAIL_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._views = views
         self._decide = decide
         self._clock = clock
@@ -133,7 +142,9 @@ class Hub:
         self._shared: list[Event] = []
         self._is_shared = True
         self._flushing = False
-        self._tail: deque[tuple[float, Change]] = deque(maxlen=TAIL_CHANGES)
+        self._tail: deque[tuple[float, Change]] = deque()
+        self._tail_limit = tail_bytes
+        self._tail_bytes = 0
         self._queue: deque[list[Change] | tuple[Subscriber, Identity]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self.statistics = Statistics()
@@ -189,7 +200,8 @@ class Hub:
 
     def preload(self, changes: Iterable[Change]) -> None:
         """Fill the tail at start with what was committed a moment ago, by the process before this one."""
-        self._tail.extend((self._clock(), change) for change in changes)
+        for change in changes:
+            self._keep(self._clock(), change)
 
     def publish(self, changes: list[Change]) -> None:
         """Fan out committed changes, in seq order."""
@@ -248,6 +260,13 @@ class Hub:
             self.statistics.errors += 1
             return {}
 
+    def _keep(self, now: float, change: Change) -> None:
+        tail = self._tail
+        tail.append((now, change))
+        self._tail_bytes += len(change.data)
+        while len(tail) > TAIL_CHANGES or self._tail_bytes > self._tail_limit:
+            self._tail_bytes -= len(tail.popleft()[1].data)
+
     def _recent(self) -> list[Change]:
         since = self._clock() - TAIL_SECONDS
         return [change for at, change in self._tail if at >= since]
@@ -257,7 +276,7 @@ class Hub:
         for change in changes:
             if change.entity not in self._views:
                 continue
-            self._tail.append((now, change))
+            self._keep(now, change)
             self.statistics.events += 1
             broadcasts = self.statistics.broadcasts
             broadcasts[change.entity] = broadcasts.get(change.entity, 0) + 1

@@ -71,10 +71,11 @@ class Pull:
     async def page(self, caller: Caller, after: Position | None, size: int) -> bytes:
         """One page of a snapshot."""
         size = max(1, min(size, PAGE_EVENTS))
+        # The seq is captured before the first row is read: what is committed meanwhile is behind it, in the log.
+        after = after or Position("", "", 0, await self._head())
         events, position = await self._read(caller.identity, after, size)
         if position is None:
-            seq = after.s if after else await self._head()
-            return _answer(events, seq, '"has_more":false,"snapshot_after":null')
+            return _answer(events, after.s, '"has_more":false,"snapshot_after":null')
         return _answer(events, 0, f'"has_more":true,"snapshot_after":"{position.token()}"')
 
     async def snapshot(self, caller: Caller) -> AsyncIterator[bytes]:
@@ -93,9 +94,8 @@ class Pull:
     async def _head(self) -> int:
         return await self._engine.reads.run(lambda session: session.log_head(), _READ_SECONDS)
 
-    async def _read(self, identity: Identity, after: Position | None, size: int) -> tuple[list[bytes], Position | None]:
+    async def _read(self, identity: Identity, position: Position, size: int) -> tuple[list[bytes], Position | None]:
         """Up to `size` rows as insert events, and where to go on; None when that was all."""
-        position = after or Position("", "", 0, await self._head())
         if position.e and position.e not in self._order:
             raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after names an entity that is not replicated")
         return await self._engine.reads.run(lambda s: self._snapshot_rows(s, identity, position, size), _READ_SECONDS)
