@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pylon.settings import (
-    DEV_RATE_LIMIT,
     VARIABLES,
     LogFormat,
     Settings,
@@ -38,15 +37,15 @@ def test_an_empty_value_counts_as_unset() -> None:
     assert Settings.load({"PYLON_PORT": " ", "PYLON_ADMIN_TOKEN": ""}) == Settings()
 
 
-def test_dev_mode_raises_limits_and_opens_origins() -> None:
+def test_dev_mode_opens_origins_and_drains_fast() -> None:
     settings = Settings.load({"PYLON_DEV_MODE": "1"})
-    assert settings.rate_limit_max == settings.fn_rate_limit_max == DEV_RATE_LIMIT
+    assert settings.drain_secs == 1.0
     assert settings.cors_origins == settings.csrf_origins == ("*",)
     assert settings.cookie_secure is False
 
 
 def test_an_explicit_value_wins_over_the_dev_default() -> None:
-    assert Settings.load({"PYLON_DEV_MODE": "1", "PYLON_RATE_LIMIT_MAX": "7"}).rate_limit_max == 7
+    assert Settings.load({"PYLON_DEV_MODE": "1", "PYLON_DRAIN_SECS": "7"}).drain_secs == 7
 
 
 def test_csrf_origins_follow_cors_origins() -> None:

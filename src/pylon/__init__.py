@@ -11,12 +11,14 @@ from pylon.model.modifiers import field, index, relation
 
 if TYPE_CHECKING:
     from pylon.compute.context import Context
+    from pylon.compute.streams import Event
 
 __all__ = [
     "App",
     "Context",
     "DeclarationError",
     "Entity",
+    "Event",
     "Id",
     "Json",
     "PylonError",
@@ -28,9 +30,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Context comes from a room that imports the store: whoever needs only the values of `model` must not load it.
+    # These come from a room that imports the store: whoever needs only the values of `model` must not load it.
     if name == "Context":
         from pylon.compute.context import Context
 
         return Context
+    if name == "Event":
+        from pylon.compute.streams import Event
+
+        return Event
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,9 @@ from pylon.web.origins import Origins
 from pylon.web.uvicorn_server import http_server
 
 log = logs.Log("pylon.server")
+
+SAME_WISH_SECONDS = 0.3
+"""Two signals this close are one: `make` and `timeout` signal a process and its group."""
 
 EXIT_FORCED = 1
 EXIT_STUCK = 70
@@ -142,6 +146,7 @@ class Server:
         self.sessions.on_revoked(self.door.revoke)
         watch(self.registry, self.engine, self.hub, self.door)
         self._stop = asyncio.Event()
+        self._stopped_at = 0.0
         self.app = create_app(
             Doors(
                 engine=self.engine,
@@ -185,10 +190,14 @@ class Server:
         return 0
 
     def _on_signal(self, number: int) -> None:
+        now = time.monotonic()
         if self._stop.is_set():
+            if now - self._stopped_at < SAME_WISH_SECONDS:
+                return
             log.warning("stopping at once")
             logs.flush()
             os._exit(EXIT_FORCED)
+        self._stopped_at = now
         log.info("stopping", signal=signal.Signals(number).name)
         self.readiness.stop("SHUTTING_DOWN")
         self.door.close(1001, "server is stopping")

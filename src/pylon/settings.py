@@ -16,8 +16,6 @@ from typing import Any
 MIN_TOKEN_LENGTH = 16
 """The shortest admin or metrics token that is accepted outside dev mode."""
 
-DEV_RATE_LIMIT = 100_000
-
 
 class LogFormat(enum.StrEnum):
     PRETTY = "pretty"
@@ -324,33 +322,6 @@ class Settings:
         2_000,
         _whole(1),
         "Time limit of a mutation function; it holds the writer while it runs.",
-    )
-    fn_rate_limit_max: int = _variable(
-        "PYLON_FN_RATE_LIMIT_MAX",
-        30,
-        _whole(0),
-        "Calls of one function by one caller in a window. 0 means no limit.",
-        dev=DEV_RATE_LIMIT,
-    )
-    fn_rate_limit_window: float = _variable(
-        "PYLON_FN_RATE_LIMIT_WINDOW", 60.0, _seconds, "Window of the function rate limit, in seconds.", shown="60"
-    )
-    rate_limit_max: int = _variable(
-        "PYLON_RATE_LIMIT_MAX",
-        100,
-        _whole(0),
-        "Requests of one address in a window, without a session. 0 means no limit.",
-        dev=DEV_RATE_LIMIT,
-    )
-    rate_limit_max_authed: int = _variable(
-        "PYLON_RATE_LIMIT_MAX_AUTHED",
-        1_000,
-        _whole(0),
-        "Requests of one session in a window. 0 means no limit.",
-        dev=DEV_RATE_LIMIT,
-    )
-    rate_limit_window: float = _variable(
-        "PYLON_RATE_LIMIT_WINDOW", 60.0, _seconds, "Window of the request rate limits, in seconds.", shown="60"
     )
 
     # Live connections

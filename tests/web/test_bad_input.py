@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -130,10 +131,8 @@ def test_a_chunked_body_is_read(server: ServerProcess) -> None:
     ],
 )
 def test_a_request_that_is_no_http_is_refused_and_closed(server: ServerProcess, raw: bytes) -> None:
-    try:
+    with contextlib.suppress(OSError):  # closed without an answer is fine as well
         assert exchange(server, raw).status in (400, 404, 431)
-    except (ConnectionError, OSError):
-        pass  # closed without an answer is fine as well
     assert server.request("GET", "/health")[0] == 200
 
 

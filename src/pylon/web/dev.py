@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import falcon.asgi
+import msgspec
 
 from pylon.web.request import Request, Resource
 
@@ -41,14 +42,33 @@ class Live(Resource):
         resp.stream = self._events()
 
     async def _events(self) -> AsyncIterator[bytes]:
-        yield f"retry: 500\nevent: hello\ndata: {_INSTANCE}\n\n".encode()
-        told = _NOTHING
+        told = await asyncio.to_thread(read_diagnostics, self._path)
+        page = _page(told)
+        yield f"retry: 500\nevent: hello\ndata: {_INSTANCE}-{page}\n\n".encode()
+        if told != _NOTHING:
+            yield _diagnostics(told)
         while True:
             now = await asyncio.to_thread(read_diagnostics, self._path)
+            if _page(now) != page:
+                page = _page(now)
+                yield f"event: hello\ndata: {_INSTANCE}-{page}\n\n".encode()
             if now != told:
                 told = now
-                yield b"event: diagnostics\ndata: %b\n\n" % now.replace(b"\n", b" ")
+                yield _diagnostics(now)
             await asyncio.sleep(_POLL_SECONDS)
+
+
+def _diagnostics(content: bytes) -> bytes:
+    return b"event: diagnostics\ndata: %b\n\n" % content.replace(b"\n", b" ")
+
+
+def _page(content: bytes) -> int:
+    """The number of the page's last change, which the supervisor counts up."""
+    try:
+        page = msgspec.json.decode(content).get("page", 0)
+    except (msgspec.MsgspecError, AttributeError):
+        return 0
+    return page if isinstance(page, int) else 0
 
 
 def read_diagnostics(path: Path) -> bytes:

@@ -24,6 +24,7 @@ HEAD_SECONDS = 15.0
 """Time for a client to send a whole request head; half-open connections end after it."""
 
 KEEP_ALIVE_SECONDS = 75
+LATE_REQUEST_SECONDS = 0.1
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -63,6 +64,14 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer with a bare status and close."""
         self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
         self.transport.close()
+
+    def shutdown(self) -> None:
+        """Stop after the running request. A connection whose first request is still on its way gets a moment to send
+        it, so that a client that connected in time is answered."""
+        if self.cycle is None and not self.transport.is_closing():
+            self.loop.call_later(LATE_REQUEST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
