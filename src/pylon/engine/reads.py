@@ -132,6 +132,7 @@ class Reads:
         session: ReadSession = self._local.session
 
         def handler() -> T:
+            session.limit(limit)
             with session.snapshot():
                 return operation(session)
 
@@ -139,8 +140,8 @@ class Reads:
 
     async def _read(self, operation: Callable[[ReadSession], T]) -> T:
         try:
-            with self._inline.deadline(INLINE_SECONDS):
-                return operation(self._inline)
+            self._inline.limit(INLINE_SECONDS)
+            return operation(self._inline)
         except PylonError as error:
             if error.code != "QUERY_TIMEOUT":
                 raise
@@ -149,8 +150,8 @@ class Reads:
 
     def _pooled_read(self, operation: Callable[[ReadSession], T]) -> T:
         session: ReadSession = self._local.session
-        with session.deadline(self._time_limit):
-            return operation(session)
+        session.limit(self._time_limit)
+        return operation(session)
 
     def visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         """The selection narrowed to what this identity may replicate: read policy and sync scope."""

@@ -172,28 +172,32 @@ def _suggestion(name: str, scope: Scope) -> str:
     if name.lower() in ("true", "false", "null", "undefined", "none", "nil"):
         constant = name.lower() if name.lower() in ("true", "false") else "null"
         return f"Did you mean `{constant}`?"
-    candidates = {f"auth.{member}": f"auth.{member}" for member in AUTH_MEMBERS}
-    if scope.entity is not None:
-        for field in scope.entity.fields:
-            candidates[f"data.{field.name}"] = f"data.{field.name}"
-            if field.attribute:
-                candidates.setdefault(f"data.{field.attribute}", f"data.{field.name}")
-        candidates["data.id"] = "data.id"
+    # Compared without the root: `data.` in common would make everything look alike.
     root, _, rest = name.partition(".")
-    tried = [name] if root in scope.roots and rest else [f"data.{rest or name}", f"auth.{rest or name}"]
-    if root in ("existing", "new") and rest:
-        tried = [f"data.{rest}"]
-    for attempt in tried:
-        for near in difflib.get_close_matches(attempt, candidates, n=1, cutoff=0.7):
-            found = candidates[near]
-            if root in ("existing", "new") and root in scope.roots and rest:
-                found = f"{root}.{found.partition('.')[2]}"
-            return f"Did you mean `{found}`?"
+    wanted = rest or name
+    fields = _spellings(scope.entity) if scope.entity is not None else {}
+    callers = {member: member for member in AUTH_MEMBERS}
+    own = root if root in ("existing", "new") and root in scope.roots else "data"
+    if root == "auth" and rest:
+        places = [("auth", callers)]
+    elif root in _ROW_ROOTS and rest:
+        places = [(own, fields)]
+    else:
+        places = [(own, fields), ("auth", callers)]
+    for place, spellings in places:
+        for near in difflib.get_close_matches(wanted, spellings, n=1, cutoff=0.6):
+            return f"Did you mean `{place}.{spellings[near]}`?"
     if root in _ROW_ROOTS and scope.entity is not None:
         return f"Its fields are {_listed(scope.entity)}"
     if root == "auth":
         return f"There are {', '.join(f'auth.{member}' for member in AUTH_MEMBERS if '_' not in member)}"
     return f"Names begin with {', '.join(f'{known}.' for known in sorted(scope.roots))}"
+
+
+def _spellings(entity: EntitySpec) -> dict[str, str]:
+    """What somebody may have written for a field, Python attributes among it, and its name."""
+    attributes = {field.attribute: field.name for field in entity.fields if field.attribute}
+    return attributes | {field.name: field.name for field in entity.fields} | {"id": "id"}
 
 
 def _listed(entity: EntitySpec) -> str:
@@ -259,10 +263,9 @@ def _checked_exists(expr: Exists, scope: Scope) -> Exists:
 def _checked_condition(condition: Condition, entity: EntitySpec, scope: Scope) -> Condition:
     column = entity.field(condition.column)
     if column is None and condition.column != "id":
-        attributes = {f.attribute: f.name for f in entity.fields if f.attribute}
-        known = {f.name: f.name for f in entity.fields} | {"id": "id"}
-        near = difflib.get_close_matches(condition.column, {**attributes, **known}, n=1, cutoff=0.5)
-        mend = f"Did you mean `{(attributes | known)[near[0]]}`?" if near else f"Its fields are {_listed(entity)}"
+        spellings = _spellings(entity)
+        near = difflib.get_close_matches(condition.column, spellings, n=1, cutoff=0.5)
+        mend = f"Did you mean `{spellings[near[0]]}`?" if near else f"Its fields are {_listed(entity)}"
         raise PolicyNameError(f'`{condition.column}` names no field of entity "{entity.name}" in exists. {mend}')
     kind = column.kind if column is not None else Kind.STRING
     if kind in (Kind.JSON, Kind.VECTOR):

@@ -70,8 +70,8 @@ class ReadSession(Rows, Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside sees one state."""
 
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        """Reads inside are interrupted after `seconds` with QUERY_TIMEOUT."""
+    def limit(self, seconds: float) -> None:
+        """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
 
     def get_json(
         self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]

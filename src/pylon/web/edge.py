@@ -24,7 +24,6 @@ SECURITY_HEADERS = {
         "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()"
     ),
 }
-_API_HEADERS = {**SECURITY_HEADERS, "cache-control": "no-store"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics"})
 
@@ -35,6 +34,8 @@ class Edge:
     def __init__(self, origins: Origins, traffic: Traffic) -> None:
         self._origins = origins
         self._traffic = traffic
+        self._headers = {**SECURITY_HEADERS, **origins.cors_headers(None)}
+        self._api_headers = {**self._headers, "cache-control": "no-store"}
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Refuse writes that a strange page sends with its visitor's cookie."""
@@ -53,13 +54,12 @@ class Edge:
     async def process_response(self, req: Request, resp: falcon.asgi.Response, resource: Any, succeeded: bool) -> None:
         """Headers, metrics, log."""
         path = req.path
-        base = _API_HEADERS if path.startswith("/api/") else SECURITY_HEADERS
-        headers = resp._headers
-        for name, value in base.items():
-            headers.setdefault(name, value)
+        base = self._api_headers if path.startswith("/api/") else self._headers
+        resp._headers = headers = {**base, **resp._headers}
         headers["x-request-id"] = req.request_id
         origin = req._asgi_headers.get(b"origin")
-        headers.update(self._origins.cors_headers(None if origin is None else origin.decode("latin-1")))
+        if origin is not None:
+            headers.update(self._origins.cors_headers(origin.decode("latin-1")))
         seconds = time.perf_counter() - req.began
         status = resp.status_code
         self._traffic.answered(req.uri_template or "other", req.method, status, seconds)

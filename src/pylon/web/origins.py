@@ -23,7 +23,7 @@ class Origins:
     def cors_headers(self, origin: str | None) -> dict[str, str]:
         """The headers that let a page of this origin read the answer; none for a stranger's."""
         if origin is None:
-            return {"access-control-allow-origin": "*"} if self._any else {}
+            return {"access-control-allow-origin": "*"} if self._any else {"vary": "Origin"}
         if not self._any and origin.lower() not in self._cors:
             return {"vary": "Origin"}
         return {

@@ -30,14 +30,9 @@ class SqliteReader(SqliteRows):
     def _is_late(self) -> bool:
         return time.perf_counter() > self._deadline
 
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
-        """Reads inside are interrupted after `seconds` with QUERY_TIMEOUT."""
+    def limit(self, seconds: float) -> None:
+        """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
         self._deadline = time.perf_counter() + seconds
-        try:
-            yield
-        finally:
-            self._deadline = float("inf")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
