@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pylon.model.identity import ANONYMOUS, Identity
 from pylon.model.rows import compile_rows
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
-from pylon.policy.rules import PolicyError, compile_entity_policy
+from pylon.policy.rules import PolicyError, compile_entity_policy, compile_scope
 from pylon.policy.sql import SqliteDialect
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -299,3 +299,55 @@ def test_an_owner_rule_stays_a_plain_comparison_that_an_index_serves() -> None:
         f"EXPLAIN QUERY PLAN SELECT * FROM Row t WHERE {sql.text}", sql.bind(CALLERS[1], NOW)
     ).fetchall()
     assert any("by_owner" in str(step) for step in plan), plan
+
+
+def sql_of(expression: str, alias: str = "t") -> str:
+    policies = (PolicySpec(name="p", entity="Row", allow_read=expression),)
+    app = AppSpec(name="x", entities=(ROW, MEMBER, USER), policies=policies)
+    return compile_entity_policy(app, ROW).read.sql(SqliteDialect(), alias).text
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("true", "TRUE"),
+        ("auth.userId == data.owner", 't."owner" = :p_userId'),
+        ("data.owner == auth.userId", 't."owner" = :p_userId'),
+        ("auth.userId == data.owner && data.b", 't."owner" = :p_userId AND t."b"'),
+        ("auth.userId == data.owner || data.b", '(t."owner" = :p_userId OR t."b")'),
+        ("data.owner == null", 't."owner" IS NULL'),
+        ("data.s != 'draft'", "t.\"s\" IS DISTINCT FROM 'draft'"),
+        ("!(auth.userId == data.owner)", 'NOT ((t."owner" = :p_userId) IS TRUE)'),
+        ('data.s == "it\'s"', "t.\"s\" = 'it''s'"),
+        ('data.at > ago("1h")', 't."at" > :p_ago_3600'),
+        (
+            "exists(Member where org == data.s and user == auth.userId)",
+            'EXISTS (SELECT 1 FROM "Member" t_1 WHERE t_1."org" = t."s" AND t_1."user" = :p_userId)',
+        ),
+    ],
+)
+def test_the_sql_of_common_rules_is_as_a_person_would_write_it(expression: str, text: str) -> None:
+    assert sql_of(expression) == text
+
+
+def test_the_alias_is_the_callers_choice() -> None:
+    assert sql_of("auth.userId == data.owner", "r") == 'r."owner" = :p_userId'
+
+
+def test_two_rules_fit_into_one_statement(database: apsw.Connection) -> None:
+    app = AppSpec(name="x", entities=(ROW,))
+    first = compile_scope(app, ROW, "auth.hasRole('editor') || data.s == 'a'").sql(SqliteDialect())
+    second = compile_scope(app, ROW, "auth.hasRole('x') || data.s == 'b'").sql(SqliteDialect())
+    database.execute("DELETE FROM Row")
+    database.execute("INSERT INTO Row (id, s) VALUES ('1', 'a'), ('2', 'b')")
+    sql = f"SELECT id FROM Row t WHERE {first.text} AND {second.text}"
+    parameters = first.bind(CALLERS[1], NOW) | second.bind(CALLERS[1], NOW)
+    assert database.execute(sql, parameters).fetchall() == [("2",)]
+
+
+def test_only_the_parameters_change_from_caller_to_caller() -> None:
+    app = AppSpec(name="x", entities=(ROW,))
+    sql = compile_scope(app, ROW, "auth.userId == data.owner && !auth.isGuest").sql(SqliteDialect())
+    bound = [sql.bind(identity, NOW) for identity in CALLERS]
+    assert {tuple(parameters) for parameters in bound} == {tuple(bound[0])}
+    assert bound[0] != bound[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 _NUMERIC = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 NUMERIC_LENGTH = 18
 """The longest text that counts as a number: what fits is read exactly alike here and in SQL."""
 _INT64 = 2**63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unevaluable(Exception):
@@ -104,8 +106,13 @@ def arithmetic(operator: str, left: Any, right: Any) -> int | float:
 
 def text_before(now: datetime, seconds: int) -> str:
     """`now` less so many seconds, as `YYYY-MM-DDTHH:MM:SSZ`."""
-    moment = now.astimezone(UTC) - timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds")[:19] + "Z"
+    return _text_at(math.floor(now.timestamp()) - seconds)
+
+
+@lru_cache(maxsize=256)
+def _text_at(epoch: int) -> str:
+    # Asked for the same second again and again in fan-out; making the text costs more than all else in a rule.
+    return (_EPOCH + timedelta(seconds=epoch)).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _float(value: int) -> float:
