@@ -133,13 +133,15 @@ def fanout(bench: Bench) -> None:
             result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         assert result["all_arrived"], result
         figure = f"{result['deliveries_per_second']:,}/s, p99 {result['p99_ms']} ms"
-        bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim))
+        ratio = result["deliveries_per_second"] / bench.baseline_post
+        bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
 def writes(bench: Bench) -> None:
     """The write path in process."""
     rate = write_path.run()
-    bench.lines.append(Line("write path in process", f"{rate:,.0f}/s", "100,000/s", "150,000/s"))
+    ratio = rate / bench.baseline_post
+    bench.lines.append(Line("write path in process", f"{rate:,.0f}/s", "100,000/s", "150,000/s", ratio))
 
 
 def costs(bench: Bench) -> None:

@@ -35,6 +35,7 @@ from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
+from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub, Question, View
 from pylon.sync.pull import Pull
@@ -163,11 +164,13 @@ class Server:
                 traffic=self.traffic,
                 version=_version(),
                 events=EventStream(self.door),
+                sockets=AsgiSockets(self.door),
                 readiness=self.readiness.check,
                 sections=lambda: sections(self.engine, self.hub, self.door),
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
+                stopping=self._stop,
             ),
             origins,
         )

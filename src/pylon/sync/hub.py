@@ -70,6 +70,11 @@ class Frames:
         return self._websocket
 
     @property
+    def messages(self) -> list[bytes]:
+        """The events one by one, as JSON."""
+        return [event.json for event in self._events]
+
+    @property
     def sse(self) -> bytes:
         """`data:` lines, ready to write."""
         if self._sse is None:

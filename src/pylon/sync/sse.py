@@ -157,6 +157,8 @@ class _AsgiStream:
         self._put(_KEEPALIVE)
 
     def _put(self, data: bytes) -> None:
+        if self.is_ended:
+            return
         self.waiting.append(data)
         self.size += len(data)
         if self.size > self.door.max_buffer:

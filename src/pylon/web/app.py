@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.origins import Origins
-from pylon.web.request import Request
+from pylon.web.request import Request, choose_request_id
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
@@ -35,12 +36,15 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     _add_routes(app, doors)
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await doors.sockets(scope, receive, send)
+            return
         if scope["type"] == "http":
             if scope["method"] == "OPTIONS":
-                await _preflight(scope, receive, send, origins)
+                await _preflight(scope, send, origins)
                 return
             if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
-                await doors.events(scope, receive, send)
+                await doors.events(scope, receive, _surrounded(scope, send, origins))
                 return
         await app(scope, receive, send)
 
@@ -85,9 +89,36 @@ def _add_routes(app: Any, doors: Doors) -> None:
     app.add_sink(static.Site(static.Folder(folder) if folder is not None else None).__call__, prefix="/")
 
 
-async def _preflight(scope: Any, receive: Any, send: Any, origins: Origins) -> None:
-    origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
-    headers = {**SECURITY_HEADERS, **origins.preflight_headers(origin)}
-    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": 204, "headers": encoded})
+async def _preflight(scope: Any, send: Any, origins: Origins) -> None:
+    headers = _outer_headers(scope) | origins.preflight_headers(_header(scope, b"origin"))
+    await send({"type": "http.response.start", "status": 204, "headers": _encoded(headers)})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _surrounded(scope: Any, send: Any, origins: Origins) -> Callable[[Any], Awaitable[None]]:
+    """`send` for a handler beside falcon: its answer gets the headers that `Edge` gives to every other, and its own
+    word on origins doesn't count."""
+    headers = _outer_headers(scope) | origins.cors_headers(_header(scope, b"origin"))
+
+    async def send_surrounded(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            own = {name: value for name, value in message["headers"] if name != b"access-control-allow-origin"}
+            message = {**message, "headers": list((dict(_encoded(headers)) | own).items())}
+        await send(message)
+
+    return send_surrounded
+
+
+def _outer_headers(scope: Any) -> dict[str, str]:
+    sent = _header(scope, b"x-request-id")
+    identifier = choose_request_id(None if sent is None else sent.encode("latin-1"))
+    headers = {**SECURITY_HEADERS, "x-request-id": identifier}
+    return headers | {"cache-control": "no-store"} if scope["path"].startswith("/api/") else headers
+
+
+def _header(scope: Any, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]

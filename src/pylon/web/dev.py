@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import falcon.asgi
 import msgspec
@@ -39,15 +40,25 @@ class Live(Resource):
         """The stream."""
         resp.content_type = "text/event-stream"
         resp.set_header("Cache-Control", "no-cache")
-        resp.stream = self._events()
+        resp.stream = self._until_nobody_listens(req)
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def _until_nobody_listens(self, req: Request) -> AsyncIterator[bytes]:
+        """The events until the browser leaves or the server stops; falcon itself would go on for ever."""
+        ends = {asyncio.create_task(_disconnected(req)), asyncio.create_task(req.doors.stopping.wait())}
+        try:
+            async for event in self._events(ends):
+                yield event
+        finally:
+            for end in ends:
+                end.cancel()
+
+    async def _events(self, ends: set[asyncio.Task[Any]]) -> AsyncIterator[bytes]:
         told = await asyncio.to_thread(read_diagnostics, self._path)
         page = _page(told)
         yield f"retry: 500\nevent: hello\ndata: {_INSTANCE}-{page}\n\n".encode()
         if told != _NOTHING:
             yield _diagnostics(told)
-        while True:
+        while not any(end.done() for end in ends):
             now = await asyncio.to_thread(read_diagnostics, self._path)
             if _page(now) != page:
                 page = _page(now)
@@ -55,7 +66,12 @@ class Live(Resource):
             if now != told:
                 told = now
                 yield _diagnostics(now)
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.wait(ends, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _disconnected(req: Request) -> None:
+    while (await req._receive())["type"] != "http.disconnect":
+        pass
 
 
 def _diagnostics(content: bytes) -> bytes:

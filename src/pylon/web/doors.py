@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,10 @@ AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The rooms that HTTP opens onto. `events` is the SSE stream as an ASGI handler, `readiness` tells why the server
-    is not ready (None when it is), `sections` what `/metrics` adds in JSON."""
+    """The rooms that HTTP opens onto. `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers (the latter
+    for other servers than ours, which handles upgrades itself), `readiness` tells why the server
+    is not ready (None when it is), `sections` what `/metrics` adds in JSON. `stopping` is set when the server begins to
+    stop, so that streams without an end of their own don't hold it up."""
 
     engine: Engine
     sessions: Sessions
@@ -34,8 +37,10 @@ class Doors:
     traffic: Traffic
     version: str
     events: AsgiHandler
+    sockets: AsgiHandler
     readiness: Callable[[], Awaitable[str | None]]
     sections: Callable[[], dict[str, dict[str, Any]]]
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -15,11 +15,11 @@ from pylon.web.request import Request, Resource, whole_number
 
 CURSOR_DEFAULT = 20
 PAGE_DEFAULT = 25
+_LAST_OFFSET = 2**63 - 1
 
 
-def _changed(resp: falcon.asgi.Response, change: Change | None) -> None:
-    if change is not None:
-        resp.set_header("X-Pylon-Change-Seq", str(change.seq))
+def _changed(resp: falcon.asgi.Response, change: Change) -> None:
+    resp.set_header("X-Pylon-Change-Seq", str(change.seq))
 
 
 class Collection(Resource):
@@ -39,8 +39,9 @@ class Collection(Resource):
             shown = b"null" if limit is None else b"%d" % limit
             resp.data = b'{"count":%d,"data":%b,"limit":%b,"offset":%d}' % (count, rows, shown, offset)
             return
-        size = max(per_page, 1)
-        window = Selection(selection.where, selection.parameters, selection.order, size, (max(page, 1) - 1) * size)
+        size = min(max(per_page, 1), req.doors.settings.query_max_limit)
+        offset = min((max(page, 1) - 1) * size, _LAST_OFFSET)
+        window = Selection(selection.where, selection.parameters, selection.order, size, offset)
         rows, total = await reads.page(caller, entity, window)
         resp.data = b'{"data":%b,"page":%d,"per_page":%d,"total":%d}' % (rows, page, per_page, total)
 
@@ -60,10 +61,11 @@ class Row(Resource):
         resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id)
 
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """Change some fields."""
+        """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
         change = await req.doors.engine.update(req.caller, entity, row_id, await req.body())
         resp.data = b'{"updated":true}'
-        _changed(resp, change)
+        if change is not None:
+            _changed(resp, change)
 
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Delete."""

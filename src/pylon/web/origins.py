@@ -47,8 +47,7 @@ class Origins:
     def may_write(self, origin: str | None, referer: str | None, host: str) -> bool:
         """Whether a write that carries no Bearer token may come from there. No Origin and no Referer is no browser."""
         if origin is None and referer is not None:
-            parts = urlsplit(referer)
-            origin = f"{parts.scheme}://{parts.netloc}"
+            origin = _origin_of(referer)
         return origin is None or self.is_trusted(origin, host)
 
     def is_trusted(self, origin: str, host: str) -> bool:
@@ -56,4 +55,13 @@ class Origins:
         origin = origin.lower()
         if self._any_write or origin in self._csrf:
             return True
-        return urlsplit(origin).netloc == host.lower() and bool(host)
+        return bool(host) and _origin_of(origin).partition("://")[2] == host.lower()
+
+
+def _origin_of(url: str) -> str:
+    """The origin part of a URL; `null`, which nobody trusts, for one that is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "null"
+    return f"{parts.scheme}://{parts.netloc}"

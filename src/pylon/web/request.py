@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import ipaddress
 import itertools
 import os
 import re
@@ -15,6 +17,7 @@ import falcon.asgi
 from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
+from pylon.signals.logs import request_id as logged_request_id
 from pylon.web.doors import Doors
 
 BODY_SECONDS = 30.0
@@ -33,11 +36,8 @@ class Request(falcon.asgi.Request):
         super().__init__(scope, receive, first_event=first_event, options=options)
         self.began = time.perf_counter()
         self._session: Session | None = None
-        sent = self._asgi_headers.get(b"x-request-id")
-        if sent is not None and _REQUEST_ID.match(sent.decode("latin-1")):
-            self.request_id = sent.decode("latin-1")
-        else:
-            self.request_id = f"{_PREFIX}{next(_serial):x}"
+        self.request_id = choose_request_id(self._asgi_headers.get(b"x-request-id"))
+        logged_request_id.set(self.request_id)
 
     @property
     def token(self) -> str | None:
@@ -66,7 +66,7 @@ class Request(falcon.asgi.Request):
         hops = self.doors.settings.trust_proxy_hops
         if hops and (forwarded := self.get_header("X-Forwarded-For")):
             entries = [entry.strip() for entry in forwarded.split(",")]
-            if len(entries) >= hops:
+            if len(entries) >= hops and _is_address(entries[-hops]):
                 return entries[-hops]
         return peer
 
@@ -124,6 +124,22 @@ class Resource:
         get = cls.__dict__.get("on_get")
         if get is not None:
             cls.on_head = get  # type: ignore[attr-defined]
+
+
+def choose_request_id(sent: bytes | None) -> str:
+    """The caller's own id when it is sane, else a new one."""
+    if sent is not None and _REQUEST_ID.match(text := sent.decode("latin-1")):
+        return text
+    return f"{_PREFIX}{next(_serial):x}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _too_large(limit: int) -> PylonError:

@@ -23,6 +23,10 @@ MAX_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
 """Time for a client to send a whole request head; half-open connections end after it."""
 
+BODY_SECONDS = 35.0
+"""Time for the rest of a request. The app limits the reading of a body by itself; this ends a connection whose body
+never begins, which the app doesn't hear of."""
+
 KEEP_ALIVE_SECONDS = 75
 LATE_REQUEST_SECONDS = 0.1
 
@@ -67,6 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     head_bytes = 0
     head_since: float | None = None
+    body_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -86,7 +91,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.head_since = None
+        self.body_since = time.monotonic()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.body_since = None
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         if len(data) > MAX_HEAD_BYTES and self._expects_head() and b"\r\n\r\n" not in data[:MAX_HEAD_BYTES]:
@@ -100,6 +110,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _expects_head(self) -> bool:
         return self.head_since is not None or self.cycle is None or self.cycle.response_complete
+
+    def is_half_open(self, now: float) -> bool:
+        """Whether the peer has taken too long over a head or a body; `now` is monotonic."""
+        head, body = self.head_since, self.body_since
+        return (head is not None and head < now - HEAD_SECONDS) or (body is not None and body < now - BODY_SECONDS)
 
     def refuse(self, status: bytes) -> None:
         """Answer with a bare status and close."""
@@ -131,12 +146,12 @@ class HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """uvicorn's own housekeeping, ten times a second, and once a second a look for half-open requests."""
         if counter % 10 == 5:
-            self._drop_half_open(time.monotonic() - HEAD_SECONDS)
+            self._drop_half_open(time.monotonic())
         return await super().on_tick(counter)
 
-    def _drop_half_open(self, since: float) -> None:
+    def _drop_half_open(self, now: float) -> None:
         for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpProtocol) and connection.head_since and connection.head_since < since:
+            if isinstance(connection, HttpProtocol) and connection.is_half_open(now):
                 connection.transport.close()
 
     async def run_until(

@@ -1,0 +1,95 @@
+"""The same hub under another ASGI server, for an app that is mounted rather than started with `pylon start`.
+
+Slower than our own protocol class, since every frame passes through ASGI, but the same events in the same order: what
+is not sent yet is bounded, and a consumer that exceeds the bound is closed with 1013.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Any
+
+from pylon.sync.door import Credential, Door, bearer_protocol
+from pylon.sync.hub import Frames
+
+PATHS = ("/", "/api/sync/ws")
+
+
+class _AsgiSocket:
+    """One WebSocket as a subscriber."""
+
+    def __init__(self, door: Door, credential: Credential, ip: str) -> None:
+        self.credential = credential
+        self.ip = ip
+        self._door = door
+        self.waiting: deque[bytes] = deque()
+        self.size = 0
+        self.news = asyncio.Event()
+        self.close_code: int | None = None
+
+    def deliver(self, frames: Frames) -> None:
+        if self.close_code is not None:
+            return
+        self.waiting.extend(frames.messages)
+        self.size += len(frames.websocket)
+        if self.size > self._door.max_buffer:
+            self._door.slow_consumers += 1
+            self.end(1013, "too slow")
+        self.news.set()
+
+    def probe(self) -> None:
+        """Pings are the ASGI server's business."""
+
+    def end(self, code: int, reason: str) -> None:
+        if self.close_code is None:
+            self.close_code = code
+        self.news.set()
+
+
+class AsgiSockets:
+    """Handles `websocket` scopes."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Accept, subscribe, send until either side closes."""
+        await receive()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = scope.get("client")
+        ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
+        if scope["path"] not in PATHS or self._door.is_closing or not self._door.has_room(ip):
+            await send({"type": "websocket.close", "code": 1013})
+            return
+        bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
+        await send({"type": "websocket.accept", "subprotocol": bearer[0] if bearer else None})
+        connection = _AsgiSocket(self._door, self._door.credential(headers, bearer[1] if bearer else None), ip)
+        self._door.enter(connection)
+        listening = asyncio.create_task(self._listen(receive, connection))
+        try:
+            await self._send(send, connection)
+        finally:
+            self._door.leave(connection)
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+
+    async def _send(self, send: Any, connection: _AsgiSocket) -> None:
+        while connection.close_code is None:
+            await connection.news.wait()
+            connection.news.clear()
+            while connection.waiting and connection.close_code is None:
+                data = connection.waiting.popleft()
+                connection.size -= len(data)
+                await send({"type": "websocket.send", "text": data.decode()})
+        if connection.close_code:
+            await send({"type": "websocket.close", "code": connection.close_code})
+
+    async def _listen(self, receive: Any, connection: _AsgiSocket) -> None:
+        while (message := await receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            if text is not None:
+                self._door.received(connection, text.encode())
+        connection.end(0, "gone")
