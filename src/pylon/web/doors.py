@@ -22,10 +22,13 @@ AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The rooms that HTTP opens onto. `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers (the latter
-    for other servers than ours, which handles upgrades itself), `readiness` tells why the server
-    is not ready (None when it is), `sections` what `/metrics` adds in JSON. `stopping` is set when the server begins to
-    stop, so that streams without an end of their own don't hold it up."""
+    """The rooms that HTTP opens onto.
+
+    `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers; the latter serves under other servers than
+    ours, which handles upgrades itself. `readiness` tells why the server is not ready, None when it is; `sections` is
+    what `/metrics` adds in JSON. `stopping` is set when the server begins to stop, so that streams without an end of
+    their own don't hold it up.
+    """
 
     engine: Engine
     sessions: Sessions
