@@ -10,6 +10,7 @@ import asyncio
 import gc
 import importlib.metadata
 import os
+import re
 import signal
 import sys
 import time
@@ -137,7 +138,7 @@ class Server:
         self.registry = Registry()
         self.traffic = Traffic(self.registry)
         origins = Origins(settings)
-        cookie_name = settings.cookie_name or f"{spec.name}_session"
+        cookie_name = settings.cookie_name or re.sub(r"[^A-Za-z0-9_-]", "_", spec.name) + "_session"
         self.door = Door(
             self.hub,
             self.sessions.resolve,

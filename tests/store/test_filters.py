@@ -76,6 +76,7 @@ def find(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ({"$order": {"b": "asc", "n": "DESC"}}, "3214"),
         ({"$limit": 2, "$offset": 1}, "23"),
         ({"$limit": -1, "$offset": "x"}, "1234"),
+        ({"$limit": 10**30, "$offset": 10**30}, ""),
         ({"s": "' OR 1=1 --"}, ""),
     ],
 )

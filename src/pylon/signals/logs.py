@@ -15,6 +15,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -29,11 +30,16 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 QUEUE_LINES = 10_000
 """Lines that may wait for a stderr that does not take them; later ones are dropped and counted."""
 
+GATHER_SECONDS = 0.05
+"""How long lines gather before they are written together: waking the writing thread for each would cost more than the
+line. Errors don't wait."""
+
 request_id: ContextVar[str | None] = ContextVar("pylon_request_id", default=None)
 """The id of the request that the running task serves; set by the web room, added to each line."""
 
 Fields = dict[str, Any]
 Format = Callable[[datetime, str, str, Fields], str]
+Access = Callable[[str, str, float, str, str], str]
 
 
 @contextlib.contextmanager
@@ -97,6 +103,7 @@ class Sink:
 
     def _run(self) -> None:
         while self._waiting.wait():
+            time.sleep(GATHER_SECONDS)
             self._waiting.clear()
             self.flush()
 
@@ -124,6 +131,47 @@ def json_line(now: datetime, level: str, message: str, fields: Fields) -> str:
     return orjson.dumps(record, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+def pretty_access(stamp: str, message: str, ms: float, ip: str, identifier: str) -> str:
+    """The line of one answered request, in the form of `pretty_line`."""
+    return f"{stamp} INFO  {_printable(message)} ms={ms:.1f} ip={ip} request_id={identifier} logger=pylon.http"
+
+
+def json_access(stamp: str, message: str, ms: float, ip: str, identifier: str) -> str:
+    """The same in the form of `json_line`."""
+    import orjson
+
+    fields = {"message": message, "ms": round(ms, 1), "ip": ip, "request_id": identifier, "logger": "pylon.http"}
+    return orjson.dumps({"timestamp": stamp, "level": "INFO", "fields": fields}).decode()
+
+
+class _Stamps:
+    """Timestamps of now, the part down to the second made once a second."""
+
+    __slots__ = ("_prefix", "_second")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+
+    def now(self) -> str:
+        moment = time.time()
+        second = int(moment)
+        if second != self._second:
+            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f"{self._prefix}.{int((moment - second) * 1e6):06d}Z"
+
+
+_stamps = _Stamps()
+
+
+def access(message: str, ms: float, ip: str, identifier: str) -> None:
+    """Log one answered request at `info`: method, path and status as `message`, whose parts hold no secret. Costs a
+    fraction of `Log.info`, which looks for secrets in every field."""
+    if _output.threshold <= LEVELS["info"]:
+        _output.sink.put(_output.access(_stamps.now(), message, ms, ip, identifier))
+
+
 def _stamp(now: datetime) -> str:
     return now.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
@@ -144,6 +192,7 @@ class _Output:
         self.sink = Sink(2)
         self.threshold = LEVELS["info"]
         self.format: Format = pretty_line
+        self.access: Access = pretty_access
 
 
 _output = _Output()
@@ -152,6 +201,7 @@ _output = _Output()
 def configure(format: str, level: str) -> None:
     """Choose `pretty` or `json` and the lowest level; once, at start. Raises KeyError for any other word."""
     _output.format = {"pretty": pretty_line, "json": json_line}[format]
+    _output.access = {"pretty": pretty_access, "json": json_access}[format]
     _output.threshold = LEVELS[level]
 
 

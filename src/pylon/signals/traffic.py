@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pylon.signals.metrics import Registry
+from pylon.signals.metrics import Counter, Histogram, Registry
 
 MINUTES = 60
+KNOWN_KINDS = 2048
 
 
 class LastHour:
@@ -59,6 +60,7 @@ class Traffic:
         self._seconds = registry.histograms(
             "pylon_http_request_seconds", "Time from request to answer, by route.", ("route",)
         )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Counter, Histogram]] = {}
         self._minutes = LastHour(0)
         self._error_minutes = LastHour(0)
         self.ws_connections = registry.gauge("pylon_ws_connections", "Open WebSockets.")
@@ -78,9 +80,19 @@ class Traffic:
         else:
             self._errors.value += 1
             self._error_minutes.add(minute)
-        self._by_method.of(method).value += 1
-        self._by_status.of(str(status)).value += 1
-        self._seconds.of(route).observe(seconds)
+        kind = (route, method, status)
+        by_method, by_status, histogram = self._known.get(kind) or self._meet(kind)
+        by_method.value += 1
+        by_status.value += 1
+        histogram.observe(seconds)
+
+    def _meet(self, kind: tuple[str, str, int]) -> tuple[Counter, Counter, Histogram]:
+        """The three counters of a kind of answer, remembered while there is room."""
+        route, method, status = kind
+        found = (self._by_method.of(method), self._by_status.of(str(status)), self._seconds.of(route))
+        if len(self._known) < KNOWN_KINDS:
+            self._known[kind] = found
+        return found
 
     def report(self, sections: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
         """The JSON form. `sections` adds what other rooms know (`jobs`, `workflows`, `writes`, ...)."""

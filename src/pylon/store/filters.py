@@ -18,6 +18,7 @@ from pylon.model.schema import Kind
 from pylon.store.selection import Selection
 
 COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_LARGEST = 2**63 - 1
 OPERATORS = (*COMPARISONS, "$in", "$like", "$not")
 
 
@@ -131,4 +132,4 @@ def _order(types: RowTypes, value: Any, scope: Scope) -> tuple[tuple[str, bool],
 
 
 def _window(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return min(value, _LARGEST) if type(value) is int and value >= 0 else None

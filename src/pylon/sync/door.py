@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from pylon.model.addresses import client_address
 from pylon.model.identity import Identity
 from pylon.sync.hub import Frames, Hub
 
@@ -83,11 +84,7 @@ class Door:
 
     def client_ip(self, peer: str, forwarded: str | None) -> str:
         """The client's address: the peer's, or the one that the trusted proxies report."""
-        if self._hops and forwarded:
-            entries = [entry.strip() for entry in forwarded.split(",")]
-            if len(entries) >= self._hops:
-                return entries[-self._hops]
-        return peer
+        return client_address(peer, forwarded, self._hops)
 
     def has_room(self, ip: str) -> bool:
         """Whether this address may open one more connection; counts those refused."""

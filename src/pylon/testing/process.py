@@ -66,7 +66,6 @@ class ServerProcess:
             "PYLON_DEV_MODE": "1",
             "PYLON_ADMIN_TOKEN": ADMIN_TOKEN,
             "PYLON_HOST": "127.0.0.1",
-            "PYLON_LOG_LEVEL": "warning",
             **(env or {}),
         }
         self.process: subprocess.Popen[bytes] | None = None

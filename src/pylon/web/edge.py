@@ -8,12 +8,10 @@ from typing import Any
 import falcon.asgi
 
 from pylon.model.errors import PylonError
-from pylon.signals.logs import Log
+from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.origins import Origins
 from pylon.web.request import Request
-
-log = Log("pylon.http")
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -63,5 +61,5 @@ class Edge:
         seconds = time.perf_counter() - req.began
         status = resp.status_code
         self._traffic.answered(req.uri_template or "other", req.method, status, seconds)
-        if path not in _UNLOGGED and log.enabled("info"):
-            log.info(f"{req.method} {path} {status}", ms=round(seconds * 1000, 1), ip=req.ip, request_id=req.request_id)
+        if path not in _UNLOGGED:
+            access(f"{req.method} {path} {status}", seconds * 1000, req.ip, req.request_id)

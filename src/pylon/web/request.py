@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import itertools
 import os
 import re
@@ -16,6 +14,7 @@ import falcon.asgi
 
 from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
+from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web.doors import Doors
@@ -64,11 +63,7 @@ class Request(falcon.asgi.Request):
         client = self.scope.get("client")
         peer: str = client[0] if client else ""
         hops = self.doors.settings.trust_proxy_hops
-        if hops and (forwarded := self.get_header("X-Forwarded-For")):
-            entries = [entry.strip() for entry in forwarded.split(",")]
-            if len(entries) >= hops and _is_address(entries[-hops]):
-                return entries[-hops]
-        return peer
+        return client_address(peer, self.get_header("X-Forwarded-For"), hops) if hops else peer
 
     @property
     def caller(self) -> Caller:
@@ -131,15 +126,6 @@ def choose_request_id(sent: bytes | None) -> str:
     if sent is not None and _REQUEST_ID.match(text := sent.decode("latin-1")):
         return text
     return f"{_PREFIX}{next(_serial):x}"
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _too_large(limit: int) -> PylonError:
