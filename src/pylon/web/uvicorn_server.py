@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
 """Request line and headers together; more is answered 431."""
@@ -31,39 +31,50 @@ KEEP_ALIVE_SECONDS = 75
 LATE_REQUEST_SECONDS = 0.1
 
 
-class _JoinedWrites:
-    """A transport that sends a response's head together with what follows it in the same turn: one system call for
-    most answers, where uvicorn makes two."""
+class ResponseCycle(RequestResponseCycle):
+    """One answer. A complete one, which is nearly all of them, leaves in a single write, with its head built once."""
 
-    __slots__ = ("_flush_soon", "_head", "_transport")
+    _start: Any = None
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._flush_soon = loop.call_soon
-        self._head: bytes | None = None
+    async def send(self, message: Any) -> None:
+        if not self.response_started and message["type"] == "http.response.start":
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if (
+                not message.get("more_body")
+                and self.keep_alive
+                and not self.flow.write_paused
+                and (head := self._head(start, message.get("body", b""))) is not None
+            ):
+                self._send_whole(head, message.get("body", b""))
+                return
+            await super().send(start)
+        await super().send(message)
 
-    def write(self, data: bytes) -> None:
-        head = self._head
-        if head is not None:
-            self._head = None
-            self._transport.write(head + data)
-        elif data.startswith(b"HTTP/1."):
-            self._head = data
-            self._flush_soon(self._flush)
-        else:
-            self._transport.write(data)
+    def _head(self, start: Any, body: bytes) -> bytes | None:
+        """Status line and headers, or None for an answer that is not of the plain kind."""
+        status = start["status"]
+        if status < 200 or status in (204, 304) or self.scope["method"] == "HEAD":
+            return None
+        headers = [*self.default_headers, *start.get("headers", ())]
+        if (b"content-length", b"%d" % len(body)) not in headers:
+            return None
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if b"connection:" in lines or not lines.count(b"\r") == lines.count(b"\n") == len(headers):
+            return None
+        return STATUS_LINE[status] + lines + b"\r\n"
 
-    def _flush(self) -> None:
-        if self._head is not None:
-            head, self._head = self._head, None
-            self._transport.write(head)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def _send_whole(self, head: bytes, body: bytes) -> None:
+        if self.disconnected:
+            return
+        self.waiting_for_100_continue = False
+        self.response_started = self.response_complete = True
+        self.expected_content_length = 0
+        self.transport.write(head + body)
+        self.message_event.set()
+        self.on_response()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -75,14 +86,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._raw_transport = transport
-        self.transport = _JoinedWrites(transport, self.loop)  # type: ignore[assignment]
         self.head_since = time.monotonic()
 
-    def handle_websocket_upgrade(self) -> None:
-        """Hand the bare transport over."""
-        self.transport = self._raw_transport
-        super().handle_websocket_upgrade()
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = ResponseCycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
