@@ -74,6 +74,12 @@ class ReloadChannel(Protocol):
 def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_channel: ReloadChannel) -> int:
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
+    if settings.database_url:
+        raise PylonError(
+            "CONFIG_INVALID",
+            "DATABASE_URL: this release stores everything in SQLite; Postgres is not supported yet.",
+            hint="Unset DATABASE_URL.",
+        )
     lock = FolderLock(settings.data_dir)
     lock.acquire(reload_channel.lock_wait)
     try:

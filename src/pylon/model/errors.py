@@ -200,6 +200,11 @@ REGISTRY: dict[str, Code] = {
         "The declared schema can't be applied to the live database without losing or inventing data.",
         "The message names the column; the hint says how to get there.",
     ),
+    "CONFIG_INVALID": Code(
+        500,
+        "A setting asks for what this release does not have.",
+        "The message names the variable; `pylon env` lists all of them.",
+    ),
     "DATA_DIR_LOCKED": Code(
         500,
         "Another process uses the data folder.",

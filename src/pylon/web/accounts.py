@@ -63,7 +63,8 @@ class SessionDoor(Resource):
         if (token := req.token) is not None and req.session.key is not None:
             await req.doors.sessions.revoke(token)
         resp.data = b'{"revoked":true}'
-        resp.append_header("Set-Cookie", f"{req.doors.cookie_name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+        secure = "; Secure" if req.doors.settings.cookie_secure else ""
+        resp.append_header("Set-Cookie", f"{req.doors.cookie_name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}")
 
 
 class Guest(Resource):
