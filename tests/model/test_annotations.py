@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, get_args
 
-from pylon.model.annotations import Id, IdOf, evaluate, forward_names, split_optional
+from pylon.model.annotations import Id, IdOf, Json, RichText, describe, evaluate, forward_names, split_optional
 
 SCOPE: dict[str, Any] = {"Id": Id, "datetime": datetime}
 
@@ -32,3 +32,7 @@ def test_id_of_something_may_be_optional() -> None:
     inner, optional = split_optional(evaluate("Id[User] | None", SCOPE))
     assert optional
     assert get_args(inner)[1] == IdOf("User")
+
+
+def test_our_own_types_are_described_by_their_names() -> None:
+    assert [describe(hint) for hint in (Json, RichText, Id["User"], int)] == ["Json", "RichText", "Id[User]", "int"]

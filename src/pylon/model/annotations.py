@@ -135,6 +135,11 @@ def describe(hint: Any) -> str:
         return hint
     if isinstance(hint, ForwardName):
         return hint.name
+    for mark in split_annotated(hint)[1]:
+        if isinstance(mark, IdOf):
+            return f"Id[{describe(mark.target)}]"
+        if isinstance(mark, Mark):
+            return {Mark.RICHTEXT: "RichText", Mark.JSON: "Json"}[mark]
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
     return repr(hint).replace("typing.", "").replace("collections.abc.", "")
