@@ -14,6 +14,7 @@ from pylon.web.request import Request
 
 log = Log("pylon.http")
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ENDPOINTS = (
     "Available endpoints: /api/entities/<entity>, /api/query/<entity>, /api/lookup/<entity>/<field>/<value>, "
     "/api/fn/<name>, /api/auth/*, /api/sync/*, /api/batch, /api/transact, /api/manifest, /health, /readyz, /metrics"
@@ -45,6 +46,9 @@ async def on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon.
     """falcon's own: no such route, no such method, a request it can't read."""
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         write_error(resp, PylonError("METHOD_NOT_ALLOWED", "Method not allowed", headers=dict(error.headers or {})))
+    elif req.method not in _METHODS:
+        allowed = {"Allow": ", ".join(_METHODS)}
+        write_error(resp, PylonError("METHOD_NOT_ALLOWED", "Method not allowed", headers=allowed))
     elif error.status_code == 404:
         write_error(resp, no_route(req.path, hint=req.doors.dev))
     else:
