@@ -60,6 +60,10 @@ class Listener:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.writes = 0
+        self.ended: list[int] = []
+
+    def end(self, code: int, reason: str) -> None:
+        self.ended.append(code)
 
     def deliver(self, frames: Frames) -> None:
         self.writes += 1
@@ -224,3 +228,4 @@ async def test_a_store_that_fails_denies_and_the_stream_goes_on() -> None:
     hub.publish([change(1, "insert", {"owner": "a", "team": "x"})])
     await settle()
     assert (len(admin.events), len(user.events), hub.statistics.errors) == (1, 0, 1)
+    assert (admin.ended, user.ended) == ([], [1013])

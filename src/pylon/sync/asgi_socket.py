@@ -13,6 +13,7 @@ from typing import Any
 
 from pylon.sync.door import Credential, Door, bearer_protocol
 from pylon.sync.hub import Frames
+from pylon.sync.websocket import CLOSE_SECONDS
 
 PATHS = ("/", "/api/sync/ws")
 
@@ -28,12 +29,14 @@ class _AsgiSocket:
         self.size = 0
         self.news = asyncio.Event()
         self.close_code: int | None = None
+        self.sending: asyncio.Task[None] | None = None
 
     def deliver(self, frames: Frames) -> None:
         if self.close_code is not None:
             return
-        self.waiting.extend(frames.messages)
-        self.size += len(frames.websocket)
+        messages = frames.messages
+        self.waiting.extend(messages)
+        self.size += sum(map(len, messages))
         if self.size > self._door.max_buffer:
             self._door.slow_consumers += 1
             self.end(1013, "too slow")
@@ -43,9 +46,12 @@ class _AsgiSocket:
         """Pings are the ASGI server's business."""
 
     def end(self, code: int, reason: str) -> None:
-        if self.close_code is None:
-            self.close_code = code
+        if self.close_code is not None:
+            return
+        self.close_code = code
         self.news.set()
+        if self.sending is not None:  # it may be waiting for a client that takes nothing
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.sending.cancel)
 
 
 class AsgiSockets:
@@ -67,14 +73,18 @@ class AsgiSockets:
         await send({"type": "websocket.accept", "subprotocol": bearer[0] if bearer else None})
         connection = _AsgiSocket(self._door, self._door.credential(headers, bearer[1] if bearer else None), ip)
         self._door.enter(connection)
+        sending = connection.sending = asyncio.create_task(self._send(send, connection))
         listening = asyncio.create_task(self._listen(receive, connection))
         try:
-            await self._send(send, connection)
+            await asyncio.wait((sending,))
         finally:
             self._door.leave(connection)
+            sending.cancel()
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
+        if not sending.cancelled():
+            sending.result()
 
     async def _send(self, send: Any, connection: _AsgiSocket) -> None:
         while connection.close_code is None:

@@ -44,32 +44,46 @@ class FrameError(Exception):
 
 
 class Parser:
-    """Collects bytes and yields messages. After a FrameError it is of no more use."""
+    """Collects bytes and yields messages. After a FrameError it is of no more use.
 
-    __slots__ = ("_buffer", "_limit", "_opcode", "_parts", "_size")
+    What it holds is bounded by `limit` (bytes of one message), however the peer cuts it up: bytes are joined as they
+    come, so neither many reads, many frames in one read, nor many tiny fragments cost more than their size.
+    """
+
+    __slots__ = ("_buffer", "_limit", "_message", "_opcode")
 
     def __init__(self, limit: int) -> None:
-        self._buffer = b""
+        self._buffer: bytearray | None = None
         self._limit = limit
         self._opcode = 0
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._message: bytearray | None = None
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Messages that are complete with these bytes. Raises FrameError."""
-        self._buffer = self._buffer + data if self._buffer else data
-        while (parsed := self._frame()) is not None:
-            final, opcode, payload = parsed
+        buffer: bytes | bytearray = data
+        if self._buffer is not None:
+            self._buffer += data
+            buffer = self._buffer
+        at = 0
+        while (parsed := self._frame(buffer, at)) is not None:
+            final, opcode, payload, at = parsed
             if opcode >= CLOSE:
                 yield _control(opcode, payload)
             elif (message := self._assemble(final, opcode, payload)) is not None:
                 yield message
+        if at == len(buffer):
+            self._buffer = None
+        elif self._buffer is None:
+            self._buffer = bytearray(memoryview(data)[at:])
+        elif at:
+            del self._buffer[:at]
 
-    def _frame(self) -> tuple[bool, int, bytes] | None:
-        buffer = self._buffer
-        if len(buffer) < 2:
+    def _frame(self, buffer: bytes | bytearray, at: int) -> tuple[bool, int, bytes, int] | None:
+        """The frame that begins at `at`: whether it is final, its opcode, its payload, and where the next begins."""
+        held = len(buffer) - at
+        if held < 2:
             return None
-        first, second = buffer[0], buffer[1]
+        first, second = buffer[at], buffer[at + 1]
         opcode, size = first & 0x0F, second & 0x7F
         if first & 0x70:
             raise FrameError(1002, "reserved bits are set")
@@ -82,22 +96,21 @@ class Parser:
         start = 2
         if size == 126:
             start = 4
-            if len(buffer) < 4:
+            if held < 4:
                 return None
-            size = int.from_bytes(buffer[2:4], "big")
+            size = int.from_bytes(buffer[at + 2 : at + 4], "big")
         elif size == 127:
             start = 10
-            if len(buffer) < 10:
+            if held < 10:
                 return None
-            size = int.from_bytes(buffer[2:10], "big")
-        if size > self._limit or self._size + size > self._limit:
+            size = int.from_bytes(buffer[at + 2 : at + 10], "big")
+        if opcode < CLOSE and size > self._limit - (len(self._message) if self._message is not None else 0):
             raise FrameError(1009, "message too large")
-        end = start + 4 + size
+        begin = at + start + 4
+        end = begin + size
         if len(buffer) < end:
             return None
-        payload = _unmask(buffer[start + 4 : end], buffer[start : start + 4])
-        self._buffer = buffer[end:]
-        return bool(first & 0x80), opcode, payload
+        return bool(first & 0x80), opcode, _unmask(buffer, begin, end), end
 
     def _assemble(self, final: bool, opcode: int, payload: bytes) -> Message | None:
         if opcode == CONTINUATION:
@@ -106,13 +119,15 @@ class Parser:
             opcode = self._opcode
         elif self._opcode:
             raise FrameError(1002, "a new message inside another")
-        self._parts.append(payload)
-        self._size += len(payload)
+        if self._message is not None:
+            self._message += payload
         if not final:
+            if self._message is None:
+                self._message = bytearray(payload)
             self._opcode = opcode
             return None
-        whole = payload if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts, self._size, self._opcode = [], 0, 0
+        whole = payload if self._message is None else bytes(self._message)
+        self._message, self._opcode = None, 0
         if opcode == TEXT:
             try:
                 whole.decode()
@@ -121,12 +136,22 @@ class Parser:
         return Message(opcode, whole)
 
 
-def _unmask(payload: bytes, mask: bytes) -> bytes:
+_PIECE = 65_536
+
+
+def _unmask(buffer: bytes | bytearray, begin: int, end: int) -> bytes:
+    """The payload at `begin`, whose mask stands in the four bytes before it, unmasked in pieces that fit the cache."""
+    mask = bytes(buffer[begin - 4 : begin])
+    size = end - begin
+    if size <= _PIECE:
+        return _xor(buffer[begin:end], mask * (size // 4 + 1))
+    key = mask * (_PIECE // 4)
+    return b"".join([_xor(buffer[i : min(i + _PIECE, end)], key) for i in range(begin, end, _PIECE)])
+
+
+def _xor(payload: bytes | bytearray, key: bytes) -> bytes:
     size = len(payload)
-    if not size:
-        return b""
-    key = (mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(key[:size], "little")).to_bytes(size, "little")
 
 
 def _control(opcode: int, payload: bytes) -> Message:

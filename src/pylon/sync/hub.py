@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from pylon.model.change import Change
 from pylon.model.identity import Identity
@@ -29,11 +29,17 @@ TAIL_CHANGES = 500
 TAIL_BYTES = 2 * 2**20
 """What a newcomer is sent at most; it must fit into a connection's buffer."""
 
+UNDECIDED = "visibility could not be decided; catch up by cursor"
+"""Why a connection is closed when the store fails: going on without the event would carry its cursor past it."""
+
 Question = tuple[Rule, Identity, Any]
 """May this identity read this row under this rule?"""
 
 Answers = dict[tuple[int, Identity, int], bool]
 """What the store said: by rule, identity and row object."""
+
+MERGED_CHANGES = 200
+"""Changes that are decided together when they wait behind one another."""
 
 Decide = Callable[[Sequence[Question]], Awaitable[list[bool]]]
 
@@ -50,6 +56,9 @@ class Subscriber(Protocol):
 
     def deliver(self, frames: Frames) -> None:
         """Send what this turn brought. Never raises, never blocks."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close, and deliver nothing more: the client catches up by its cursor."""
 
 
 class Frames:
@@ -152,6 +161,7 @@ class Hub:
         self._tail_bytes = 0
         self._queue: deque[list[Change] | tuple[Subscriber, Identity]] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._waiting: set[Subscriber] = set()
         self.statistics = Statistics()
 
     # -- subscribers ---------------------------------------------------------------------------------------------
@@ -159,13 +169,15 @@ class Hub:
     def add(self, subscriber: Subscriber, identity: Identity) -> None:
         """Subscribe, and send the visible changes of the last seconds: what fell between a pull and now."""
         if self._asks_store:
+            self._waiting.add(subscriber)
             self._queue.append((subscriber, identity))
             self._work()
         else:
             self._join(subscriber, identity, {})
 
     def remove(self, subscriber: Subscriber, identity: Identity) -> None:
-        """Unsubscribe; a no-op for one that isn't there."""
+        """Unsubscribe, also one that still waits for its turn; a no-op for one that isn't there."""
+        self._waiting.discard(subscriber)
         group = self._classes.get(identity)
         if group is None or subscriber not in group.subscribers:
             return
@@ -228,42 +240,74 @@ class Hub:
             while self._queue:
                 item = self._queue.popleft()
                 if isinstance(item, list):
-                    self._dispatch(item, await self._ask(item, list(self._classes.values())))
+                    await self._decide_and_dispatch(self._merged(item))
                 else:
-                    subscriber, identity = item
-                    group = self._classes.get(identity) or IdentityClass(identity)
-                    recent = self._recent()
-                    self._join(subscriber, identity, await self._ask(recent, [group]))
+                    await self._admit(*item)
         finally:
             self._worker = None
             if self._queue:
                 self._work()
 
-    async def _ask(self, changes: list[Change], groups: list[IdentityClass]) -> Answers:
-        """Answers for every (change, class) of rules that ask the store, by the key that `_reads` looks up."""
+    def _merged(self, changes: list[Change]) -> list[Change]:
+        """These changes and those that wait right behind them: one visit to the store decides them all."""
+        merged = list(changes)
+        while self._queue and len(merged) < MERGED_CHANGES and isinstance(self._queue[0], list):
+            merged += cast("list[Change]", self._queue.popleft())
+        return merged
+
+    async def _decide_and_dispatch(self, changes: list[Change]) -> None:
+        asked = self._questions(changes)
+        try:
+            answers = await self._ask(asked)
+        except Exception:  # a store that fails must not stop the stream
+            self._failed()
+            self._flush()
+            for identity in {identity for _, identity, _ in asked}:
+                if (group := self._classes.get(identity)) is not None:
+                    for subscriber in list(group.subscribers):
+                        subscriber.end(1013, UNDECIDED)
+            answers = {}
+        self._dispatch(changes, answers)
+
+    async def _admit(self, subscriber: Subscriber, identity: Identity) -> None:
+        group = self._classes.get(identity) or IdentityClass(identity)
+        try:
+            answers = await self._ask(self._questions(self._recent(), only=group))
+        except Exception:  # a newcomer that can't be shown the tail would have a gap
+            self._failed()
+            subscriber.end(1013, UNDECIDED)
+            self._waiting.discard(subscriber)
+            return
+        if subscriber in self._waiting:
+            self._waiting.discard(subscriber)
+            self._join(subscriber, identity, answers)
+
+    def _failed(self) -> None:
+        log.exception("visibility could not be decided")
+        self.statistics.errors += 1
+
+    def _questions(self, changes: list[Change], only: IdentityClass | None = None) -> list[Question]:
+        """What the store must be asked about these changes: of the classes that a rule's audience names, or of one."""
         questions: list[Question] = []
-        keys: list[tuple[int, Identity, int]] = []
         for change in changes:
             view = self._views.get(change.entity)
             if view is None or not _uses_exists(view):
                 continue
-            for group in groups:
-                if group.identity.is_admin:
+            rules = [rule for rule in _rules(view) if rule.uses_exists]
+            for row in (change.row, change.old):
+                if row is None:
                     continue
-                for row in (change.row, change.old):
-                    if row is None:
-                        continue
-                    for rule in _rules(view):
-                        questions.append((rule, group.identity, row))
-                        keys.append((id(rule), group.identity, id(row)))
+                for group in self._candidates(view.read, row) if only is None else (only,):
+                    if not group.identity.is_admin:
+                        questions += [(rule, group.identity, row) for rule in rules]
+        return questions
+
+    async def _ask(self, questions: list[Question]) -> Answers:
+        """The answers by the key that `_holds` looks up. Raises what the store raises."""
         if not questions:
             return {}
-        try:
-            return dict(zip(keys, await self._decide(questions), strict=True))
-        except Exception:  # a store that fails must not stop the stream: nobody sees these, all catch up by cursor
-            log.exception("visibility could not be decided")
-            self.statistics.errors += 1
-            return {}
+        keys = [(id(rule), identity, id(row)) for rule, identity, row in questions]
+        return dict(zip(keys, await self._decide(questions), strict=True))
 
     def _keep(self, now: float, change: Change) -> None:
         tail = self._tail

@@ -14,7 +14,7 @@ import msgspec
 
 from pylon.sync.door import Credential, Door
 from pylon.sync.hub import Frames
-from pylon.sync.websocket import HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
+from pylon.sync.websocket import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
 
 _HEADERS = {
     "Content-Type": "text/event-stream",
@@ -26,6 +26,7 @@ _HEADERS = {
 _CONNECTED = b": connected\n\n"
 _KEEPALIVE = b": keepalive\n\n"
 _UNAUTHENTICATED = {"error": {"code": "AUTH_REQUIRED", "message": "authenticated session required"}}
+_STOPPING = {"error": {"code": "SHUTTING_DOWN", "message": "The server is stopping"}}
 _CROWDED = {"error": {"code": "RATE_LIMITED", "message": "Too many connections from this address"}}
 
 
@@ -70,19 +71,21 @@ class SseProtocol(asyncio.Protocol):
         self.credential = self.door.credential(headers, query.get("token", [None])[0])
         if self.needs_session and self.credential.identity.user_id is None:
             self._refuse("401 Unauthorized", _UNAUTHENTICATED)
+        elif self.door.is_closing:
+            self._refuse("503 Service Unavailable", _STOPPING, "Retry-After: 1\r\n")
         elif not self.door.has_room(self.ip):
-            self._refuse("429 Too Many Requests", _CROWDED)
+            self._refuse("429 Too Many Requests", _CROWDED, "Retry-After: 5\r\n")
         else:
             lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
             self._transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + _CONNECTED)
             self._is_open = True
             self.door.enter(self)
 
-    def _refuse(self, status: str, body: dict[str, Any]) -> None:
+    def _refuse(self, status: str, body: dict[str, Any], header: str = "") -> None:
         assert self._transport is not None
         content = msgspec.json.encode(body)
         self._transport.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n{header}"
             f"Content-Length: {len(content)}\r\n\r\n".encode()
             + content
         )
@@ -149,6 +152,7 @@ class _AsgiStream:
         self.size = 0
         self.news = asyncio.Event()
         self.is_ended = False
+        self.sending: asyncio.Task[None] | None = None
 
     def deliver(self, frames: Frames) -> None:
         self._put(frames.sse)
@@ -167,8 +171,23 @@ class _AsgiStream:
         self.news.set()
 
     def end(self, code: int, reason: str) -> None:
+        if self.is_ended:
+            return
         self.is_ended = True
         self.news.set()
+        if self.sending is not None:  # it may be waiting for a client that takes nothing
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.sending.cancel)
+
+    async def send_all(self, send: Any) -> None:
+        """Send what comes, until the end."""
+        while not self.is_ended:
+            await self.news.wait()
+            self.news.clear()
+            while self.waiting and not self.is_ended:
+                data = self.waiting.popleft()
+                self.size -= len(data)
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class EventStream:
@@ -183,6 +202,9 @@ class EventStream:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
+        if self._door.is_closing:
+            await _json(send, 503, _STOPPING)
+            return
         if not self._door.has_room(ip):
             await _json(send, 429, _CROWDED)
             return
@@ -191,19 +213,16 @@ class EventStream:
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": _CONNECTED, "more_body": True})
         self._door.enter(stream)
+        sending = stream.sending = asyncio.create_task(stream.send_all(send))
         gone = asyncio.create_task(_gone(receive, stream))
         try:
-            while not stream.is_ended:
-                await stream.news.wait()
-                stream.news.clear()
-                while stream.waiting and not stream.is_ended:
-                    data = stream.waiting.popleft()
-                    stream.size -= len(data)
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            await asyncio.wait((sending,))
         finally:
             self._door.leave(stream)
             gone.cancel()
+            sending.cancel()
+        if not sending.cancelled():
+            sending.result()
 
 
 async def _gone(receive: Any, stream: _AsgiStream) -> None:

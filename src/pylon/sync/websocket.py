@@ -79,6 +79,8 @@ class SocketProtocol(asyncio.Protocol):
         try:
             for message in self._parser.feed(data):
                 self._received(message)
+                if self._parser is None:
+                    return  # closing: what came behind is nobody's
         except FrameError as error:
             self.end(error.code, error.reason)
 
