@@ -53,8 +53,8 @@ def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:
             "wal_bytes": _wal(engine),
         },
         "realtime": {
-            "ws_connections": len(door),
-            "sse_connections": 0,
+            "ws_connections": door.open["ws"],
+            "sse_connections": door.open["sse"],
             "slow_closed": door.slow_consumers,
             "refused": door.refused,
         },

@@ -142,7 +142,9 @@ class Server:
         self.engine.subscribe(self.hub.publish)
         self.readiness = Readiness(self.engine)
         self.registry = Registry()
-        self.traffic = Traffic(self.registry)
+        self.traffic = Traffic(
+            self.registry, sockets=lambda: self.door.open["ws"], streams=lambda: self.door.open["sse"]
+        )
         origins = Origins(settings)
         cookie_name = settings.cookie_name or re.sub(r"[^A-Za-z0-9_-]", "_", spec.name) + "_session"
         self.door = Door(

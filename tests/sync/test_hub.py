@@ -229,3 +229,33 @@ async def test_a_store_that_fails_denies_and_the_stream_goes_on() -> None:
     await settle()
     assert (len(admin.events), len(user.events), hub.statistics.errors) == (1, 0, 1)
     assert (admin.ended, user.ended) == ([], [1013])
+
+
+async def test_a_store_too_slow_to_decide_sends_everybody_to_their_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pylon.sync.hub.QUEUE_LIMIT", 5)
+    release = asyncio.Event()
+
+    async def slow(questions: Sequence[Question]) -> list[bool]:
+        await release.wait()
+        return await decide(questions)
+
+    hub = Hub({"Doc": View(rule(POLICIES[7]), None)}, slow)
+
+    class Connection(Listener):
+        def end(self, code: int, reason: str) -> None:
+            super().end(code, reason)
+            hub.remove(self, IDENTITIES[2])
+
+    early, late = Connection(), Connection()
+    hub.add(early, IDENTITIES[2])
+    await settle()
+    changes = [change(i, "insert", {"owner": "a", "team": "x"}) for i in range(1, 10)]
+    for one in changes:
+        hub.publish([one])
+        await asyncio.sleep(0)
+    assert early.ended == [1013]
+    release.set()
+    await settle()
+    hub.add(late, IDENTITIES[2])
+    await settle()
+    assert seen(late) == expected(rule(POLICIES[7]), IDENTITIES[2], changes)

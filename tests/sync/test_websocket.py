@@ -298,6 +298,20 @@ def test_sse_carries_the_same_events_under_the_same_policy(server: ServerProcess
         assert all(json.loads(line[6:])["seq"] for line in lines)
 
 
+def test_open_sockets_and_streams_are_counted_apart(app: Path, tmp_path: Path) -> None:
+    with (
+        ServerProcess(app, tmp_path / "data") as server,
+        opened(server),
+        socket.create_connection(("127.0.0.1", server.port + 2), timeout=5) as stream,
+    ):
+        stream.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in stream.recv(4096)
+        realtime = server.request("GET", "/metrics")[1]["realtime"]
+        assert (realtime["ws_connections"], realtime["sse_connections"]) == (1, 1)
+        text = server.request("GET", "/metrics", headers={"Accept": "text/plain"})[1]
+        assert "\npylon_ws_connections 1\n" in text
+
+
 def test_sigterm_closes_sockets_with_1001_and_exits_cleanly(app: Path, tmp_path: Path) -> None:
     with ServerProcess(app, tmp_path / "data") as server:
         with opened(server) as connection:

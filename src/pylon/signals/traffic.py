@@ -44,7 +44,14 @@ class LastHour:
 class Traffic:
     """The counters of one server's doors. Time comes from `clock` (seconds, monotonic)."""
 
-    def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        sockets: Callable[[], float] | None = None,
+        streams: Callable[[], float] | None = None,
+    ) -> None:
         self._clock = clock
         self._started = clock()
         registry.gauge("pylon_uptime_seconds", "Seconds since the server started.", self.uptime)
@@ -63,8 +70,8 @@ class Traffic:
         self._known: dict[tuple[str, str, int], tuple[Counter, Counter, Histogram]] = {}
         self._minutes = LastHour(0)
         self._error_minutes = LastHour(0)
-        self.ws_connections = registry.gauge("pylon_ws_connections", "Open WebSockets.")
-        self.sse_connections = registry.gauge("pylon_sse_connections", "Open event streams.")
+        self.ws_connections = registry.gauge("pylon_ws_connections", "Open WebSockets.", sockets)
+        self.sse_connections = registry.gauge("pylon_sse_connections", "Open event streams.", streams)
 
     def uptime(self) -> float:
         """Seconds since this object was made."""

@@ -11,7 +11,7 @@ import contextlib
 from collections import deque
 from typing import Any
 
-from pylon.sync.door import Credential, Door, bearer_protocol
+from pylon.sync.door import Credential, Door, Kind, bearer_protocol
 from pylon.sync.hub import Frames
 from pylon.sync.websocket import CLOSE_SECONDS
 
@@ -20,6 +20,8 @@ PATHS = ("/", "/api/sync/ws")
 
 class _AsgiSocket:
     """One WebSocket as a subscriber."""
+
+    kind: Kind = "ws"
 
     def __init__(self, door: Door, credential: Credential, ip: str) -> None:
         self.credential = credential

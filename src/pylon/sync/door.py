@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import unquote_to_bytes
 
 from pylon.model.addresses import client_address
@@ -13,6 +13,9 @@ from pylon.sync.hub import Frames, Hub
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
+
+
+Kind = Literal["ws", "sse"]
 
 
 class Credential(Protocol):
@@ -34,6 +37,7 @@ class Credential(Protocol):
 class Connection(Protocol):
     """One open socket or stream."""
 
+    kind: Kind
     credential: Credential
     ip: str
 
@@ -77,6 +81,7 @@ class Door:
         self._addresses: dict[str, int] = {}
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
+        self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
         self.refused = 0
 
@@ -110,6 +115,7 @@ class Door:
 
     def enter(self, connection: Connection) -> None:
         """Count a connection in and subscribe it."""
+        self.open[connection.kind] += 1
         self._addresses[connection.ip] = self._addresses.get(connection.ip, 0) + 1
         min(self._buckets, key=len).add(connection)
         if (key := connection.credential.key) is not None:
@@ -124,6 +130,7 @@ class Door:
                 break
         else:
             return
+        self.open[connection.kind] -= 1
         self.hub.remove(connection, connection.credential.identity)
         left = self._addresses[connection.ip] - 1
         if left:

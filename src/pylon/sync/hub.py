@@ -38,6 +38,9 @@ Question = tuple[Rule, Identity, Any]
 Answers = dict[tuple[int, Identity, int], bool]
 """What the store said: by rule, identity and row object."""
 
+QUEUE_LIMIT = 5000
+"""Batches and newcomers that may wait for the store; beyond it everybody is sent to their cursor."""
+
 MERGED_CHANGES = 200
 """Changes that are decided together when they wait behind one another."""
 
@@ -224,9 +227,20 @@ class Hub:
         """Fan out committed changes, in seq order."""
         if self._asks_store and (self._queue or self._worker is not None or self._need_answers(changes)):
             self._queue.append(changes)
+            if len(self._queue) > QUEUE_LIMIT and (self._classes or self._waiting):
+                self._overflow()
             self._work()
         else:
             self._dispatch(changes, {})
+
+    def _overflow(self) -> None:
+        """The store can't keep up with deciding: close everybody, who catch up by cursor. With nobody left to decide
+        for, the queue drains at once, in order, into the tail."""
+        log.error("fan-out can't keep up with deciding visibility; closing all connections", waiting=len(self._queue))
+        self.statistics.errors += 1
+        connected = [subscriber for group in self._classes.values() for subscriber in group.subscribers]
+        for subscriber in (*connected, *self._waiting):
+            subscriber.end(1013, UNDECIDED)
 
     def _need_answers(self, changes: list[Change]) -> bool:
         return bool(self._classes) and any(_uses_exists(v) for c in changes if (v := self._views.get(c.entity)))

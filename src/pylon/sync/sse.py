@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from pylon.sync.door import Credential, Door
+from pylon.sync.door import Credential, Door, Kind
 from pylon.sync.hub import Frames
 from pylon.sync.websocket import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
 
@@ -34,6 +34,7 @@ class SseProtocol(asyncio.Protocol):
     """One connection to the SSE port: any path. `door` and `needs_session` are set by `sse_protocol`."""
 
     __slots__ = ("_head", "_is_open", "_timer", "_transport", "credential", "ip")
+    kind: Kind = "sse"
     door: Door
     needs_session = False
 
@@ -143,6 +144,8 @@ def sse_protocol(door: Door, *, needs_session: bool) -> type[SseProtocol]:
 
 class _AsgiStream:
     """A stream as a subscriber: what it has not sent yet, bounded."""
+
+    kind: Kind = "sse"
 
     def __init__(self, door: Door, credential: Credential, ip: str) -> None:
         self.door = door

@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from pylon.signals.logs import Log
-from pylon.sync.door import Credential, Door, bearer_protocol
+from pylon.sync.door import Credential, Door, Kind, bearer_protocol
 from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
 from pylon.sync.hub import Frames
 
@@ -32,6 +32,7 @@ class SocketProtocol(asyncio.Protocol):
     """One WebSocket. `door` is set by `socket_protocol`; `main_port` tells apart who wrote the request's head."""
 
     __slots__ = ("_head", "_missed", "_parser", "_peers", "_timer", "_transport", "credential", "ip")
+    kind: Kind = "ws"
     door: Door
     main_port = True
 
