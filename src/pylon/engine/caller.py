@@ -15,7 +15,6 @@ class Caller(msgspec.Struct, frozen=True):
     ip: str = ""
     door: str = ""
     session: bytes | None = None
-    user_agent: str | None = None
 
     @property
     def principal(self) -> str:

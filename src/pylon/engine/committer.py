@@ -39,7 +39,7 @@ _RESERVE_NS = 5_000_000_000
 class Work:
     """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds."""
 
-    __slots__ = ("authority", "caller", "error", "first_change", "future", "operation", "scoped", "time_limit", "value")
+    __slots__ = ("authority", "caller", "error", "future", "operation", "scoped", "time_limit", "value")
 
     def __init__(
         self,

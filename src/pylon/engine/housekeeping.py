@@ -44,7 +44,6 @@ class Housekeeping:
         self._seen_batches = 0
         self._checked_bytes = 0
         self.checkpoints = 0
-        self.last_checkpoint = 0.0
 
     def start(self) -> None:
         """Start on the running loop."""
@@ -85,7 +84,6 @@ class Housekeeping:
         elif used >= self._watermark:
             await asyncio.to_thread(self._checkpoints.restart)
         self.checkpoints += 1
-        self.last_checkpoint = self._engine.clock()
 
     async def _prune(self) -> None:
         """Drop in portions; requests get their turn in between, since each is a write like any other."""

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import apsw
-
 from pylon.model.rows import RowTypes
 from pylon.model.schema import EntitySpec
 from pylon.store.sqlite.checkpoint import SqliteCheckpoints
@@ -21,8 +19,6 @@ from pylon.store.sqlite.write import SqliteWriter
 
 class SqliteStore:
     """One database file. `synchronous` is FULL (durable at COMMIT) or NORMAL (durable at the next checkpoint)."""
-
-    name = "sqlite"
 
     def __init__(
         self,
@@ -60,8 +56,3 @@ class SqliteStore:
     def free_bytes(self) -> int:
         """Free space on the database's disk."""
         return shutil.disk_usage(self.path.parent).free
-
-    @staticmethod
-    def version() -> str:
-        """The SQLite in use."""
-        return apsw.sqlite_lib_version()

@@ -37,8 +37,7 @@ class SqliteRows:
     def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
         """Stored values of the selected rows."""
         table = self._tables[entity]
-        output = ", ".join(f"t.{quote(name)}" for name in table.types.columns)
-        return self._fetch(table.rows(selection, output), window_parameters(selection))
+        return self._fetch(table.rows(selection, table.row), window_parameters(selection))
 
     def count(self, entity: str, selection: Selection) -> int:
         """How many rows match, the window left aside."""

@@ -32,7 +32,7 @@ class Statements:
         "insert",
         "json",
         "replica_json",
-        "select",
+        "row",
         "table",
         "types",
     )
@@ -45,8 +45,7 @@ class Statements:
         self.insert = f"INSERT INTO {self.table} ({self.columns}) VALUES ({marks})"
         self.get = f"SELECT {self.columns} FROM {self.table} WHERE id = ?"
         self.delete = f"DELETE FROM {self.table} WHERE id = ?"
-        prefixed = ", ".join(f"t.{quote(name)}" for name in types.columns)
-        self.select = f"SELECT {prefixed} FROM {self.table} t"
+        self.row = ", ".join(f"t.{quote(name)}" for name in types.columns)
         self.json = _json_object(types, lambda f: f.is_hidden)
         self.replica_json = _json_object(types, lambda f: f.is_hidden or f.sync_omit)
         self._json_rows: dict[str | None, str] = {}
