@@ -39,7 +39,7 @@ def find(tmp_path_factory: pytest.TempPathFactory) -> Any:
     writer.begin()
     for row in ROWS:
         writer.insert("Thing", TYPES.dump(TYPES.row(**row)))
-    writer.commit([], [])
+    writer.commit()
     writer.close()
     reader = store.reader()
 

@@ -92,7 +92,7 @@ def call(command: Command, words: Sequence[str], output: Output) -> int:
     module = importlib.import_module(command.module)
     parser = parser_of(command, module)
     try:
-        options = parser.parse_args(list(words))
+        options = parser.parse_args(_json_first(words))
     except UsageError as error:
         output.report([failure("USAGE", str(error), f"`pylon {command.name} --help` lists the options.")])
         return Exit.USAGE
@@ -100,6 +100,12 @@ def call(command: Command, words: Sequence[str], output: Output) -> int:
         return Exit.OK
     run = cast("Callable[[argparse.Namespace, Output], int]", module.run)
     return int(run(options, output))
+
+
+def _json_first(words: Sequence[str]) -> list[str]:
+    """`--json` is the command's own option, also where it stands behind a subcommand."""
+    rest = [word for word in words if word != "--json"]
+    return ["--json", *rest] if len(rest) < len(words) else rest
 
 
 def parser_of(command: Command, module: Any) -> Parser:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pylon.engine.audit.records import OPERATOR, WRITE, of_writes
+from pylon.engine.audit.trail import Trail
 from pylon.engine.caller import Caller
 from pylon.engine.plan import Plans
 from pylon.engine.transaction import Authority, Batch, Transaction
@@ -37,9 +39,10 @@ _RESERVE_NS = 5_000_000_000
 
 
 class Work:
-    """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds."""
+    """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds; `writes` is how
+    many rows it changed."""
 
-    __slots__ = ("authority", "caller", "error", "future", "operation", "scoped", "time_limit", "value")
+    __slots__ = ("authority", "caller", "error", "future", "operation", "scoped", "time_limit", "value", "writes")
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Work:
         self.time_limit = time_limit
         self.value: Any = None
         self.error: BaseException | None = None
+        self.writes = 0
 
 
 class Statistics:
@@ -96,6 +100,7 @@ class Committer:
         self._ids = RowIds(floor_ns=self._reserved_ns)
         self._thread = threading.Thread(target=self._run, name="pylon-writer", daemon=True)
         self._watchdog = watchdog
+        self._trail = Trail(session)
         self.statistics = Statistics()
 
     def start(self) -> None:
@@ -159,9 +164,13 @@ class Committer:
             if self._ids.last_ns >= self._reserved_ns:
                 self._reserved_ns = self._ids.last_ns + _RESERVE_NS
                 session.reserve_ids(self._reserved_ns)
-            session.commit(batch.changes, batch.ops)
+            session.append(batch.changes, batch.ops)
+            self._record(batch, int(now * 1000))
+            session.commit()
+            self._trail.commit()
         except BaseException as error:  # the boundary of the batch: whatever happened, every request must be answered
             session.rollback()
+            self._trail.rollback()
             self._fail(finished or [first], error)
             return finished or [first], [], stopping
         statistics = self.statistics
@@ -171,6 +180,16 @@ class Committer:
         statistics.largest_batch = max(statistics.largest_batch, len(finished))
         statistics.commit_seconds += time.perf_counter() - began
         return finished, batch.changes, stopping
+
+    def _record(self, batch: Batch, at: int) -> None:
+        """The audit log of this batch, in its transaction."""
+        if batch.writers:
+            changes = batch.changes
+            written = [of_writes(caller, changes[first:end]) for caller, first, end in batch.writers]
+            self._trail.append(at, WRITE, written)
+        for kind, records in batch.records.items():
+            if records:
+                self._trail.append(at, kind, records)
 
     def _fail(self, finished: list[Work], error: BaseException) -> None:
         self.statistics.failed_batches += 1
@@ -182,7 +201,15 @@ class Committer:
             work.value, work.error = None, error
 
     def _execute(self, work: Work, batch: Batch) -> None:
+        changes = len(batch.changes)
+        self._attempt(work, batch)
+        if (end := len(batch.changes)) > changes:
+            batch.writers.append((work.caller, changes, end))
+            work.writes = end - changes
+
+    def _attempt(self, work: Work, batch: Batch) -> None:
         changes, ops = len(batch.changes), len(batch.ops)
+        notes = len(batch.records[OPERATOR])
         transaction = Transaction(batch, work.caller, work.authority)
         if not work.scoped:
             try:
@@ -208,3 +235,4 @@ class Committer:
             for principal, op_id, _ in batch.ops[ops:]:
                 del batch.op_ids[principal, op_id]
             del batch.ops[ops:]
+            del batch.records[OPERATOR][notes:]

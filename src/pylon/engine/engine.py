@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
 from pylon.engine.housekeeping import Housekeeping, Retention
@@ -59,6 +60,7 @@ class Engine:
         self.reads = Reads(
             store, plans, self._watchdog, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
         )
+        self.audit = Audit(self)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._subscribers: list[Callable[[list[Change]], None]] = []
         self._committer: Committer | None = None
@@ -92,8 +94,8 @@ class Engine:
 
     async def stop(self) -> None:
         """Finish queued writes, checkpoint, and close every connection."""
-        committer, self._committer = self._committer, None
         await self.housekeeping.stop()
+        committer, self._committer = self._committer, None
         if committer is not None:
             await committer.stop()
         self.reads.close()

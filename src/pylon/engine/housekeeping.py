@@ -7,8 +7,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
 from pylon.engine.transaction import Authority
+from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
 
 log = Log("pylon.engine")
@@ -25,11 +27,13 @@ PRUNE_ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The log keeps what is newer than `log_days` or among the newest `log_events`; op-ids live `op_days`."""
+    """The log keeps what is newer than `log_days` or among the newest `log_events`; op-ids live `op_days`,
+    the audit log `audit_days`."""
 
     log_days: float = 7.0
     log_events: int = 1_000_000
     op_days: float = 7.0
+    audit_days: float = 90.0
 
 
 class Housekeeping:
@@ -50,6 +54,7 @@ class Housekeeping:
         self._tasks = [
             asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
+            asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
         ]
 
     async def stop(self) -> None:
@@ -59,6 +64,8 @@ class Housekeeping:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        with contextlib.suppress(PylonError):  # the store takes no more: these reads go unrecorded, as the log says
+            await self._engine.audit.flush()
         self._checkpoints.close()
 
     async def _supervise(self, name: str, step: object, seconds: float) -> None:
@@ -89,6 +96,7 @@ class Housekeeping:
         """Drop in portions; requests get their turn in between, since each is a write like any other."""
         while await self.prune_once() == PRUNE_ROWS:
             log.debug("pruned", entries=PRUNE_ROWS)
+        await self._engine.audit.prune(self._engine.clock() - self._retention.audit_days * 86400)
 
     async def prune_once(self) -> int:
         """Drop one portion; how many log entries went."""

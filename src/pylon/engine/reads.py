@@ -114,6 +114,14 @@ class Reads:
         """The newest seq: a point read, inline."""
         return self._inline.log_head()
 
+    def record(self, kind: str, key: str) -> bytes | None:
+        """A stored operator's record: a point read, inline."""
+        return self._inline.record(kind, key)
+
+    def records(self, kind: str) -> list[tuple[str, bytes]]:
+        """All records of a kind by key; there are few of each."""
+        return self._inline.records(kind)
+
     def sessions_of(self, user_id: str) -> list[SessionRecord]:
         """All stored sessions of a user, newest first."""
         return self._inline.sessions_of(user_id)

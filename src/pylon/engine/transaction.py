@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans, denied
 from pylon.model.change import Change
@@ -56,9 +57,10 @@ class RowAccess:
 
 
 class Batch:
-    """What the requests of one group commit share: the session, the time, and what they did."""
+    """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
+    changes are whose: (caller, first, end); `records` is what else goes into the audit log."""
 
-    __slots__ = ("changes", "ids", "now", "now_text", "op_ids", "ops", "plans", "session")
+    __slots__ = ("changes", "ids", "now", "now_text", "op_ids", "ops", "plans", "records", "session", "writers")
 
     def __init__(self, session: WriteSession, plans: Plans, ids: RowIds, now: float) -> None:
         self.session = session
@@ -68,6 +70,8 @@ class Batch:
         self.now_text = self.now.isoformat(timespec="milliseconds")[:23] + "Z"
         self.changes: list[Change] = []
         self.ops: list[tuple[str, str, Change | OpRecord]] = []
+        self.writers: list[tuple[Caller, int, int]] = []
+        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
 
 
@@ -133,7 +137,8 @@ class Transaction(RowAccess):
             return None
         types = plan.types
         self.session.update(plan.name, row_id, {name: types.dump_value(name, value) for name, value in patch.items()})
-        change = Change(types, plan.name, row_id, "update", new, types.encode(new), old, types.encode(old))
+        before, after = types.encode(old), types.encode(new)
+        change = Change(types, plan.name, row_id, "update", new, after, old, before, fields=tuple(patch))
         self._batch.changes.append(change)
         return change
 
@@ -158,6 +163,14 @@ class Transaction(RowAccess):
         """Store the op-id with the write it made, in the same commit."""
         self._batch.op_ids[principal, op_id] = change
         self._batch.ops.append((principal, op_id, change))
+
+    def note(self, action: str, target: str = "", **details: Detail) -> None:
+        """Record an operator's action in the audit log, in this commit."""
+        self._batch.records[OPERATOR].append(of_action(self.caller, action, target, details))
+
+    def record_reads(self, shown: list[Record]) -> None:
+        """Store records of rows that were shown, in this commit."""
+        self._batch.records[READ] += shown
 
     def _check(self, rule: Rule, row: Any, new: Any | None = None) -> None:
         if not rule.allows(self.caller.identity, row, new, now=self._batch.now, exists=self._exists):

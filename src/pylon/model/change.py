@@ -12,7 +12,7 @@ ChangeKind = Literal["insert", "update", "delete"]
 
 
 class Change(msgspec.Struct, gc=False):
-    """`row` is the row after the write (before it, for a delete); `old` the row before an update.
+    """`row` is the row after the write (before it, for a delete); `old` the row before an update that set `fields`.
     `data` and `prev` are their full encodings as the log keeps them. `seq` is 0 until the log allocated it."""
 
     types: RowTypes
@@ -25,6 +25,7 @@ class Change(msgspec.Struct, gc=False):
     prev: bytes | None = None
     seq: int = 0
     timestamp: str = ""
+    fields: tuple[str, ...] = ()
     _event: bytes | None = None
 
     def event(self) -> bytes:

@@ -176,6 +176,11 @@ REGISTRY: dict[str, Code] = {
     "OVERLOADED": Code(503, "The server is at a limit and sheds load.", "Retry after a moment, with jitter."),
     "STREAM_OVERLOADED": Code(503, "The server is at its streaming limit.", "Retry after a moment, with jitter."),
     "SHUTTING_DOWN": Code(503, "The server is stopping.", "Retry: the next process answers."),
+    "AUDIT_UNAVAILABLE": Code(
+        503,
+        "The entity is shown only while its reads can be recorded, and the audit log takes no more.",
+        "Retry shortly; if it persists, look at the server's log and disk.",
+    ),
     "STORAGE_UNAVAILABLE": Code(
         503,
         "The store did not accept the write; nothing of it was applied.",

@@ -48,6 +48,17 @@ class LogEntry(msgspec.Struct, frozen=True):
     timestamp: str
 
 
+class AuditBlock(msgspec.Struct, frozen=True):
+    """One link of the audit trail: records as JSON, under a hash that covers the block before. `at` is Unix
+    milliseconds."""
+
+    id: int
+    at: int
+    kind: str
+    records: bytes
+    hash: bytes
+
+
 class Rows(Protocol):
     """Reading rows, within whatever transaction the session has open."""
 
@@ -96,6 +107,27 @@ class ReadSession(Rows, Protocol):
     def log_after(self, seq: int, limit: int) -> list[LogEntry]:
         """Entries above `seq`, in order."""
 
+    def log_floor(self) -> int:
+        """Cursors below this are refused, whatever the log holds."""
+
+    def record(self, kind: str, key: str) -> bytes | None:
+        """A stored operator's record."""
+
+    def records(self, kind: str) -> list[tuple[str, bytes]]:
+        """All records of a kind, by key."""
+
+    def audit_after(self, block_id: int, limit: int) -> list[AuditBlock]:
+        """Blocks above an id, in order."""
+
+    def audit_search(
+        self, kind: str, *, since: int, before: tuple[int, int], needle: bytes | None, limit: int
+    ) -> list[AuditBlock]:
+        """Blocks of a kind (any for "") from `since` on and before (time, id) whose records contain `needle`, newest
+        first. Times are Unix milliseconds."""
+
+    def audit_issued(self) -> int:
+        """The highest block id ever given out."""
+
     def session(self, key: bytes) -> SessionRecord | None:
         """A stored session by the hash of its token."""
 
@@ -115,8 +147,11 @@ class WriteSession(Rows, Protocol):
     def begin(self) -> None:
         """Open the batch's transaction."""
 
-    def commit(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
-        """Allocate seqs in list order, append changes and op-ids, and commit durably. Raises STORAGE_*."""
+    def append(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
+        """Allocate seqs in list order and append changes and op-ids. Raises STORAGE_*."""
+
+    def commit(self) -> None:
+        """Commit durably. Raises STORAGE_*."""
 
     def rollback(self) -> None:
         """Undo the batch; a no-op when nothing is open."""
@@ -150,6 +185,36 @@ class WriteSession(Rows, Protocol):
 
     def delete_sessions_of(self, user_id: str) -> list[bytes]:
         """Delete all of a user's sessions; their keys."""
+
+    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
+        """Delete the sessions that match everything given; their keys."""
+
+    def record(self, kind: str, key: str) -> bytes | None:
+        """A stored operator's record."""
+
+    def put_record(self, kind: str, key: str, record: bytes) -> None:
+        """Store or replace an operator's record."""
+
+    def delete_record(self, kind: str, key: str) -> bool:
+        """Delete one; whether it was there."""
+
+    def raise_log_floor(self, seq: int) -> None:
+        """Refuse cursors below `seq` from this commit on, and go on above it."""
+
+    def audit_last(self) -> AuditBlock | None:
+        """The newest block of the audit trail."""
+
+    def audit_issued(self) -> int:
+        """The highest block id ever given out."""
+
+    def append_audit(self, block: AuditBlock) -> None:
+        """Append a block."""
+
+    def audit_droppable(self, before: int, limit: int) -> AuditBlock | None:
+        """The newest of the `limit` oldest blocks that is from before a time (Unix milliseconds)."""
+
+    def prune_audit(self, until_id: int) -> int:
+        """Drop blocks up to an id; how many went."""
 
     def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,

@@ -127,9 +127,9 @@ class Pull:
         return self._engine.reads.visible(plan, identity, selection)
 
     def _delta(self, session: ReadSession, identity: Identity, since: int, wanted: int) -> bytes:
-        head, tail = session.log_head(), session.log_tail()
-        if since > head or (since > 0 and since + 1 < tail):
-            raise _resync(since, head + 1 if since > head else tail)
+        head, tail, floor = session.log_head(), session.log_tail(), session.log_floor()
+        if since > head or 0 < since < floor or (since > 0 and since + 1 < tail):
+            raise _resync(since, head + 1 if since > head else max(tail, floor))
         events: list[bytes] = []
         cursor = since
         scanned = 0

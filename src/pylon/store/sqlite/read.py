@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pylon.store.protocol import LogEntry, SessionRecord
+from pylon.store.protocol import AuditBlock, LogEntry, SessionRecord
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
@@ -82,6 +82,37 @@ class SqliteReader(SqliteRows):
     def log_after(self, seq: int, limit: int) -> list[LogEntry]:
         """Entries above `seq`, in order."""
         return [LogEntry(*row) for row in self._fetch(system.LOG_AFTER, (seq, limit))]
+
+    def log_floor(self) -> int:
+        """Cursors below this are refused, whatever the log holds."""
+        return int(self._fetch(system.LOG_FLOOR, ())[0][0])
+
+    def record(self, kind: str, key: str) -> bytes | None:
+        """A stored operator's record."""
+        rows = self._fetch(system.RECORD_GET, (kind, key))
+        return rows[0][0] if rows else None
+
+    def records(self, kind: str) -> list[tuple[str, bytes]]:
+        """All records of a kind, by key."""
+        return [(key, record) for key, record in self._fetch(system.RECORDS_OF, (kind,))]
+
+    def audit_after(self, block_id: int, limit: int) -> list[AuditBlock]:
+        """Blocks above an id, in order."""
+        return [AuditBlock(*row) for row in self._fetch(system.AUDIT_AFTER, (block_id, limit))]
+
+    def audit_search(
+        self, kind: str, *, since: int, before: tuple[int, int], needle: bytes | None, limit: int
+    ) -> list[AuditBlock]:
+        """Blocks of a kind (any for "") from `since` on and before (time, id) whose records contain `needle`, newest
+        first."""
+        until, below = before
+        sql = system.AUDIT_SEARCH.format(kinds=system.AUDIT_KINDS[kind])
+        parameters = {"since": since, "until": until, "below": below, "needle": needle, "limit": limit}
+        return [AuditBlock(*row) for row in self._fetch(sql, parameters)]
+
+    def audit_issued(self) -> int:
+        """The highest block id ever given out."""
+        return int(self._fetch(system.AUDIT_ISSUED, ())[0][0])
 
     def session(self, key: bytes) -> SessionRecord | None:
         """A stored session by the hash of its token."""

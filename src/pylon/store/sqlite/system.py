@@ -33,17 +33,41 @@ TABLES = (
         created_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL
     ) WITHOUT ROWID""",
+    # What operators set: switches, flags, admin tokens, incidents. Small, read as a whole by kind.
+    """CREATE TABLE IF NOT EXISTS _pylon_records (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        record BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID""",
+    # The audit trail: blocks of records, each block's hash covering the one before (engine/audit.py). AUTOINCREMENT, so
+    # that a cut tail shows: ids are never given out twice.
+    """CREATE TABLE IF NOT EXISTS _pylon_audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        records BLOB NOT NULL,
+        hash BLOB NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS _pylon_audit_at ON _pylon_audit (at)",
+    "CREATE INDEX IF NOT EXISTS _pylon_audit_operator ON _pylon_audit (at) WHERE kind = 'operator'",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
 )
 
 META_GET = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = ?), 0)"
+META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
+    ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
 META_PUT = "INSERT OR REPLACE INTO _pylon_meta (key, value) VALUES (?, ?)"
 
 LOG_APPEND = (
     "INSERT INTO _pylon_change_log (seq, entity, row_id, kind, data, prev_data, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-LOG_HEAD = "SELECT coalesce(max(seq), 0) FROM _pylon_change_log"
+# The floor stands above every seq that a client may hold from before a restore, or from while an entity was switched
+# off: cursors below it are refused, and seqs go on above it.
+LOG_FLOOR = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = 'log_floor'), 0)"
+LOG_HEAD = f"SELECT max(coalesce((SELECT max(seq) FROM _pylon_change_log), 0), ({LOG_FLOOR}))"
 LOG_TAIL = "SELECT coalesce(min(seq), 0) FROM _pylon_change_log"
 LOG_AFTER = """SELECT seq, entity, row_id, kind, data, prev_data, timestamp
     FROM _pylon_change_log WHERE seq > ? ORDER BY seq LIMIT ?"""
@@ -58,11 +82,41 @@ OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, 
 OPS_PRUNE = """DELETE FROM _pylon_ops WHERE (principal, op_id) IN (
     SELECT principal, op_id FROM _pylon_ops WHERE at < :before ORDER BY at LIMIT :limit)"""
 
+RECORD_GET = "SELECT record FROM _pylon_records WHERE kind = ? AND key = ?"
+RECORDS_OF = "SELECT key, record FROM _pylon_records WHERE kind = ? ORDER BY key"
+RECORD_PUT = "INSERT OR REPLACE INTO _pylon_records (kind, key, record, at) VALUES (?, ?, ?, ?)"
+RECORD_DELETE = "DELETE FROM _pylon_records WHERE kind = ? AND key = ?"
+
+AUDIT_COLUMNS = "id, at, kind, records, hash"
+AUDIT_APPEND = f"INSERT INTO _pylon_audit ({AUDIT_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
+AUDIT_LAST = f"SELECT {AUDIT_COLUMNS} FROM _pylon_audit ORDER BY id DESC LIMIT 1"
+# The highest id ever given out: above the last block's when the trail's end was cut off.
+AUDIT_ISSUED = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_pylon_audit'), 0)"
+AUDIT_AFTER = f"SELECT {AUDIT_COLUMNS} FROM _pylon_audit WHERE id > ? ORDER BY id LIMIT ?"
+# Newest first, before the block (at, id); `needle` spares the decoding of blocks that can't hold what is looked for.
+AUDIT_SEARCH = f"""SELECT {AUDIT_COLUMNS} FROM _pylon_audit
+    WHERE at >= :since AND (at, id) < (:until, :below) AND {{kinds}}
+    AND (:needle IS NULL OR instr(records, :needle) > 0)
+    ORDER BY at DESC, id DESC LIMIT :limit"""
+AUDIT_KINDS = {
+    "write": "kind = 'write'",
+    "read": "kind = 'read'",
+    "operator": "kind = 'operator'",
+    "": "true",
+}
+# Whole blocks from the beginning only: the one that ends a portion, and what goes with it.
+AUDIT_DROPPABLE = f"""SELECT {AUDIT_COLUMNS} FROM (
+    SELECT {AUDIT_COLUMNS} FROM _pylon_audit ORDER BY id LIMIT :limit) WHERE at < :before ORDER BY id DESC LIMIT 1"""
+AUDIT_PRUNE = "DELETE FROM _pylon_audit WHERE id <= ?"
+
 SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
 SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"
 SESSIONS_OF = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE user_id = ? ORDER BY created_at DESC"
 SESSION_PUT = f"INSERT OR REPLACE INTO _pylon_sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 SESSION_DELETE = "DELETE FROM _pylon_sessions WHERE key = ?"
+SESSIONS_PURGE = """DELETE FROM _pylon_sessions
+    WHERE (:user IS NULL OR user_id = :user) AND (:before IS NULL OR created_at < :before)
+    AND (:guest IS NULL OR is_guest = :guest) RETURNING key"""
 SESSIONS_DELETE_OF = "DELETE FROM _pylon_sessions WHERE user_id = ? RETURNING key"
 SESSIONS_PRUNE = """DELETE FROM _pylon_sessions WHERE key IN (
     SELECT key FROM _pylon_sessions WHERE expires_at > 0 AND expires_at <= :now LIMIT :limit)"""

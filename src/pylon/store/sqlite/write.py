@@ -11,7 +11,7 @@ import apsw
 
 from pylon.model.change import Change
 from pylon.model.rows import Stored
-from pylon.store.protocol import OpRecord, SessionRecord
+from pylon.store.protocol import AuditBlock, OpRecord, SessionRecord
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
 from pylon.store.sqlite.rows import SqliteRows
@@ -35,7 +35,7 @@ class SqliteWriter(SqliteRows):
         self._clock = clock
         self._wal_pages = 0
         self._connection.set_wal_hook(self._count_wal)
-        self._seq = self._head()
+        self._seq = self._appended = self._head()
 
     def _head(self) -> int:
         return int(self._fetch(system.LOG_HEAD, ())[0][0])
@@ -58,9 +58,9 @@ class SqliteWriter(SqliteRows):
         """Open the batch's transaction."""
         self._run("BEGIN IMMEDIATE")
 
-    def commit(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
-        """Allocate seqs in list order, append changes and op-ids, and commit durably. Raises STORAGE_*."""
-        seq = self._seq
+    def append(self, changes: list[Change], ops: list[tuple[str, str, Change | OpRecord]]) -> None:
+        """Allocate seqs in list order and append changes and op-ids. Raises STORAGE_*."""
+        seq = self._appended
         now = int(self._clock())
         timestamp = f"{now}Z"
         try:
@@ -77,13 +77,18 @@ class SqliteWriter(SqliteRows):
                 self._connection.executemany(
                     system.OP_PUT, [(principal, op, made.row_id, made.seq, now) for principal, op, made in ops]
                 )
-            self._execute("COMMIT")
         except apsw.Error as error:
             raise storage_error(error) from error
-        self._seq = seq
+        self._appended = seq
+
+    def commit(self) -> None:
+        """Commit durably. Raises STORAGE_*."""
+        self._run("COMMIT")
+        self._seq = self._appended
 
     def rollback(self) -> None:
         """Undo the batch; a no-op when nothing is open."""
+        self._appended = self._seq
         if not self._connection.get_autocommit():
             with contextlib.suppress(apsw.Error):
                 self._execute("ROLLBACK")
@@ -154,6 +159,53 @@ class SqliteWriter(SqliteRows):
     def delete_sessions_of(self, user_id: str) -> list[bytes]:
         """Delete all of a user's sessions; their keys."""
         return [key for (key,) in self._fetch(system.SESSIONS_DELETE_OF, (user_id,))]
+
+    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
+        """Delete the sessions that match everything given; their keys."""
+        parameters = {"user": user_id, "before": created_before, "guest": is_guest}
+        return [key for (key,) in self._fetch(system.SESSIONS_PURGE, parameters)]
+
+    def record(self, kind: str, key: str) -> bytes | None:
+        """A stored operator's record."""
+        rows = self._fetch(system.RECORD_GET, (kind, key))
+        return rows[0][0] if rows else None
+
+    def put_record(self, kind: str, key: str, record: bytes) -> None:
+        """Store or replace an operator's record."""
+        self._fetch(system.RECORD_PUT, (kind, key, record, int(self._clock())))
+
+    def delete_record(self, kind: str, key: str) -> bool:
+        """Delete one; whether it was there."""
+        self._fetch(system.RECORD_DELETE, (kind, key))
+        return bool(self._connection.changes())
+
+    def raise_log_floor(self, seq: int) -> None:
+        """Refuse cursors below `seq` from this commit on, and go on above it."""
+        self._fetch(system.META_RAISE, ("log_floor", seq))
+        self._appended = max(self._appended, seq)
+
+    def audit_last(self) -> AuditBlock | None:
+        """The newest block of the audit trail."""
+        rows = self._fetch(system.AUDIT_LAST, ())
+        return AuditBlock(*rows[0]) if rows else None
+
+    def audit_issued(self) -> int:
+        """The highest block id ever given out."""
+        return int(self._fetch(system.AUDIT_ISSUED, ())[0][0])
+
+    def append_audit(self, block: AuditBlock) -> None:
+        """Append a block."""
+        self._fetch(system.AUDIT_APPEND, (block.id, block.at, block.kind, block.records, block.hash))
+
+    def audit_droppable(self, before: int, limit: int) -> AuditBlock | None:
+        """The newest of the `limit` oldest blocks that is from before a time (Unix milliseconds)."""
+        rows = self._fetch(system.AUDIT_DROPPABLE, {"before": before, "limit": limit})
+        return AuditBlock(*rows[0]) if rows else None
+
+    def prune_audit(self, until_id: int) -> int:
+        """Drop blocks up to an id; how many went."""
+        self._fetch(system.AUDIT_PRUNE, (until_id,))
+        return self._connection.changes()
 
     def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
         """Drop old log entries, op-ids and sessions; how many log entries went. See the protocol."""

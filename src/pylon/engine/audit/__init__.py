@@ -1,0 +1,1 @@
+"""The data audit log: who wrote, who read, and what operators did; append-only and hash-chained."""
