@@ -22,6 +22,8 @@ from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.limits.gate import WriteBudget
+from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.plan import Plans
 from pylon.listeners import Listeners
 from pylon.model.errors import PylonError
@@ -126,7 +128,18 @@ class Server:
             read_threads=settings.read_threads,
             read_timeout=settings.read_timeout_ms / 1000,
             row_limit=settings.query_max_limit,
-            retention=Retention(settings.change_log_retain_days, settings.change_log_retain_events),
+            retention=Retention(
+                settings.change_log_retain_days,
+                settings.change_log_retain_events,
+                audit_days=settings.audit_retain_days,
+            ),
+            write_budget=WriteBudget(
+                settings.writes_per_user,
+                settings.writes_per_user_burst,
+                settings.writes_per_ip,
+                settings.writes_per_ip_burst,
+            ),
+            maintenance_file=settings.data_dir / FILE_NAME,
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
         )

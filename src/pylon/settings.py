@@ -105,6 +105,16 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise _RefusedError(f"expected a number from 0, got {text!r}", "Write a number such as 200, or 0 for no limit")
+    return number
+
+
 def _switch(text: str) -> bool:
     match text.lower():
         case "1" | "true" | "yes" | "on":
@@ -324,6 +334,41 @@ class Settings:
         "Time limit of a mutation function; it holds the writer while it runs.",
     )
 
+    # What one caller may write
+    writes_per_user: float = _variable(
+        "PYLON_WRITES_PER_USER",
+        200.0,
+        _rate,
+        "Rows per second that one user may write on average; more is answered 429. 0 means no limit.",
+        dev=0.0,
+        shown="200",
+        shown_dev="0",
+    )
+    writes_per_user_burst: float = _variable(
+        "PYLON_WRITES_PER_USER_BURST",
+        2_000.0,
+        _rate,
+        "Rows that one user may write at once before the average counts.",
+        shown="2000",
+    )
+    writes_per_ip: float = _variable(
+        "PYLON_WRITES_PER_IP",
+        1_000.0,
+        _rate,
+        "The same for one address, behind which many users may be.",
+        dev=0.0,
+        shown="1000",
+        shown_dev="0",
+    )
+    writes_per_ip_burst: float = _variable(
+        "PYLON_WRITES_PER_IP_BURST", 10_000.0, _rate, "Rows that one address may write at once.", shown="10000"
+    )
+
+    # Audit log
+    audit_retain_days: int = _variable(
+        "PYLON_AUDIT_RETAIN_DAYS", 90, _whole(1), "Days for which the audit log is kept."
+    )
+
     # Live connections
     ws_max_frame: int = _variable("PYLON_WS_MAX_FRAME", 16_777_216, _whole(1024), "Largest WebSocket message.")
     ws_per_ip_max: int = _variable("PYLON_WS_PER_IP_MAX", 64, _whole(0), "WebSockets of one address. 0 means no limit.")
@@ -352,6 +397,15 @@ class Settings:
         64,
         _whole(1),
         "Size of the write-ahead log in MB at which new readers wait briefly so that it can be truncated.",
+    )
+
+    # Commands that ask a running server
+    url: str | None = _variable(
+        "PYLON_URL",
+        None,
+        _text,
+        "Address of the server that operators' commands ask.",
+        shown="http://127.0.0.1:PYLON_PORT",
     )
 
     # Process

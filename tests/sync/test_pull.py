@@ -19,7 +19,7 @@ from tests.conftest import ADMINISTRATOR, ALICE, BOB, NOBODY
 
 
 async def whole(pull: Pull, caller: Caller) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(b"".join([part async for part in pull.snapshot(caller)]))
+    answer: dict[str, Any] = json.loads(b"".join([part async for part in await pull.snapshot(caller)]))
     return answer
 
 

@@ -19,6 +19,13 @@ _PATHS = "Paths are relative to the folder that the command runs in."
 CODES: dict[str, CommandCode] = {
     "USAGE": CommandCode("The command line is wrong.", "`pylon <command> --help` lists the options."),
     "UNKNOWN_COMMAND": CommandCode("There is no such command.", "`pylon --help` lists the commands."),
+    "SERVER_UNREACHABLE": CommandCode(
+        "No server answers where the command looked.", "Start it, or name its address with --url or PYLON_URL."
+    ),
+    "AUDIT_BROKEN": CommandCode(
+        "The audit log is not what was written: something was changed, removed or cut off.",
+        "Keep the database as it is, compare it with a backup from before, and treat it as an incident.",
+    ),
     "START_OK": CommandCode("The server is serving.", "Nothing."),
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),

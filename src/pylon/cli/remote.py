@@ -1,7 +1,7 @@
 """A command's line to the running server: its admin API over HTTP, with the admin token of the environment.
 
-`--url`, else PYLON_URL, else http://127.0.0.1:<PYLON_PORT>; the token is the first of PYLON_ADMIN_TOKEN. Env files count,
-as for every command. The token is sent nowhere but there, and redirects are not followed.
+`--url`, else PYLON_URL, else http://127.0.0.1:<PYLON_PORT>; the token is the first of PYLON_ADMIN_TOKEN. Env files
+count, as for every command. The token is sent nowhere but there, and redirects are not followed.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ from typing import Any
 
 from pylon.compute.database import Database
 from pylon.engine.caller import Caller
+from pylon.engine.limits.flags import Flags
 from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
 
 
 class Auth:
@@ -25,21 +27,41 @@ class Auth:
         self.is_guest: bool = identity.is_guest
 
 
+class CallerFlags:
+    """Feature flags, as a function asks for them."""
+
+    __slots__ = ("_flags", "_identity")
+
+    def __init__(self, flags: Flags, identity: Identity) -> None:
+        self._flags = flags
+        self._identity = identity
+
+    def enabled(self, name: str, user: str | None = None) -> bool:
+        """Whether a flag is on: for the caller, or for the user of this id. A flag that nobody defined is off."""
+        return self._flags.is_on(name, self._identity if user is None else Identity(user_id=user))
+
+
 class Context:
     """The first argument of every function.
 
     Attributes:
         auth: who calls.
         request_id: the id of the request, as in its response header and the log.
+        flags: the app's feature flags, as they stand for the caller.
         result: of a streaming action, the value that ends the stream (None unless set).
     """
 
-    __slots__ = ("_call", "_db", "auth", "request_id", "result")
+    __slots__ = ("_call", "_db", "auth", "flags", "request_id", "result")
 
     def __init__(
-        self, caller: Caller, db: Database | None, call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None
+        self,
+        caller: Caller,
+        flags: Flags,
+        db: Database | None,
+        call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
     ) -> None:
         self.auth = Auth(caller)
+        self.flags = CallerFlags(flags, caller.identity)
         self.request_id = caller.request_id
         self.result: Any = None
         self._db = db

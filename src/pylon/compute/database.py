@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, overload
 
+from pylon.engine.limits.gate import Viewer
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.transaction import RowAccess, Transaction
 from pylon.model.entity import Entity
@@ -36,9 +37,10 @@ class Database:
     """The rows a function works on. A query's is read-only and sees one snapshot; a mutation's sees its own writes and
     those of requests before it."""
 
-    __slots__ = ("_access", "_codecs", "_transaction")
+    __slots__ = ("_access", "_codecs", "_transaction", "_viewer")
 
-    def __init__(self, codecs: Codecs, access: RowAccess, transaction: Transaction | None) -> None:
+    def __init__(self, codecs: Codecs, access: RowAccess, transaction: Transaction | None, viewer: Viewer) -> None:
+        self._viewer = viewer
         self._codecs = codecs
         self._access = access
         self._transaction = transaction
@@ -50,8 +52,12 @@ class Database:
     def get(self, entity: Any, row_id: str | Entity) -> Any:
         """The row of this id, or None."""
         plan, codec = self._codecs.of(entity)
+        self._viewer.may_read(plan)
         row = self._access.get(plan, _id(row_id))
-        return None if row is None else codec.load(row)
+        if row is None:
+            return None
+        self._viewer.shown(plan, (row,))
+        return codec.load(row)
 
     @overload
     def query(self, entity: type[E], filter: dict[str, Any] | None = None, /, **options: Any) -> list[E]: ...
@@ -62,7 +68,10 @@ class Database:
         `order="-updated"` (or a list) sorts, `limit` and `offset` cut."""
         plan, codec = self._codecs.of(entity)
         selection = self._selection(plan, codec, filter, options)
-        return [codec.load(row) for row in self._access.select(plan, selection)]
+        self._viewer.may_read(plan)
+        rows = self._access.select(plan, selection)
+        self._viewer.shown(plan, rows)
+        return [codec.load(row) for row in rows]
 
     @overload
     def one(self, entity: type[E], filter: dict[str, Any] | None = None, /, **options: Any) -> E | None: ...
@@ -76,6 +85,7 @@ class Database:
     def count(self, entity: type[Entity] | str, filter: dict[str, Any] | None = None, /, **options: Any) -> int:
         """How many rows match."""
         plan, codec = self._codecs.of(entity)
+        self._viewer.may_read(plan)
         return self._access.count(plan, self._selection(plan, codec, filter, options))
 
     @overload

@@ -18,6 +18,7 @@ from pylon.compute.results import Results
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.limits.gate import Viewer
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.functions import decode_arguments
@@ -117,6 +118,9 @@ class Functions:
         function = self._functions.get(name)
         if function is None or (function.internal and not identity.is_admin):
             raise PylonError("FN_NOT_FOUND", f'Function "{name[:100]}" is not registered')
+        board = self._engine.switches.board
+        if not board.is_quiet:
+            board.check_function(function.name, identity)
         if identity.is_admin or function.auth == "public":
             return function
         if function.auth == "admin":
@@ -130,6 +134,7 @@ class Functions:
         return function
 
     async def _run(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+        caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
         try:
             if function.kind == "query":
                 return Called(await self._query(caller, function, arguments))
@@ -144,14 +149,15 @@ class Functions:
     async def _query(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         def read(session: ReadSession) -> bytes:
             access = RowAccess(session, self._engine.plans)
-            context = Context(caller, Database(self._codecs, access, None))
+            context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
             return self._results.encode(function.handler(context, **arguments))
 
         return await self._engine.reads.run(read, function.timeout or self._timeout)
 
     async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
         def write(transaction: Transaction) -> bytes:
-            context = Context(caller, Database(self._codecs, transaction, transaction))
+            viewer = Viewer(self._engine.gate, caller)
+            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
             return self._results.encode(function.handler(context, **arguments))
 
         outcome = await self._engine.run(
@@ -170,6 +176,9 @@ class Functions:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
         return self._results.encode(chunks if context.result is None else context.result)
 
+    def _context(self, caller: Caller, database: Database) -> Context:
+        return Context(caller, self._engine.flags, database)
+
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:
             name = target if isinstance(target, str) else self._names.get(target, getattr(target, "__name__", "?"))
@@ -180,7 +189,7 @@ class Functions:
             checked = msgspec.structs.asdict(decode_arguments(function, body))
             return msgspec.json.decode((await self._run(caller, function, checked)).body)
 
-        return Context(caller, None, run)
+        return Context(caller, self._engine.flags, None, run)
 
     async def _fill(self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> None:
         context = self._action_context(caller)

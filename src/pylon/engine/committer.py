@@ -18,6 +18,7 @@ from typing import Any
 from pylon.engine.audit.records import OPERATOR, WRITE, of_writes
 from pylon.engine.audit.trail import Trail
 from pylon.engine.caller import Caller
+from pylon.engine.limits.switch import QUIET, Board
 from pylon.engine.plan import Plans
 from pylon.engine.transaction import Authority, Batch, Transaction
 from pylon.engine.watchdog import Watchdog
@@ -86,6 +87,7 @@ class Committer:
         deliver: Callable[[list[Work], list[Change]], None],
         *,
         watchdog: Watchdog,
+        board: Callable[[], Board] = lambda: QUIET,
         queue_limit: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -95,6 +97,7 @@ class Committer:
         self._deliver = deliver
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._queue_limit = queue_limit
+        self._board = board
         self._clock = clock
         self._reserved_ns = session.reserved_ids()
         self._ids = RowIds(floor_ns=self._reserved_ns)
@@ -147,7 +150,7 @@ class Committer:
         began = time.perf_counter()
         now = self._clock()
         self._ids.tick(int(now * 1e9))
-        batch = Batch(session, self._plans, self._ids, now)
+        batch = Batch(session, self._plans, self._ids, now, self._board())
         work: Work | None = first
         try:
             session.begin()

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,9 @@ from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
 from pylon.engine.housekeeping import Housekeeping, Retention
+from pylon.engine.limits.flags import Flags
+from pylon.engine.limits.gate import Gate, WriteBudget
+from pylon.engine.limits.switches import Switches
 from pylon.engine.plan import Plans
 from pylon.engine.reads import Reads
 from pylon.engine.transaction import Authority, Transaction
@@ -50,6 +54,8 @@ class Engine:
         row_limit: int = 10_000,
         retention: Retention | None = None,
         checkpoint_wal_bytes: int = 64 * 2**20,
+        write_budget: WriteBudget | None = None,
+        maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,10 +63,13 @@ class Engine:
         self.store = store
         self.clock = clock
         self._watchdog = Watchdog(on_stuck or log.error)
-        self.reads = Reads(
-            store, plans, self._watchdog, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
-        )
         self.audit = Audit(self)
+        self.switches = Switches(self, maintenance_file)
+        self.flags = Flags(self)
+        self.gate = Gate(self, write_budget or WriteBudget())
+        self.reads = Reads(
+            store, plans, self._watchdog, self.gate, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
+        )
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._subscribers: list[Callable[[list[Change]], None]] = []
         self._committer: Committer | None = None
@@ -86,10 +95,17 @@ class Engine:
         """Start the writer and the housekeeping on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._committer = Committer(
-            self.store.writer(), self.plans, self._loop, self._deliver, watchdog=self._watchdog, clock=self.clock
+            self.store.writer(),
+            self.plans,
+            self._loop,
+            self._deliver,
+            watchdog=self._watchdog,
+            board=lambda: self.switches.board,
+            clock=self.clock,
         )
         self._committer.start()
         self._watchdog.start()
+        await self.refresh()
         self.housekeeping.start()
 
     async def stop(self) -> None:
@@ -104,6 +120,11 @@ class Engine:
         with contextlib.closing(checkpoints):
             checkpoints.truncate()
 
+    async def refresh(self) -> None:
+        """Take up switches and flags that changed in the store, whichever process changed them."""
+        self.flags.refresh()
+        await self.switches.refresh()
+
     def subscribe(self, callback: Callable[[list[Change]], None]) -> None:
         """Call back on the event loop with the changes of each commit, in seq order, before their writers are
         answered."""
@@ -111,6 +132,7 @@ class Engine:
 
     async def insert(self, caller: Caller, entity: str, body: bytes) -> Change:
         """Insert a row from a JSON body. Raises what decode_insert and Transaction.insert raise."""
+        self.gate.write(caller)
         plan = self.plans.for_write(entity, caller.identity)
         row = plan.types.decode_insert(body)
         work = self._submit(lambda tx: tx.insert(plan, row), caller)
@@ -118,6 +140,7 @@ class Engine:
 
     async def update(self, caller: Caller, entity: str, row_id: str, body: bytes) -> Change | None:
         """Patch a row from a JSON body; None for an empty patch."""
+        self.gate.write(caller)
         plan = self.plans.for_write(entity, caller.identity)
         patch = plan.types.decode_patch(body)
         work = self._submit(lambda tx: tx.update(plan, row_id, patch), caller)
@@ -125,6 +148,7 @@ class Engine:
 
     async def delete(self, caller: Caller, entity: str, row_id: str) -> Change:
         """Delete a row."""
+        self.gate.write(caller)
         plan = self.plans.for_write(entity, caller.identity)
         work = self._submit(lambda tx: tx.delete(plan, row_id), caller)
         return await work.future  # type: ignore[no-any-return]
@@ -138,7 +162,8 @@ class Engine:
         time_limit: float | None = None,
     ) -> Outcome[T]:
         """Run an operation on the writer thread: all of it commits, or, when it raises, none. `time_limit` in seconds
-        raises FN_TIMEOUT in it."""
+        raises FN_TIMEOUT in it. Also raises what `Gate.write` raises."""
+        self.gate.write(caller)
         span = _Span(operation)
         work = self._submit(span, caller, authority=authority, scoped=True, time_limit=time_limit)
         value = await work.future
@@ -160,6 +185,7 @@ class Engine:
 
     def _deliver(self, finished: list[Work], changes: list[Change]) -> None:
         if changes:
+            self.gate.account(finished)
             for callback in self._subscribers:
                 try:
                     callback(changes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
+from pylon.engine.limits.switches import REFRESH_SECONDS
 from pylon.engine.transaction import Authority
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
@@ -54,6 +55,7 @@ class Housekeeping:
         self._tasks = [
             asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
+            asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
         ]
 

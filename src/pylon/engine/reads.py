@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pylon.engine.caller import Caller
+from pylon.engine.limits.gate import Gate
 from pylon.engine.plan import EntityPlan, Plans, denied
 from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
@@ -34,8 +35,17 @@ class Reads:
     """All reads of one server."""
 
     def __init__(
-        self, store: Store, plans: Plans, watchdog: Watchdog, *, threads: int, time_limit: float, row_limit: int
+        self,
+        store: Store,
+        plans: Plans,
+        watchdog: Watchdog,
+        gate: Gate,
+        *,
+        threads: int,
+        time_limit: float,
+        row_limit: int,
     ) -> None:
+        self._gate = gate
         self._store = store
         self._watchdog = watchdog
         self._plans = plans
@@ -59,10 +69,12 @@ class Reads:
 
     async def get(self, caller: Caller, entity: str, row_id: str) -> bytes:
         """One row as JSON. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
-        plan = self._plans.for_read(entity, caller.identity)
+        plan = self._plan(caller, entity)
         condition, parameters = self._condition(plan, caller.identity)
         row = await self._read(lambda session: session.get_json(entity, row_id, condition, parameters))
         if row is not None:
+            if plan.spec.audit_reads:
+                self._gate.shown(caller, plan, (row_id,))
             return row
         if condition is not None:
             raise denied()
@@ -70,35 +82,45 @@ class Reads:
 
     async def rows(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
         """The selected rows that the caller may read, as a JSON array, and their number."""
-        plan = self._plans.for_read(entity, caller.identity)
+        plan = self._plan(caller, entity)
         selected = self._visible(plan, caller.identity, self._capped(selection))
-        return await self._read(lambda session: session.select_json(entity, selected))
+        if not plan.spec.audit_reads:
+            return await self._read(lambda session: session.select_json(entity, selected))
+        rows, count, row_ids = await self._read(lambda session: session.select_json_and_ids(entity, selected))
+        self._gate.shown(caller, plan, row_ids)
+        return rows, count
 
     async def page(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
         """The same with the number of all matching rows, both of one state."""
-        plan = self._plans.for_read(entity, caller.identity)
+        plan = self._plan(caller, entity)
         selected = self._visible(plan, caller.identity, self._capped(selection))
 
-        def read(session: ReadSession) -> tuple[bytes, int]:
+        def read(session: ReadSession) -> tuple[bytes, int, bytes]:
             with session.snapshot():
-                rows, _ = session.select_json(entity, selected)
-                return rows, session.count(entity, selected)
+                if plan.spec.audit_reads:
+                    rows, _, row_ids = session.select_json_and_ids(entity, selected)
+                else:
+                    (rows, _), row_ids = session.select_json(entity, selected), b"[]"
+                return rows, session.count(entity, selected), row_ids
 
-        return await self._read(read)
+        rows, total, row_ids = await self._read(read)
+        self._gate.shown(caller, plan, row_ids)
+        return rows, total
 
     async def cursor(self, caller: Caller, entity: str, after: str, limit: int) -> tuple[list[bytes], bool, str | None]:
         """Up to `limit` rows above the id `after`: (JSON rows, whether there are more, the last id)."""
-        plan = self._plans.for_read(entity, caller.identity)
+        plan = self._plan(caller, entity)
         limit = min(limit, CURSOR_MAX)
         selection = Selection(("t.id > :after",), {"after": after}, limit=limit + 1)
         selected = self._visible(plan, caller.identity, selection)
         found = await self._read(lambda session: session.select_public_rows(entity, selected))
         page = found[:limit]
+        self._gate.shown(caller, plan, [row_id for row_id, _ in page])
         return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
 
     async def lookup(self, caller: Caller, entity: str, field: str, value: str | int) -> bytes:
         """The first row, by id, whose field has this value. Raises NOT_FOUND, INVALID_COLUMN."""
-        plan = self._plans.for_read(entity, caller.identity)
+        plan = self._plan(caller, entity)
         target = column(plan.types, field, client_scope(caller.identity))
         selection = Selection((f"{target} = :value",), {"value": value}, limit=1)
         rows, count = await self.rows(caller, entity, selection)
@@ -160,6 +182,12 @@ class Reads:
         session: ReadSession = self._local.session
         session.limit(self._time_limit)
         return operation(session)
+
+    def _plan(self, caller: Caller, entity: str) -> EntityPlan:
+        """The plan of an entity that may be read now. Raises ENTITY_NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
+        plan = self._plans.for_read(entity, caller.identity)
+        self._gate.may_read(caller, plan)
+        return plan
 
     def visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         """The selection narrowed to what this identity may replicate: read policy and sync scope."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
+from pylon.engine.limits.switch import QUIET, Board
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans, denied
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -60,9 +61,22 @@ class Batch:
     """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
     changes are whose: (caller, first, end); `records` is what else goes into the audit log."""
 
-    __slots__ = ("changes", "ids", "now", "now_text", "op_ids", "ops", "plans", "records", "session", "writers")
+    __slots__ = (
+        "board",
+        "changes",
+        "ids",
+        "now",
+        "now_text",
+        "op_ids",
+        "ops",
+        "plans",
+        "records",
+        "session",
+        "writers",
+    )
 
-    def __init__(self, session: WriteSession, plans: Plans, ids: RowIds, now: float) -> None:
+    def __init__(self, session: WriteSession, plans: Plans, ids: RowIds, now: float, board: Board = QUIET) -> None:
+        self.board = board
         self.session = session
         self.plans = plans
         self.ids = ids
@@ -100,8 +114,9 @@ class Transaction(RowAccess):
 
     def insert(self, plan: EntityPlan, row: Any) -> Change:
         """Insert a validated row, stamped and checked. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT, POLICY_DENIED,
-        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN."""
+        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN; like every write also MAINTENANCE."""
         batch = self._batch
+        self._admit(plan)
         if plan.hidden and self._enforce:
             self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
         if row.id is None:
@@ -121,6 +136,7 @@ class Transaction(RowAccess):
     def update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
         """Set validated fields of a row; None when the patch is empty. Raises NOT_FOUND, READONLY_FIELD, POLICY_DENIED,
         UPDATE_FAILED, INVALID_COLUMN."""
+        self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.update)
@@ -144,6 +160,7 @@ class Transaction(RowAccess):
 
     def delete(self, plan: EntityPlan, row_id: str) -> Change:
         """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
+        self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.delete)
@@ -171,6 +188,11 @@ class Transaction(RowAccess):
     def record_reads(self, shown: list[Record]) -> None:
         """Store records of rows that were shown, in this commit."""
         self._batch.records[READ] += shown
+
+    def _admit(self, plan: EntityPlan) -> None:
+        board = self._batch.board
+        if not board.is_quiet:
+            board.check_entity(plan.name, self.caller.identity, writing=True)
 
     def _check(self, rule: Rule, row: Any, new: Any | None = None) -> None:
         if not rule.allows(self.caller.identity, row, new, now=self._batch.now, exists=self._exists):

@@ -32,7 +32,16 @@ from pylon.model.schema import (
 )
 from pylon.model.timestamps import iso_millis
 
-_OPTIONS = ("name", "crdt", "sync", "sync_scope", "sync_limit")
+_OPTIONS: dict[str, type] = {
+    "name": str,
+    "crdt": bool,
+    "sync": bool,
+    "sync_scope": str,
+    "sync_limit": int,
+    "audit_reads": bool,
+}
+"""The class options, with what each must be."""
+
 _BLOCKS = ("indexes", "relations", "search", "Policy")
 _POLICY_ACTIONS = ("read", "insert", "update", "delete", "write", "allow")
 _SEARCH_LISTS = ("text", "facets", "sortable")
@@ -188,8 +197,10 @@ class _Reader:
     def _read_options(self) -> dict[str, Any]:
         found = {key: value for key, value in self._options.items() if key in _OPTIONS}
         for key in self._options.keys() - found.keys():
-            self._complain("ENTITY_OPTION_UNKNOWN", f"{self._class} has an unknown option {key!r}", key, _OPTIONS)
-        for key, kinds in {"name": str, "crdt": bool, "sync": bool, "sync_scope": str, "sync_limit": int}.items():
+            self._complain(
+                "ENTITY_OPTION_UNKNOWN", f"{self._class} has an unknown option {key!r}", key, tuple(_OPTIONS)
+            )
+        for key, kinds in _OPTIONS.items():
             value = found.get(key)
             if key in found and not (type(value) is kinds and (type(value) is not int or value > 0)):
                 del found[key]

@@ -48,7 +48,8 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
     """The base of every entity. `class Note(Entity)` declares a table; annotations declare its fields.
 
     Class options: `name` (wire name), `crdt` (False for plain last-write-wins), `sync` (False keeps the entity out of
-    replicas), `sync_scope` (a policy expression that narrows replication), `sync_limit` (most rows per client).
+    replicas), `sync_scope` (a policy expression that narrows replication), `sync_limit` (most rows per client),
+    `audit_reads` (True records in the audit log whom its rows are shown to).
     """
 
     indexes: ClassVar[Sequence[Index]]
@@ -66,6 +67,7 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
             sync: bool = True,
             sync_scope: str = ...,
             sync_limit: int = ...,
+            audit_reads: bool = False,
         ) -> None: ...
 
 

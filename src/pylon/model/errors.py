@@ -172,6 +172,16 @@ REGISTRY: dict[str, Code] = {
     "PAYLOAD_TOO_LARGE": Code(
         413, "The body is larger than the limit.", "Send less at once, or raise PYLON_HTTP_BODY_MAX_BYTES."
     ),
+    "MAINTENANCE": Code(
+        503,
+        "The operator has switched this off for now; the message says why.",
+        "Retry when Retry-After says. Operators: `pylon maintenance status` lists what is off.",
+    ),
+    "BLOCKED": Code(
+        403,
+        "The operator has blocked this user or address.",
+        "Ask the operator. Operators: `pylon switch list` shows the block, `pylon switch off` lifts it.",
+    ),
     "RATE_LIMITED": Code(429, "Too many requests.", "Wait as long as Retry-After says."),
     "OVERLOADED": Code(503, "The server is at a limit and sheds load.", "Retry after a moment, with jitter."),
     "STREAM_OVERLOADED": Code(503, "The server is at its streaming limit.", "Retry after a moment, with jitter."),

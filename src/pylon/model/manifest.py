@@ -35,8 +35,8 @@ def to_manifest(spec: AppSpec) -> dict[str, Any]:
 
 
 def public_manifest(spec: AppSpec) -> dict[str, Any]:
-    """What anybody may know of the app (spec 01 §7): policies without their expressions, no sync scopes, and an
-    `auth` block with its defaults filled in."""
+    """What anybody may know of the app (spec 01 §7): policies without their expressions, no sync scopes, no audit,
+    and an `auth` block with its defaults filled in."""
     policies = [
         {key: value for key, value in (("name", p.name), ("entity", p.entity), ("action", p.action)) if value}
         for p in spec.policies
@@ -44,6 +44,7 @@ def public_manifest(spec: AppSpec) -> dict[str, Any]:
     entities = [_write_entity(e) for e in spec.entities]
     for entity in entities:
         entity.pop("sync_scope", None)
+        entity.pop("audit_reads", None)
     manifest = _write(spec, policies, entities)
     return manifest | {"auth": filled_auth(manifest.pop("auth"))}
 
@@ -91,6 +92,8 @@ def _write_entity(entity: EntitySpec) -> dict[str, Any]:
         written["sync_scope"] = entity.sync_scope
     if entity.sync_limit is not None:
         written["sync_limit"] = entity.sync_limit
+    if entity.audit_reads:
+        written["audit_reads"] = True
     if not entity.crdt:
         written["crdt"] = False
     return written | copy.deepcopy(entity.extra)

@@ -77,6 +77,7 @@ class _Entity(msgspec.Struct):
     sync_scope: str | None = None
     sync_limit: int | None = None
     crdt: bool = True
+    audit_reads: bool = False
 
 
 class _Policy(msgspec.Struct, rename="camel"):
@@ -205,6 +206,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync=shape.sync,
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
+        audit_reads=shape.audit_reads,
         extra=_extra(_Entity, tree),
     )
 

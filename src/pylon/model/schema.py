@@ -117,6 +117,7 @@ class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
     sync: bool = True
     sync_scope: str | None = None
     sync_limit: int | None = None
+    audit_reads: bool = False
     python_class: type | None = None
     extra: dict[str, Any] = {}
 

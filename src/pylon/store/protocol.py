@@ -92,6 +92,9 @@ class ReadSession(Rows, Protocol):
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
 
+    def select_json_and_ids(self, entity: str, selection: Selection) -> tuple[bytes, int, bytes]:
+        """The same with the ids of the rows as a JSON array."""
+
     def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as clients see it) of each row."""
 
@@ -198,8 +201,8 @@ class WriteSession(Rows, Protocol):
     def delete_record(self, kind: str, key: str) -> bool:
         """Delete one; whether it was there."""
 
-    def raise_log_floor(self, seq: int) -> None:
-        """Refuse cursors below `seq` from this commit on, and go on above it."""
+    def raise_log_floor(self) -> int:
+        """Refuse every cursor given out so far, from this commit on; the new floor, above which seqs go on."""
 
     def audit_last(self) -> AuditBlock | None:
         """The newest block of the audit trail."""

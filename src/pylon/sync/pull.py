@@ -65,43 +65,61 @@ class Pull:
     async def delta(self, caller: Caller, since: int, limit: int | None = None) -> bytes:
         """What changed after `since`, as this caller may see it. Raises RESYNC_REQUIRED."""
         wanted = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
-        identity = caller.identity
-        return await self._engine.reads.run(lambda s: self._delta(s, identity, since, wanted), _READ_SECONDS)
+        self._admit(caller)
+        return await self._engine.reads.run(lambda s: self._delta(s, caller, since, wanted), _READ_SECONDS)
 
     async def page(self, caller: Caller, after: Position | None, size: int) -> bytes:
         """One page of a snapshot."""
+        self._admit(caller)
         size = max(1, min(size, PAGE_EVENTS))
         # The seq is captured before the first row is read: what is committed meanwhile is behind it, in the log.
         after = after or Position("", "", 0, await self._head())
-        events, position = await self._read(caller.identity, after, size)
+        events, position = await self._read(caller, after, size)
         if position is None:
             return _answer(events, after.s, '"has_more":false,"snapshot_after":null')
         return _answer(events, 0, f'"has_more":true,"snapshot_after":"{position.token()}"')
 
     async def snapshot(self, caller: Caller) -> AsyncIterator[bytes]:
-        """The whole readable snapshot in one answer, streamed."""
-        seq = await self._head()
+        """The whole readable snapshot in one answer, streamed. Raises MAINTENANCE before the first piece."""
+        self._admit(caller)
+        return self._pieces(caller, await self._head())
+
+    async def _pieces(self, caller: Caller, seq: int) -> AsyncIterator[bytes]:
         position: Position | None = Position("", "", 0, seq)
         yield b'{"changes":['
         is_first = True
         while position is not None:
-            events, position = await self._read(caller.identity, position, PAGE_EVENTS)
+            events, position = await self._read(caller, position, PAGE_EVENTS)
             if events:
                 yield (b"" if is_first else b",") + b",".join(events)
                 is_first = False
         yield b'],"cursor":{"last_seq":%d},"has_more":false,"snapshot_after":null}' % seq
 
     async def _head(self) -> int:
-        return await self._engine.reads.run(lambda session: session.log_head(), _READ_SECONDS)
+        head = await self._engine.reads.run(lambda session: session.log_head(), _READ_SECONDS)
+        self._not_lifting()
+        return head
 
-    async def _read(self, identity: Identity, position: Position, size: int) -> tuple[list[bytes], Position | None]:
+    def _admit(self, caller: Caller) -> None:
+        """Raises MAINTENANCE while sync is switched off."""
+        board = self._engine.switches.board
+        if not board.is_quiet:
+            board.check_sync(caller.identity)
+
+    def _not_lifting(self) -> None:
+        """A cursor must not be given out between the rise of the log's floor and the end of the switch that hid rows
+        (engine/limits/switches.py): checked after the head was read. Raises MAINTENANCE."""
+        if self._engine.switches.is_lifting:
+            raise PylonError("MAINTENANCE", "An entity is being switched on again", headers={"Retry-After": "1"})
+
+    async def _read(self, caller: Caller, position: Position, size: int) -> tuple[list[bytes], Position | None]:
         """Up to `size` rows as insert events, and where to go on; None when that was all."""
         if position.e and position.e not in self._order:
             raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after names an entity that is not replicated")
-        return await self._engine.reads.run(lambda s: self._snapshot_rows(s, identity, position, size), _READ_SECONDS)
+        return await self._engine.reads.run(lambda s: self._snapshot_rows(s, caller, position, size), _READ_SECONDS)
 
     def _snapshot_rows(
-        self, session: ReadSession, identity: Identity, position: Position, size: int
+        self, session: ReadSession, caller: Caller, position: Position, size: int
     ) -> tuple[list[bytes], Position | None]:
         events: list[bytes] = []
         last = position.a
@@ -109,11 +127,14 @@ class Pull:
         for name in self._order[start:]:
             plan = self._plans[name]
             try:
-                rows = session.select_replica_rows(name, self._selection(plan, identity, last, size - len(events)))
+                self._engine.gate.may_read(caller, plan)
+                selection = self._selection(plan, caller.identity, last, size - len(events))
+                rows = session.select_replica_rows(name, selection)
             except PylonError as error:
-                if error.code != "POLICY_DENIED":
+                if error.code not in ("POLICY_DENIED", "MAINTENANCE"):
                     raise
                 rows = []
+            self._engine.gate.shown(caller, plan, [row_id for row_id, _ in rows])
             head = b'{"seq":%d,"entity":"%b","row_id":"' % (max(position.s, 1), name.encode())
             for row_id, data in rows:
                 events.append(b'%b%b","kind":"insert","data":%b,"timestamp":""}' % (head, row_id.encode(), data))
@@ -126,11 +147,13 @@ class Pull:
         selection = Selection(("t.id > :after",), {"after": after}, limit=limit)
         return self._engine.reads.visible(plan, identity, selection)
 
-    def _delta(self, session: ReadSession, identity: Identity, since: int, wanted: int) -> bytes:
+    def _delta(self, session: ReadSession, caller: Caller, since: int, wanted: int) -> bytes:
         head, tail, floor = session.log_head(), session.log_tail(), session.log_floor()
+        self._not_lifting()
         if since > head or 0 < since < floor or (since > 0 and since + 1 < tail):
             raise _resync(since, head + 1 if since > head else max(tail, floor))
         events: list[bytes] = []
+        shown: dict[str, list[str]] = {}
         cursor = since
         scanned = 0
         now = datetime.now(UTC)
@@ -139,10 +162,13 @@ class Pull:
             if not entries:
                 break
             for entry in entries:
-                if (event := self._visible(session, entry, identity, now)) is not None:
+                if (event := self._visible(session, entry, caller.identity, now)) is not None:
                     events.append(event)
+                    shown.setdefault(entry.entity, []).append(entry.row_id)
             cursor = entries[-1].seq
             scanned += len(entries)
+        for entity, row_ids in shown.items():
+            self._engine.gate.shown(caller, self._plans[entity], row_ids)
         more = "true" if cursor < head and wanted else "false"
         return _answer(events, cursor, f'"has_more":{more}')
 
@@ -150,6 +176,8 @@ class Pull:
         """The event as this identity may see it, by the table of spec 02 §8."""
         plan = self._plans.get(entry.entity)
         if plan is None or not plan.spec.sync:
+            return None
+        if self._engine.switches.board.hides(entry.entity) and not identity.is_admin:
             return None
         change = change_of(plan.types, entry)
 

@@ -64,6 +64,9 @@ class Push:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise invalid_json() from None
         check_nesting(body)
+        board = self._engine.switches.board
+        if not board.is_quiet:
+            board.check_sync(caller.identity)
         principal = caller.identity.user_id or f"client:{request.client_id or caller.ip}"
         results: list[_Result] = []
         last_seq = 0

@@ -45,6 +45,7 @@ class SessionDoor(Resource):
         """A session for any user id: in dev mode, or for an admin."""
         if not req.doors.dev and not req.session.identity.is_admin:
             raise PylonError("FORBIDDEN", "sessions for any user are made in dev mode or by an admin only")
+        _check_method(req, "session")
         user_id = decode_object(await req.body()).get("user_id")
         if not isinstance(user_id, str) or not user_id or len(user_id) > MAX_USER_ID or user_id.startswith("__"):
             raise PylonError("MISSING_USER_ID", "user_id is required: a string of at most 255 characters")
@@ -72,6 +73,7 @@ class Guest(Resource):
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new guest."""
+        _check_method(req, "guest")
         token, user_id = await req.doors.sessions.create_guest()
         resp.status = 201
         resp.data = msgspec.json.encode({"guest": True, "token": token, "user_id": user_id})
@@ -82,6 +84,7 @@ class Anonymous(Resource):
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new guest."""
+        _check_method(req, "guest")
         token, user_id = await req.doors.sessions.create_guest()
         expires_at = req.doors.sessions.resolve(token).expires_at
         resp.data = msgspec.json.encode(
@@ -124,6 +127,13 @@ class Refresh(Resource):
             raise PylonError("AUTH_REQUIRED", "authenticated session required")
         fresh, user_id, expires_at = await req.doors.sessions.refresh(token)
         resp.data = msgspec.json.encode({"expires_at": expires_at, "token": fresh, "user_id": user_id})
+
+
+def _check_method(req: Request, method: str) -> None:
+    """Whether this way of signing in is on. Raises MAINTENANCE."""
+    board = req.doors.engine.switches.board
+    if not board.is_quiet:
+        board.check_auth(method, req.session.identity)
 
 
 def _signed_in(req: Request) -> str:

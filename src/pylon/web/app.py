@@ -10,7 +10,7 @@ import falcon
 import falcon.asgi
 
 from pylon.model.errors import PylonError
-from pylon.web import accounts, bulk, calls, dev, entities, replication, static, status
+from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, static, status
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
@@ -26,7 +26,7 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
     bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        request_type=bound, middleware=[Edge(origins, doors.traffic)], media_type="application/json"
+        request_type=bound, middleware=[Edge(origins, doors.traffic, doors.engine)], media_type="application/json"
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
@@ -83,6 +83,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
         routes["/_pylon/dev/live"] = dev.Live(diagnostics)
+    routes |= admin.ROUTES
     for path, resource in routes.items():
         app.add_route(path, resource)
     folder = doors.web_folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import falcon.asgi
 
+from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
@@ -23,20 +24,30 @@ SECURITY_HEADERS = {
     ),
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN_PATHS = ("/health", "/readyz", "/metrics", "/api/admin/", "/studio")
+"""What answers whatever is switched off: each has a guard of its own."""
+
+_UPLOADS = "/api/files"
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics"})
 
 
 class Edge:
     """falcon middleware."""
 
-    def __init__(self, origins: Origins, traffic: Traffic) -> None:
+    def __init__(self, origins: Origins, traffic: Traffic, engine: Engine) -> None:
+        self._engine = engine
         self._origins = origins
         self._traffic = traffic
         self._headers = {**SECURITY_HEADERS, **origins.cors_headers(None)}
         self._api_headers = {**self._headers, "cache-control": "no-store"}
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
-        """Refuse writes that a strange page sends with its visitor's cookie."""
+        """Refuse what a switch turns off, and writes that a strange page sends with its visitor's cookie."""
+        board = self._engine.switches.board
+        if not board.is_quiet and not req.path.startswith(_OPEN_PATHS):
+            self._engine.gate.enter(req.caller)
+            if req.path.startswith(_UPLOADS):
+                board.check_uploads(req.session.identity)
         if req.method in _SAFE:
             return
         headers = req._asgi_headers

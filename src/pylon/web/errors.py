@@ -10,6 +10,7 @@ import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
+from pylon.web.maintenance import maintenance_page
 from pylon.web.request import Request
 
 log = Log("pylon.http")
@@ -38,8 +39,15 @@ def no_route(path: str, *, hint: bool) -> PylonError:
 
 
 async def on_pylon_error(req: Request, resp: falcon.asgi.Response, error: PylonError, params: Any) -> None:
-    """An error with a code."""
+    """An error with a code; maintenance as a page for a browser that asks for one."""
     write_error(resp, error)
+    if (
+        error.code == "MAINTENANCE"
+        and not req.path.startswith("/api/")
+        and "text/html" in (req.get_header("Accept") or "")
+    ):
+        resp.content_type = "text/html; charset=utf-8"
+        resp.data = maintenance_page(error).encode()
 
 
 async def on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: Any) -> None:

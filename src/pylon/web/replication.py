@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import falcon.asgi
+import msgspec
 
+from pylon.engine.caller import Caller
 from pylon.sync.pull import parse_position
 from pylon.web.request import Request, Resource, whole_number
 
 _ROWS = 1000
+
+
+def _syncing(req: Request) -> Caller:
+    return msgspec.structs.replace(req.caller, door="sync")
 
 
 class PullDoor(Resource):
@@ -15,7 +21,7 @@ class PullDoor(Resource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The log after `since`; at 0 the snapshot, streamed whole or in pages for a client that asks for them."""
-        pull, caller = req.doors.pull, req.caller
+        pull, caller = req.doors.pull, _syncing(req)
         since = whole_number(req.get_param("since"), 0) or 0
         limit = whole_number(req.get_param("limit"), None)
         if since or limit == 0:
@@ -24,7 +30,7 @@ class PullDoor(Resource):
         token = req.get_param("snapshot_after")
         page_size = whole_number(req.get_param("page_size"), None)
         if token is None and page_size is None:
-            resp.stream = pull.snapshot(caller)
+            resp.stream = await pull.snapshot(caller)
             return
         position = None if token is None else parse_position(token)
         resp.data = await pull.page(caller, position, page_size or _ROWS)
@@ -35,4 +41,4 @@ class PushDoor(Resource):
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Apply the queue of an offline client."""
-        resp.data = await req.doors.push.push(req.caller, await req.body())
+        resp.data = await req.doors.push.push(_syncing(req), await req.body())

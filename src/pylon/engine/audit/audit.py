@@ -16,7 +16,7 @@ import msgspec
 
 from pylon.engine.audit import records, search
 from pylon.engine.audit.records import READ, AuditEntry, Detail, Record
-from pylon.engine.audit.search import AuditFilter, Verdict
+from pylon.engine.audit.search import AuditFilter, Position, Verdict
 from pylon.engine.audit.trail import ANCHOR_KEY, ANCHOR_KIND, anchor
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.transaction import Authority, Transaction
@@ -88,7 +88,15 @@ class Audit:
         """Matching entries, newest first."""
         if READ in wanted.kinds:
             await self.flush()
-        return await self._engine.reads.run(lambda session: list(search.search(session, wanted)), _SEARCH_SECONDS)
+        return await self._engine.reads.run(lambda session: search.search(session, wanted), _SEARCH_SECONDS)
+
+    async def page(
+        self, wanted: AuditFilter, before: Position | None, size: int
+    ) -> tuple[list[AuditEntry], Position | None]:
+        """The same in pages of about `size`, each beginning where the one before ended."""
+        if before is None and READ in wanted.kinds:
+            await self.flush()
+        return await self._engine.reads.run(lambda session: search.page(session, wanted, before, size), _SEARCH_SECONDS)
 
     async def verify(self, expected: tuple[int, bytes] | None = None) -> Verdict:
         """Whether the chain is whole. `expected` is an earlier head."""

@@ -22,16 +22,31 @@ Detail = str | int | float | bool | None
 
 
 class Record(msgspec.Struct, omit_defaults=True, gc=False):
-    """One request's record."""
+    """Whose request it was; what it did stands in the subclasses."""
 
     u: str | None = None
     a: int = 0
     ip: str = ""
     q: str = ""
     d: str = ""
+
+
+class WriteRecord(Record, omit_defaults=True, gc=False):
+    """Changes of rows."""
+
     c: Sequence[tuple[str, str, str, int, tuple[str, ...]]] = ()
+
+
+class ReadRecord(Record, omit_defaults=True, gc=False):
+    """Rows shown."""
+
     e: str = ""
-    r: msgspec.Raw | None = None
+    r: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class ActionRecord(Record, omit_defaults=True, gc=False):
+    """An operator's action."""
+
     x: str = ""
     t: str = ""
     m: dict[str, Detail] = {}
@@ -58,65 +73,58 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_writes(caller: Caller, changes: list[Change]) -> Record:
     """The record of one request's changes."""
-    identity = caller.identity
     done = [(c.kind, c.entity, c.row_id, c.seq, c.fields) for c in changes]
-    return Record(identity.user_id, int(identity.is_admin), caller.ip, caller.request_id, caller.door, done)
+    who = caller.identity
+    return WriteRecord(who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, done)
 
 
 def of_read(caller: Caller, entity: str, row_ids: bytes) -> Record:
     """The record of rows shown; `row_ids` is a JSON array."""
-    identity = caller.identity
-    return Record(
-        identity.user_id,
-        int(identity.is_admin),
-        caller.ip,
-        caller.request_id,
-        caller.door,
-        e=entity,
-        r=msgspec.Raw(row_ids),
-    )
+    who, shown = caller.identity, msgspec.Raw(row_ids)
+    return ReadRecord(who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, entity, shown)
 
 
 def of_action(caller: Caller, action: str, target: str, details: dict[str, Detail]) -> Record:
     """The record of an operator's action."""
-    identity = caller.identity
-    return Record(
-        identity.user_id,
-        int(identity.is_admin),
-        caller.ip,
-        caller.request_id,
-        caller.door,
-        x=action,
-        t=target,
-        m=details,
+    who = caller.identity
+    return ActionRecord(
+        who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, action, target, details
     )
 
 
-_decode_records = msgspec.json.Decoder(list[Record]).decode
+_decode_writes = msgspec.json.Decoder(list[WriteRecord]).decode
+_decode_reads = msgspec.json.Decoder(list[ReadRecord]).decode
+_decode_actions = msgspec.json.Decoder(list[ActionRecord]).decode
 _decode_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 encode_records = msgspec.json.Encoder().encode
 
 
 def entries(at: int, kind: str, records: bytes) -> list[AuditEntry]:
-    """A block's records as entries, in order. `at` is Unix milliseconds."""
+    """A block's records as entries, in order. `at` is Unix milliseconds. Raises ValidationError for what is none."""
     found: list[AuditEntry] = []
-    for record in _decode_records(records):
-        common: dict[str, Any] = {
-            "at": at / 1000,
-            "kind": kind,
-            "user": record.u,
-            "actor_is_admin": bool(record.a),
-            "ip": record.ip,
-            "request_id": record.q,
-            "door": record.d,
-        }
-        if kind == WRITE:
-            for change, entity, row_id, seq, fields in record.c:
-                found.append(AuditEntry(**common, action=change, entity=entity, rows=(row_id,), fields=fields, seq=seq))
-        elif kind == READ:
-            rows = _decode_ids(record.r) if record.r is not None else ()
-            found.append(AuditEntry(**common, action="read", entity=record.e, rows=rows))
-        else:
-            details = {"target": record.t, **record.m} if record.t else dict(record.m)
-            found.append(AuditEntry(**common, action=record.x, details=details))
+    if kind == WRITE:
+        for written in _decode_writes(records):
+            who = _origin(at, kind, written)
+            for change, entity, row_id, seq, fields in written.c:
+                found.append(AuditEntry(**who, action=change, entity=entity, rows=(row_id,), fields=fields, seq=seq))
+    elif kind == READ:
+        for read in _decode_reads(records):
+            rows = _decode_ids(read.r)
+            found.append(AuditEntry(**_origin(at, kind, read), action="read", entity=read.e, rows=rows))
+    else:
+        for done in _decode_actions(records):
+            details = {"target": done.t, **done.m} if done.t else dict(done.m)
+            found.append(AuditEntry(**_origin(at, kind, done), action=done.x, details=details))
     return found
+
+
+def _origin(at: int, kind: str, record: Record) -> dict[str, Any]:
+    return {
+        "at": at / 1000,
+        "kind": kind,
+        "user": record.u,
+        "actor_is_admin": bool(record.a),
+        "ip": record.ip,
+        "request_id": record.q,
+        "door": record.d,
+    }

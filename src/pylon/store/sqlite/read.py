@@ -55,6 +55,12 @@ class SqliteReader(SqliteRows):
         [(rows, count)] = self._fetch(self._tables[entity].json_array(selection), window_parameters(selection))
         return rows, count
 
+    def select_json_and_ids(self, entity: str, selection: Selection) -> tuple[bytes, int, bytes]:
+        """The same with the ids of the rows as a JSON array."""
+        sql = self._tables[entity].json_array_and_ids(selection)
+        [(rows, count, row_ids)] = self._fetch(sql, window_parameters(selection))
+        return rows, count, row_ids
+
     def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as clients see it) of each row."""
         table = self._tables[entity]

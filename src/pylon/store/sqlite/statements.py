@@ -70,6 +70,12 @@ class Statements:
         rows = f"SELECT t.* FROM {self.table} t{tail(selection)}"
         return f"SELECT CAST(json_group_array({self.json}) AS BLOB), count(*) FROM ({rows}) t"
 
+    def json_array_and_ids(self, selection: Selection) -> str:
+        """The same with the JSON array of their ids."""
+        rows = f"SELECT t.* FROM {self.table} t{tail(selection)}"
+        output = f"CAST(json_group_array({self.json}) AS BLOB), count(*), CAST(json_group_array(t.id) AS BLOB)"
+        return f"SELECT {output} FROM ({rows}) t"
+
     def json_row(self, condition: str | None) -> str:
         """The row of `:id` as JSON, if it also meets the condition."""
         sql = self._json_rows.get(condition)

@@ -179,10 +179,12 @@ class SqliteWriter(SqliteRows):
         self._fetch(system.RECORD_DELETE, (kind, key))
         return bool(self._connection.changes())
 
-    def raise_log_floor(self, seq: int) -> None:
-        """Refuse cursors below `seq` from this commit on, and go on above it."""
-        self._fetch(system.META_RAISE, ("log_floor", seq))
-        self._appended = max(self._appended, seq)
+    def raise_log_floor(self) -> int:
+        """Refuse every cursor given out so far, from this commit on; the new floor, above which seqs go on."""
+        # Requests of this batch that run before or after this one get their seqs at the end of it, above the floor.
+        self._appended += 1
+        self._fetch(system.META_RAISE, ("log_floor", self._appended))
+        return self._appended
 
     def audit_last(self) -> AuditBlock | None:
         """The newest block of the audit trail."""

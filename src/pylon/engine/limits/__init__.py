@@ -1,0 +1,1 @@
+"""What may stop a request before it does anything: kill-switches, write budgets, and what contains a runaway."""

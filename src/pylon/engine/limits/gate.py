@@ -1,0 +1,156 @@
+"""What every request passes before it does anything: the switches, and for writes the budgets of its user and address.
+
+The order is design §3's: authenticate, then limits and kill-switches, then everything else. Asking costs a comparison
+while no switch is on, and two dictionary lookups for a write.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pylon.engine.caller import Caller
+from pylon.engine.limits.buckets import Buckets
+from pylon.engine.limits.switch import Board
+from pylon.engine.plan import EntityPlan
+from pylon.model.errors import PylonError
+from pylon.signals.talkers import Talkers
+
+if TYPE_CHECKING:
+    from pylon.engine.committer import Work
+    from pylon.engine.engine import Engine
+
+JITTER = 0.5
+"""Waiting times are told with up to this share on top: those who were refused together should not return together."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBudget:
+    """Row writes per second and the burst above it, for each user and for each address; a rate of 0 is no limit."""
+
+    user_rate: float = 0.0
+    user_burst: float = 0.0
+    address_rate: float = 0.0
+    address_burst: float = 0.0
+
+
+class TopTalkers:
+    """Who and what causes writes now, in rows per second."""
+
+    __slots__ = ("addresses", "entities", "functions", "users")
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.users = Talkers(clock=clock)
+        self.addresses = Talkers(clock=clock)
+        self.entities = Talkers(clock=clock)
+        self.functions = Talkers(clock=clock)
+
+
+class Gate:
+    """The gate of one engine. Use on its loop, but for `may_read` and `shown`, which any thread may call."""
+
+    def __init__(self, engine: Engine, budget: WriteBudget, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self.users = Buckets(budget.user_rate, budget.user_burst, clock=clock)
+        self.addresses = Buckets(budget.address_rate, budget.address_burst, clock=clock)
+        self.talkers = TopTalkers(clock)
+        self.refused: dict[str, int] = {"user": 0, "address": 0, "switch": 0}
+
+    @property
+    def board(self) -> Board:
+        """The switches that are on."""
+        return self._engine.switches.board
+
+    def enter(self, caller: Caller) -> None:
+        """Whether a caller may come in. Raises MAINTENANCE, BLOCKED."""
+        board = self.board
+        if not board.is_quiet:
+            self._counted(lambda: board.check_entry(caller.identity, caller.ip))
+
+    def write(self, caller: Caller) -> None:
+        """Whether a caller may write now; takes one row from its budgets. Raises MAINTENANCE, RATE_LIMITED, BLOCKED."""
+        identity = caller.identity
+        if identity.is_admin:
+            return
+        board = self.board
+        if not board.is_quiet:
+            self._counted(lambda: board.check_write(identity, caller.ip))
+        if identity.user_id is not None and (wait := self.users.take(identity.user_id)):
+            self.refused["user"] += 1
+            raise limited(wait)
+        if caller.ip and (wait := self.addresses.take(caller.ip)):
+            self.refused["address"] += 1
+            raise limited(wait)
+
+    def account(self, finished: Sequence[Work]) -> None:
+        """Charge what requests wrote beyond the one row that they were let in for, and count who wrote."""
+        talkers = self.talkers
+        for work in finished:
+            count = work.writes
+            if not count:
+                continue
+            caller = work.caller
+            identity = caller.identity
+            talkers.users.add(identity.user_id or "anonymous", count)
+            if caller.ip:
+                talkers.addresses.add(caller.ip, count)
+            if caller.door.startswith("fn:"):
+                talkers.functions.add(caller.door[3:], count)
+            if count > 1 and not identity.is_admin:
+                if identity.user_id is not None:
+                    self.users.charge(identity.user_id, count - 1)
+                if caller.ip:
+                    self.addresses.charge(caller.ip, count - 1)
+
+    def may_read(self, caller: Caller, plan: EntityPlan) -> None:
+        """Whether an entity's rows may be shown. Raises MAINTENANCE."""
+        board = self.board
+        if not board.is_quiet:
+            board.check_entity(plan.name, caller.identity, writing=False)
+
+    def shown(self, caller: Caller, plan: EntityPlan, row_ids: bytes | Sequence[str]) -> None:
+        """Rows were shown. Raises AUDIT_UNAVAILABLE."""
+        if plan.spec.audit_reads:
+            self._engine.audit.shown(caller, plan.name, row_ids)
+
+    def _counted(self, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except PylonError:
+            self.refused["switch"] += 1
+            raise
+
+
+class Viewer:
+    """One caller's reads inside a function: each entity is asked for, each row shown is recorded where that is asked
+    for."""
+
+    __slots__ = ("_caller", "_gate")
+
+    def __init__(self, gate: Gate, caller: Caller) -> None:
+        self._gate = gate
+        self._caller = caller
+
+    def may_read(self, plan: EntityPlan) -> None:
+        """Raises MAINTENANCE."""
+        self._gate.may_read(self._caller, plan)
+
+    def shown(self, plan: EntityPlan, rows: Sequence[Any]) -> None:
+        """These rows were read. Raises AUDIT_UNAVAILABLE."""
+        if plan.spec.audit_reads and rows:
+            self._gate.shown(self._caller, plan, [row.id for row in rows])
+
+
+def limited(wait: float) -> PylonError:
+    """RATE_LIMITED with a jittered Retry-After in whole seconds."""
+    seconds = max(1, math.ceil(wait * (1 + random.random() * JITTER)))  # noqa: S311 - spreads retries, guards nothing
+    return PylonError(
+        "RATE_LIMITED",
+        "Too many writes. Retry when Retry-After says.",
+        headers={"Retry-After": str(seconds)},
+        extra={"retry_after_secs": seconds},
+    )

@@ -1,0 +1,12 @@
+"""What operators do over HTTP, one module for each area; every route asks for an admin."""
+
+from __future__ import annotations
+
+from pylon.web.admin import audit, flags, switches
+
+ROUTES: dict[str, object] = {
+    **switches.ROUTES,
+    **flags.ROUTES,
+    **audit.ROUTES,
+}
+"""Every admin route by path."""
