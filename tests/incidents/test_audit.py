@@ -94,12 +94,12 @@ def test_entries_are_found_by_row_user_address_and_time(server: ServerProcess) -
     alice, bob = server.token_of("alice"), server.token_of("bob")
     _, first = server.request("POST", "/api/entities/Note", {"title": "a"}, token=alice)
     _, second = server.request("POST", "/api/entities/Note", {"title": "b"}, token=bob)
-    later, earlier = (entry["at"] for entry in entries(server))
+    later, earlier = (entry["at"] for entry in entries(server, "entity=Note"))
     assert [e["rows"] for e in entries(server, f"row={first['id']}")] == [[first["id"]]]
     assert [e["rows"] for e in entries(server, "user=bob")] == [[second["id"]]]
     assert entries(server, "ip=10.9.9.9") == []
-    assert [e["rows"] for e in entries(server, f"since={later}")] == [[second["id"]]]
-    assert [e["rows"] for e in entries(server, f"until={earlier}")] == [[first["id"]]]
+    assert [e["rows"] for e in entries(server, f"entity=Note&since={later}")] == [[second["id"]]]
+    assert [e["rows"] for e in entries(server, f"entity=Note&until={earlier}")] == [[first["id"]]]
     assert len(entries(server, "limit=1")) == 1
 
 

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from pylon.auth.tokens import MAX_LENGTH, AdminTokens, new_token, token_key
-from pylon.engine.caller import SYSTEM
+from pylon.auth.admin_tokens import AdminTokens
+from pylon.auth.tokens import MAX_LENGTH, new_token, token_key
+from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
@@ -27,8 +28,8 @@ CACHE_SESSIONS = 50_000
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A resolved credential: who it is, the session's key (None for anonymous and admin tokens), and when it ends
-    in Unix seconds (0: never)."""
+    """A resolved credential: who it is, the key of the session or admin token (None for anonymous), and when it
+    ends in Unix seconds (0: never)."""
 
     identity: Identity
     key: bytes | None = None
@@ -36,7 +37,6 @@ class Session(msgspec.Struct, frozen=True):
 
 
 NOBODY = Session(ANONYMOUS)
-ADMINISTRATOR = Session(ADMIN)
 
 
 class Sessions:
@@ -51,7 +51,10 @@ class Sessions:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
-        self._admin = AdminTokens(admin_tokens)
+        self.admin_tokens = AdminTokens(engine, admin_tokens)
+        self.admin_tokens.on_changed(self._uncache)
+        self.admin_tokens.on_revoked(self._forget)
+        engine.on_refresh(self.admin_tokens.refresh)
         self._lifetime = lifetime
         self._clock = clock
         self._cache: dict[bytes, Session] = {}
@@ -75,8 +78,8 @@ class Sessions:
         return session
 
     def _load(self, key: bytes) -> Session:
-        if self._admin.accept(key):
-            return self._keep(key, ADMINISTRATOR)
+        if (token := self.admin_tokens.accept(key)) is not None:
+            return self._keep(key, Session(ADMIN, key, int(token.expires_at)))
         record = self._engine.reads.session(key)
         if record is None:
             return NOBODY
@@ -145,6 +148,27 @@ class Sessions:
         self._forget(keys)
         return len(keys)
 
+    async def purge(
+        self,
+        caller: Caller,
+        *,
+        user_id: str | None = None,
+        created_before: int | None = None,
+        is_guest: bool | None = None,
+    ) -> int:
+        """End every session that matches all that is given, and its sockets; how many there were. Recorded."""
+
+        def remove(transaction: Transaction) -> list[bytes]:
+            keys = transaction.session.purge_sessions(user_id=user_id, created_before=created_before, is_guest=is_guest)
+            transaction.note(
+                "sessions.purge", user_id or "", sessions=len(keys), created_before=created_before, guests=is_guest
+            )
+            return keys
+
+        keys = (await self._engine.run(caller, remove, authority=Authority.TRUSTED)).value
+        self._forget(keys)
+        return len(keys)
+
     def of_user(self, user_id: str) -> list[SessionRecord]:
         """A user's live sessions, newest first."""
         now = self._clock()
@@ -153,9 +177,12 @@ class Sessions:
     async def _run(self, operation: Callable[[Transaction], T]) -> T:
         return (await self._engine.run(SYSTEM, operation, authority=Authority.TRUSTED)).value
 
-    def _forget(self, keys: Sequence[bytes]) -> None:
+    def _uncache(self, keys: Sequence[bytes]) -> None:
         for key in keys:
             self._cache.pop(key, None)
+
+    def _forget(self, keys: Sequence[bytes]) -> None:
+        self._uncache(keys)
         for callback in self._on_revoked:
             callback(list(keys))
 

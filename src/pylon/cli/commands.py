@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("maintenance", "pylon.cli.maintenance", "Answer 503 to everybody but admins, or stop"),
     Command("switch", "pylon.cli.switch", "Stop one entity, function, user, address or door"),
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
+    Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),

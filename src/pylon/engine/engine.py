@@ -71,6 +71,7 @@ class Engine:
             store, plans, self._watchdog, self.gate, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
         )
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
+        self._refreshers: list[Callable[[], None]] = []
         self._subscribers: list[Callable[[list[Change]], None]] = []
         self._committer: Committer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,7 +124,13 @@ class Engine:
     async def refresh(self) -> None:
         """Take up switches and flags that changed in the store, whichever process changed them."""
         self.flags.refresh()
+        for refresh in self._refreshers:
+            refresh()
         await self.switches.refresh()
+
+    def on_refresh(self, callback: Callable[[], None]) -> None:
+        """Call back a few times a second, to take up what another process changed in the store."""
+        self._refreshers.append(callback)
 
     def subscribe(self, callback: Callable[[list[Change]], None]) -> None:
         """Call back on the event loop with the changes of each commit, in seq order, before their writers are

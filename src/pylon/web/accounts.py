@@ -138,7 +138,7 @@ def _check_method(req: Request, method: str) -> None:
 
 def _signed_in(req: Request) -> str:
     session = req.session
-    if session.identity.user_id is None or session.key is None:
+    if session.identity.user_id is None or session.key is None or session.identity.is_admin:
         raise PylonError("AUTH_REQUIRED", "authenticated session required")
     return session.identity.user_id
 

@@ -11,6 +11,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
+from pylon.web.admin.use import AdminUse
 from pylon.web.origins import Origins
 from pylon.web.request import Request
 
@@ -36,6 +37,7 @@ class Edge:
 
     def __init__(self, origins: Origins, traffic: Traffic, engine: Engine) -> None:
         self._engine = engine
+        self._admin_use = AdminUse(engine)
         self._origins = origins
         self._traffic = traffic
         self._headers = {**SECURITY_HEADERS, **origins.cors_headers(None)}
@@ -69,6 +71,8 @@ class Edge:
         origin = req._asgi_headers.get(b"origin")
         if origin is not None:
             headers.update(self._origins.cors_headers(origin.decode("latin-1")))
+        if req._session is not None and req._session.identity.is_admin:
+            self._admin_use.saw(req.caller, path)
         seconds = time.perf_counter() - req.began
         status = resp.status_code
         self._traffic.answered(req.uri_template or "other", req.method, status, seconds)

@@ -1,8 +1,9 @@
 """What the audit trail records, as it is stored: one JSON object per request, many to a block.
 
 Keys are short because there is one record for every write: `u` user, `a` 1 for an admin, `ip`, `q` request id, `d`
-door. A write adds `c`, its changes as [kind, entity, row id, seq, changed fields]; a read `e` and `r`, the entity and
-the row ids it was shown; an operator's action `x`, `t` and `m`: action, target and details.
+door, `k` the beginning of the admin token's hash. A write adds `c`, its changes as [kind, entity, row id, seq, changed
+fields]; a read `e` and `r`, the entity and the row ids it was shown; an operator's action `x`, `t` and `m`: action,
+target and details.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     ip: str = ""
     q: str = ""
     d: str = ""
+    k: str = ""
 
 
 class WriteRecord(Record, omit_defaults=True, gc=False):
@@ -54,7 +56,7 @@ class ActionRecord(Record, omit_defaults=True, gc=False):
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened, as people ask for it. `at` is Unix seconds; `rows` has one id for a write and those
-    that were shown for a read."""
+    that were shown for a read; `token` is the id of the admin token that was used."""
 
     at: float
     kind: str
@@ -63,6 +65,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     ip: str
     request_id: str
     door: str
+    token: str
     action: str
     entity: str = ""
     rows: tuple[str, ...] = ()
@@ -74,22 +77,25 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 def of_writes(caller: Caller, changes: list[Change]) -> Record:
     """The record of one request's changes."""
     done = [(c.kind, c.entity, c.row_id, c.seq, c.fields) for c in changes]
-    who = caller.identity
-    return WriteRecord(who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, done)
+    return WriteRecord(*_who(caller), done)
 
 
 def of_read(caller: Caller, entity: str, row_ids: bytes) -> Record:
     """The record of rows shown; `row_ids` is a JSON array."""
-    who, shown = caller.identity, msgspec.Raw(row_ids)
-    return ReadRecord(who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, entity, shown)
+    return ReadRecord(*_who(caller), entity, msgspec.Raw(row_ids))
 
 
 def of_action(caller: Caller, action: str, target: str, details: dict[str, Detail]) -> Record:
     """The record of an operator's action."""
-    who = caller.identity
-    return ActionRecord(
-        who.user_id, int(who.is_admin), caller.ip, caller.request_id, caller.door, action, target, details
-    )
+    return ActionRecord(*_who(caller), action, target, details)
+
+
+def _who(caller: Caller) -> tuple[str | None, int, str, str, str, str]:
+    identity = caller.identity
+    if identity.is_admin:
+        token = caller.session.hex()[:12] if caller.session is not None else ""
+        return identity.user_id, 1, caller.ip, caller.request_id, caller.door, token
+    return identity.user_id, 0, caller.ip, caller.request_id, caller.door, ""
 
 
 _decode_writes = msgspec.json.Decoder(list[WriteRecord]).decode
@@ -127,4 +133,5 @@ def _origin(at: int, kind: str, record: Record) -> dict[str, Any]:
         "ip": record.ip,
         "request_id": record.q,
         "door": record.d,
+        "token": f"adm_{record.k}" if record.k else "",
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, flags, switches
+from pylon.web.admin import audit, flags, sessions, switches, tokens
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
     **flags.ROUTES,
     **audit.ROUTES,
+    **tokens.ROUTES,
+    **sessions.ROUTES,
 }
 """Every admin route by path."""
