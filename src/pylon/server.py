@@ -7,6 +7,7 @@ exits with 0; a second one exits at once. Nothing acknowledged is lost either wa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib.metadata
 import os
@@ -20,8 +21,10 @@ from typing import Any, Protocol
 
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
+from pylon.engine.caller import SYSTEM
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import WriteBudget
 from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.plan import Plans
@@ -139,6 +142,11 @@ class Server:
                 settings.writes_per_ip,
                 settings.writes_per_ip_burst,
             ),
+            watermarks=Watermarks(
+                settings.contain_wal_mb * 2**20,
+                settings.contain_disk_free_mb * 2**20,
+                settings.contain_writes_per_sec,
+            ),
             maintenance_file=settings.data_dir / FILE_NAME,
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
@@ -206,6 +214,8 @@ class Server:
         self.hub.preload(await recent_changes(self.engine))
         ticking = asyncio.create_task(self._tick())
         extra = await self._serve_extra_ports(loop)
+        with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
+            await self.engine.audit.note(SYSTEM, "server.start", version=_version(), app=self.engine.app.name)
         _spare_the_collector()
         main_socket = socket_protocol(self.door, main_port=True)
         server = http_server(self.app, main_socket, drain_seconds=self._settings.drain_secs)
@@ -215,6 +225,8 @@ class Server:
         ticking.cancel()
         await self.functions.stop()
         await self.hub.stop()
+        with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
+            await self.engine.audit.note(SYSTEM, "server.stop")
         await self.engine.stop()
         log.info("stopped")
         return 0

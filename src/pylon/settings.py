@@ -364,6 +364,28 @@ class Settings:
         "PYLON_WRITES_PER_IP_BURST", 10_000.0, _rate, "Rows that one address may write at once.", shown="10000"
     )
 
+    # When writers are shed
+    contain_wal_mb: int = _variable(
+        "PYLON_CONTAIN_WAL_MB",
+        1024,
+        _whole(0),
+        "Size of the write-ahead log in MB beyond which writers are shed, the biggest first. 0 turns this off.",
+    )
+    contain_disk_free_mb: int = _variable(
+        "PYLON_CONTAIN_DISK_FREE_MB",
+        256,
+        _whole(0),
+        "Free space in MB below which writers are shed. 0 turns this off.",
+        dev=0,
+    )
+    contain_writes_per_sec: float = _variable(
+        "PYLON_CONTAIN_WRITES_PER_SEC",
+        0.0,
+        _rate,
+        "Rows written per second by all together beyond which writers are shed. 0 turns this off.",
+        shown="0",
+    )
+
     # Audit log
     audit_retain_days: int = _variable(
         "PYLON_AUDIT_RETAIN_DAYS", 90, _whole(1), "Days for which the audit log is kept."

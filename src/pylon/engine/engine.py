@@ -16,6 +16,7 @@ from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
 from pylon.engine.housekeeping import Housekeeping, Retention
+from pylon.engine.limits.containment import Containment, Watermarks
 from pylon.engine.limits.flags import Flags
 from pylon.engine.limits.gate import Gate, WriteBudget
 from pylon.engine.limits.switches import Switches
@@ -55,6 +56,7 @@ class Engine:
         retention: Retention | None = None,
         checkpoint_wal_bytes: int = 64 * 2**20,
         write_budget: WriteBudget | None = None,
+        watermarks: Watermarks | None = None,
         maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -67,6 +69,7 @@ class Engine:
         self.switches = Switches(self, maintenance_file)
         self.flags = Flags(self)
         self.gate = Gate(self, write_budget or WriteBudget())
+        self.containment = Containment(self, watermarks or Watermarks())
         self.reads = Reads(
             store, plans, self._watchdog, self.gate, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
         )
@@ -192,7 +195,7 @@ class Engine:
 
     def _deliver(self, finished: list[Work], changes: list[Change]) -> None:
         if changes:
-            self.gate.account(finished)
+            self.gate.account(finished, changes)
             for callback in self._subscribers:
                 try:
                     callback(changes)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 1.0
 QUIET_WAL_BYTES = 2**18
+LOOK_SECONDS = 1.0
 PRUNE_SECONDS = 60.0
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
@@ -56,6 +57,7 @@ class Housekeeping:
             asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
             asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
+            asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
         ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from pylon.engine.caller import Caller
 from pylon.engine.limits.buckets import Buckets
 from pylon.engine.limits.switch import Board
 from pylon.engine.plan import EntityPlan
+from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.signals.talkers import Talkers
 
@@ -86,9 +88,11 @@ class Gate:
             self.refused["address"] += 1
             raise limited(wait)
 
-    def account(self, finished: Sequence[Work]) -> None:
-        """Charge what requests wrote beyond the one row that they were let in for, and count who wrote."""
+    def account(self, finished: Sequence[Work], changes: Sequence[Change]) -> None:
+        """Charge what requests wrote beyond the one row that they were let in for, and count who wrote what."""
         talkers = self.talkers
+        for entity, count in Counter([change.entity for change in changes]).items():
+            talkers.entities.add(entity, count)
         for work in finished:
             count = work.writes
             if not count:

@@ -145,7 +145,7 @@ class Switches:
     async def refresh(self) -> None:
         """Take up what changed in the store or the file, and turn off what has expired."""
         stored = self._engine.reads.records(KIND)
-        file_text = await asyncio.to_thread(self._read_file) if self._file is not None else None
+        file_text = self._read_file() if self._file is not None else None
         now = self._engine.clock()
         switches = [msgspec.json.decode(record, type=Switch) for _, record in stored]
         expired = [switch for switch in switches if not switch.is_on(now)]
