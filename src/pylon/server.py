@@ -25,7 +25,7 @@ from pylon.engine.caller import SYSTEM
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.limits.containment import Watermarks
-from pylon.engine.limits.gate import WriteBudget
+from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.plan import Plans
 from pylon.listeners import Listeners
@@ -136,11 +136,13 @@ class Server:
                 settings.change_log_retain_events,
                 audit_days=settings.audit_retain_days,
             ),
-            write_budget=WriteBudget(
+            rate_limits=RateLimits(
                 settings.writes_per_user,
                 settings.writes_per_user_burst,
                 settings.writes_per_ip,
                 settings.writes_per_ip_burst,
+                settings.pulls_per_client,
+                settings.pulls_per_client_burst,
             ),
             watermarks=Watermarks(
                 settings.contain_wal_mb * 2**20,

@@ -364,6 +364,20 @@ class Settings:
         "PYLON_WRITES_PER_IP_BURST", 10_000.0, _rate, "Rows that one address may write at once.", shown="10000"
     )
 
+    pulls_per_client: float = _variable(
+        "PYLON_PULLS_PER_CLIENT",
+        10.0,
+        _rate,
+        "Pulls per second of one client that bring it up to date; one that polls faster is slowed with 429. "
+        "0 means no limit.",
+        dev=0.0,
+        shown="10",
+        shown_dev="0",
+    )
+    pulls_per_client_burst: float = _variable(
+        "PYLON_PULLS_PER_CLIENT_BURST", 50.0, _rate, "Pulls of one client at once.", shown="50"
+    )
+
     # When writers are shed
     contain_wal_mb: int = _variable(
         "PYLON_CONTAIN_WAL_MB",

@@ -57,3 +57,9 @@ def invoices(ctx: Context) -> list[str]:
 @app.query(auth="public")
 def has_editor(ctx: Context, user: str | None = None) -> bool:
     return ctx.flags.enabled("new-editor", user)
+
+
+@app.action(auth="user")
+async def ask(ctx: Context, tokens: int) -> str:
+    ctx.spend("llm_tokens", tokens)
+    return "answer"

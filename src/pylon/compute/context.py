@@ -51,12 +51,13 @@ class Context:
         result: of a streaming action, the value that ends the stream (None unless set).
     """
 
-    __slots__ = ("_call", "_db", "auth", "flags", "request_id", "result")
+    __slots__ = ("_call", "_db", "_spend", "auth", "flags", "request_id", "result")
 
     def __init__(
         self,
         caller: Caller,
         flags: Flags,
+        spend: Callable[[str, int], None],
         db: Database | None,
         call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
     ) -> None:
@@ -66,6 +67,7 @@ class Context:
         self.result: Any = None
         self._db = db
         self._call = call
+        self._spend = spend
 
     @property
     def db(self) -> Database:
@@ -86,6 +88,11 @@ class Context:
                 "FN_TYPE_MISMATCH", "only an action may call other functions; call Python functions directly"
             )
         return await self._call(function, arguments)
+
+    def spend(self, meter: str, amount: int) -> None:
+        """Count what this call uses of a budgeted resource: `ctx.spend("llm_tokens", 1200)`, `ctx.spend("mail", 1)`.
+        Raises BUDGET_EXCEEDED once a hard budget of it is spent, INVALID_DATA for an unknown meter."""
+        self._spend(meter, amount)
 
     @staticmethod
     def error(code: str, message: str, *, status: int = 400, hint: str | None = None) -> PylonError:

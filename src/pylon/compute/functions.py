@@ -19,6 +19,7 @@ from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.engine.limits.gate import Viewer
+from pylon.engine.limits.usage import Meter
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.functions import decode_arguments
@@ -177,7 +178,7 @@ class Functions:
         return self._results.encode(chunks if context.result is None else context.result)
 
     def _context(self, caller: Caller, database: Database) -> Context:
-        return Context(caller, self._engine.flags, database)
+        return Context(caller, self._engine.flags, self._spender(caller), database)
 
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:
@@ -189,7 +190,19 @@ class Functions:
             checked = msgspec.structs.asdict(decode_arguments(function, body))
             return msgspec.json.decode((await self._run(caller, function, checked)).body)
 
-        return Context(caller, self._engine.flags, None, run)
+        return Context(caller, self._engine.flags, self._spender(caller), None, run)
+
+    def _spender(self, caller: Caller) -> Callable[[str, int], None]:
+        def spend(name: str, amount: int) -> None:
+            try:
+                meter = Meter(name)
+            except ValueError:
+                known = ", ".join(Meter)
+                raise PylonError("INVALID_DATA", f"there is no meter {name!r}: there are {known}") from None
+            self._engine.budgets.check(meter, caller.identity.user_id)
+            self._engine.usage.add(meter, caller.identity.user_id, amount)
+
+        return spend
 
     async def _fill(self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> None:
         context = self._action_context(caller)

@@ -16,10 +16,12 @@ from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
 from pylon.engine.housekeeping import Housekeeping, Retention
+from pylon.engine.limits.budget import Budgets
 from pylon.engine.limits.containment import Containment, Watermarks
 from pylon.engine.limits.flags import Flags
-from pylon.engine.limits.gate import Gate, WriteBudget
+from pylon.engine.limits.gate import Gate, RateLimits
 from pylon.engine.limits.switches import Switches
+from pylon.engine.limits.usage import Usage
 from pylon.engine.plan import Plans
 from pylon.engine.reads import Reads
 from pylon.engine.transaction import Authority, Transaction
@@ -55,7 +57,7 @@ class Engine:
         row_limit: int = 10_000,
         retention: Retention | None = None,
         checkpoint_wal_bytes: int = 64 * 2**20,
-        write_budget: WriteBudget | None = None,
+        rate_limits: RateLimits | None = None,
         watermarks: Watermarks | None = None,
         maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
@@ -68,7 +70,9 @@ class Engine:
         self.audit = Audit(self)
         self.switches = Switches(self, maintenance_file)
         self.flags = Flags(self)
-        self.gate = Gate(self, write_budget or WriteBudget())
+        self.usage = Usage(self)
+        self.budgets = Budgets(self)
+        self.gate = Gate(self, rate_limits or RateLimits())
         self.containment = Containment(self, watermarks or Watermarks())
         self.reads = Reads(
             store, plans, self._watchdog, self.gate, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
@@ -127,6 +131,7 @@ class Engine:
     async def refresh(self) -> None:
         """Take up switches and flags that changed in the store, whichever process changed them."""
         self.flags.refresh()
+        self.budgets.refresh()
         for refresh in self._refreshers:
             refresh()
         await self.switches.refresh()

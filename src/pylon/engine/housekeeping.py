@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
 from pylon.engine.limits.switches import REFRESH_SECONDS
+from pylon.engine.limits.usage import FLUSH_SECONDS as USAGE_SECONDS
 from pylon.engine.transaction import Authority
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
@@ -58,6 +59,7 @@ class Housekeeping:
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
             asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
+            asyncio.create_task(self._supervise("usage", self._use, USAGE_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
         ]
 
@@ -70,6 +72,7 @@ class Housekeeping:
                 await task
         with contextlib.suppress(PylonError):  # the store takes no more: these reads go unrecorded, as the log says
             await self._engine.audit.flush()
+            await self._engine.usage.flush()
         self._checkpoints.close()
 
     async def _supervise(self, name: str, step: object, seconds: float) -> None:
@@ -96,10 +99,16 @@ class Housekeeping:
             await asyncio.to_thread(self._checkpoints.restart)
         self.checkpoints += 1
 
+    async def _use(self) -> None:
+        """Store what was used, then compare it with the budgets."""
+        await self._engine.usage.flush()
+        await self._engine.budgets.look()
+
     async def _prune(self) -> None:
         """Drop in portions; requests get their turn in between, since each is a write like any other."""
         while await self.prune_once() == PRUNE_ROWS:
             log.debug("pruned", entries=PRUNE_ROWS)
+        await self._engine.usage.prune()
         await self._engine.audit.prune(self._engine.clock() - self._retention.audit_days * 86400)
 
     async def prune_once(self) -> int:

@@ -182,6 +182,11 @@ REGISTRY: dict[str, Code] = {
         "The operator has blocked this user or address.",
         "Ask the operator. Operators: `pylon switch list` shows the block, `pylon switch off` lifts it.",
     ),
+    "BUDGET_EXCEEDED": Code(
+        429,
+        "What may be used in this period is used up.",
+        "Wait for the next period. Operators: `pylon budget list` shows the limits, `pylon usage` who used them.",
+    ),
     "RATE_LIMITED": Code(429, "Too many requests.", "Wait as long as Retry-After says."),
     "OVERLOADED": Code(503, "The server is at a limit and sheds load.", "Retry after a moment, with jitter."),
     "STREAM_OVERLOADED": Code(503, "The server is at its streaming limit.", "Retry after a moment, with jitter."),

@@ -119,6 +119,15 @@ class ReadSession(Rows, Protocol):
     def records(self, kind: str) -> list[tuple[str, bytes]]:
         """All records of a kind, by key."""
 
+    def usage_totals(self, period: str) -> dict[str, int]:
+        """What all together used in a day or month, by meter."""
+
+    def usage_of(self, period: str, principal: str) -> dict[str, int]:
+        """What one user used, by meter."""
+
+    def usage_top(self, period: str, meter: str, limit: int) -> list[tuple[str, int]]:
+        """Who used most of a meter."""
+
     def audit_after(self, block_id: int, limit: int) -> list[AuditBlock]:
         """Blocks above an id, in order."""
 
@@ -204,6 +213,12 @@ class WriteSession(Rows, Protocol):
     def raise_log_floor(self) -> int:
         """Refuse every cursor given out so far, from this commit on; the new floor, above which seqs go on."""
 
+    def add_usage(self, amounts: Sequence[tuple[str, str, str, int]]) -> None:
+        """Add to (period, meter, principal)."""
+
+    def prune_usage(self, before_day: str) -> None:
+        """Drop what users used on days before this one; totals and months stay."""
+
     def audit_last(self) -> AuditBlock | None:
         """The newest block of the audit trail."""
 
@@ -257,6 +272,9 @@ class Store(Protocol):
     def apply(self, entities: Sequence[EntitySpec]) -> list[str]:
         """Bring the live schema up to the declared one by add-only changes; what was done, in words.
         Raises SCHEMA_REFUSED naming the column."""
+
+    def used_bytes(self) -> int:
+        """Size of the database, its log included."""
 
     def free_bytes(self) -> int:
         """Free space where the database lives."""

@@ -8,6 +8,7 @@ from typing import Any
 import falcon.asgi
 
 from pylon.engine.engine import Engine
+from pylon.engine.limits.usage import Meter
 from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
@@ -73,6 +74,11 @@ class Edge:
             headers.update(self._origins.cors_headers(origin.decode("latin-1")))
         if req._session is not None and req._session.identity.is_admin:
             self._admin_use.saw(req.caller, path)
+        user = req._session.identity.user_id if req._session is not None else None
+        usage = self._engine.usage
+        usage.add(Meter.REQUESTS, user)
+        if resp.data is not None:
+            usage.add(Meter.EGRESS, user, len(resp.data))
         seconds = time.perf_counter() - req.began
         status = resp.status_code
         self._traffic.answered(req.uri_template or "other", req.method, status, seconds)

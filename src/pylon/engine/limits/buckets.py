@@ -40,6 +40,16 @@ class Buckets:
         self._keep(key, left - tokens, now)
         return 0.0
 
+    def wait(self, key: str) -> float:
+        """How many seconds until there is a whole token; 0.0 when there is one. Takes none."""
+        if not self.rate:
+            return 0.0
+        left = self._left(key, self._clock())
+        if left >= 1.0:
+            return 0.0
+        self.refused += 1
+        return (1.0 - left) / self.rate
+
     def charge(self, key: str, tokens: float) -> None:
         """Take tokens whether or not they are there; at most one burst of debt."""
         if self.rate:

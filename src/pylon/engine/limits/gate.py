@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pylon.engine.caller import Caller
 from pylon.engine.limits.buckets import Buckets
 from pylon.engine.limits.switch import Board
+from pylon.engine.limits.usage import Meter
 from pylon.engine.plan import EntityPlan
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -31,36 +32,41 @@ JITTER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class WriteBudget:
-    """Row writes per second and the burst above it, for each user and for each address; a rate of 0 is no limit."""
+class RateLimits:
+    """Row writes per second and the burst above it, for each user and for each address; and pulls per second of one
+    client that bring it up to date. A rate of 0 is no limit."""
 
     user_rate: float = 0.0
     user_burst: float = 0.0
     address_rate: float = 0.0
     address_burst: float = 0.0
+    pull_rate: float = 0.0
+    pull_burst: float = 0.0
 
 
 class TopTalkers:
-    """Who and what causes writes now, in rows per second."""
+    """Who and what causes writes now, in rows per second; and who polls, in refusals per second."""
 
-    __slots__ = ("addresses", "entities", "functions", "users")
+    __slots__ = ("addresses", "entities", "functions", "pollers", "users")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.users = Talkers(clock=clock)
         self.addresses = Talkers(clock=clock)
         self.entities = Talkers(clock=clock)
         self.functions = Talkers(clock=clock)
+        self.pollers = Talkers(clock=clock)
 
 
 class Gate:
     """The gate of one engine. Use on its loop, but for `may_read` and `shown`, which any thread may call."""
 
-    def __init__(self, engine: Engine, budget: WriteBudget, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, engine: Engine, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
-        self.users = Buckets(budget.user_rate, budget.user_burst, clock=clock)
-        self.addresses = Buckets(budget.address_rate, budget.address_burst, clock=clock)
+        self.users = Buckets(limits.user_rate, limits.user_burst, clock=clock)
+        self.addresses = Buckets(limits.address_rate, limits.address_burst, clock=clock)
+        self.pulls = Buckets(limits.pull_rate, limits.pull_burst, clock=clock)
         self.talkers = TopTalkers(clock)
-        self.refused: dict[str, int] = {"user": 0, "address": 0, "switch": 0}
+        self.refused: dict[str, int] = {"user": 0, "address": 0, "switch": 0, "poll": 0}
 
     @property
     def board(self) -> Board:
@@ -100,6 +106,7 @@ class Gate:
             caller = work.caller
             identity = caller.identity
             talkers.users.add(identity.user_id or "anonymous", count)
+            self._engine.usage.add(Meter.WRITES, identity.user_id, count)
             if caller.ip:
                 talkers.addresses.add(caller.ip, count)
             if caller.door.startswith("fn:"):
@@ -109,6 +116,26 @@ class Gate:
                     self.users.charge(identity.user_id, count - 1)
                 if caller.ip:
                     self.addresses.charge(caller.ip, count - 1)
+
+    def pull(self, caller: Caller) -> None:
+        """Whether a client may pull now, or polls. Raises RATE_LIMITED."""
+        if caller.identity.is_admin or not (wait := self.pulls.wait(caller.principal)):
+            return
+        self.refused["poll"] += 1
+        self.talkers.pollers.add(caller.principal)
+        error = limited(wait)
+        raise PylonError(
+            error.code,
+            "Polling: changes are pushed over WebSocket or SSE as they happen.",
+            hint="Connect to /api/sync/ws, and pull once after connecting.",
+            headers=error.headers,
+            extra=error.extra,
+        )
+
+    def pulled(self, caller: Caller) -> None:
+        """A pull brought its client up to date; those that have more to fetch count for nothing."""
+        if not caller.identity.is_admin:
+            self.pulls.charge(caller.principal, 1.0)
 
     def may_read(self, caller: Caller, plan: EntityPlan) -> None:
         """Whether an entity's rows may be shown. Raises MAINTENANCE."""

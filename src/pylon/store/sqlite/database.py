@@ -53,6 +53,11 @@ class SqliteStore:
         """The checkpointer."""
         return SqliteCheckpoints(self.path)
 
+    def used_bytes(self) -> int:
+        """Size of the database's files."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def free_bytes(self) -> int:
         """Free space on the database's disk."""
         return shutil.disk_usage(self.path.parent).free

@@ -102,6 +102,18 @@ class SqliteReader(SqliteRows):
         """All records of a kind, by key."""
         return [(key, record) for key, record in self._fetch(system.RECORDS_OF, (kind,))]
 
+    def usage_totals(self, period: str) -> dict[str, int]:
+        """What all together used in a day or month, by meter."""
+        return dict(self._fetch(system.USAGE_TOTALS, (period,)))
+
+    def usage_of(self, period: str, principal: str) -> dict[str, int]:
+        """What one user used, by meter."""
+        return dict(self._fetch(system.USAGE_OF, (period, principal)))
+
+    def usage_top(self, period: str, meter: str, limit: int) -> list[tuple[str, int]]:
+        """Who used most of a meter."""
+        return [(who, amount) for who, amount in self._fetch(system.USAGE_TOP, (period, meter, limit))]
+
     def audit_after(self, block_id: int, limit: int) -> list[AuditBlock]:
         """Blocks above an id, in order."""
         return [AuditBlock(*row) for row in self._fetch(system.AUDIT_AFTER, (block_id, limit))]

@@ -52,6 +52,14 @@ TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS _pylon_audit_at ON _pylon_audit (at)",
     "CREATE INDEX IF NOT EXISTS _pylon_audit_operator ON _pylon_audit (at) WHERE kind = 'operator'",
+    # What was used, by day ("2026-11-23") and month ("2026-11"), by user and, as principal "", in total.
+    """CREATE TABLE IF NOT EXISTS _pylon_usage (
+        period TEXT NOT NULL,
+        meter TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        PRIMARY KEY (period, meter, principal)
+    ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
 )
@@ -108,6 +116,14 @@ AUDIT_KINDS = {
 AUDIT_DROPPABLE = f"""SELECT {AUDIT_COLUMNS} FROM (
     SELECT {AUDIT_COLUMNS} FROM _pylon_audit ORDER BY id LIMIT :limit) WHERE at < :before ORDER BY id DESC LIMIT 1"""
 AUDIT_PRUNE = "DELETE FROM _pylon_audit WHERE id <= ?"
+
+USAGE_ADD = """INSERT INTO _pylon_usage (period, meter, principal, amount) VALUES (?, ?, ?, ?)
+    ON CONFLICT (period, meter, principal) DO UPDATE SET amount = amount + excluded.amount"""
+USAGE_TOTALS = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND principal = ''"
+USAGE_TOP = """SELECT principal, amount FROM _pylon_usage
+    WHERE period = ? AND meter = ? AND principal <> '' ORDER BY amount DESC LIMIT ?"""
+USAGE_OF = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND principal = ?"
+USAGE_PRUNE = "DELETE FROM _pylon_usage WHERE length(period) = 10 AND period < ? AND principal <> ''"
 
 SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
 SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"

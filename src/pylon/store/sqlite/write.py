@@ -186,6 +186,17 @@ class SqliteWriter(SqliteRows):
         self._fetch(system.META_RAISE, ("log_floor", self._appended))
         return self._appended
 
+    def add_usage(self, amounts: Sequence[tuple[str, str, str, int]]) -> None:
+        """Add to (period, meter, principal)."""
+        try:
+            self._connection.executemany(system.USAGE_ADD, amounts)
+        except apsw.Error as error:
+            raise storage_error(error) from error
+
+    def prune_usage(self, before_day: str) -> None:
+        """Drop what users used on days before this one; totals and months stay."""
+        self._fetch(system.USAGE_PRUNE, (before_day,))
+
     def audit_last(self) -> AuditBlock | None:
         """The newest block of the audit trail."""
         rows = self._fetch(system.AUDIT_LAST, ())
