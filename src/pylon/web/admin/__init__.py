@@ -8,6 +8,7 @@ ROUTES: dict[str, object] = {
     **switches.ROUTES,
     **flags.ROUTES,
     **audit.ROUTES,
+    **incidents.ROUTES,
     **tokens.ROUTES,
     **sessions.ROUTES,
 }
