@@ -32,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
+    Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
     Command("version", "pylon.cli.version", "Print the version"),

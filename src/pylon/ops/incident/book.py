@@ -118,14 +118,15 @@ class Book:
         """Tell the database what was journalled while it was away; how many entries were new. Raises what the store
         raises, and then the journal is as it was."""
         told = 0
-        with journal.drained() as entries:
-            for entry in entries:
+        with journal.drained() as drain:
+            for entry in drain.entries:
                 try:
                     told += await self._merge_entry(caller, entry)
                 except PylonError as error:
                     if error.status >= 500:
                         raise
-                    log.error("a journalled entry is refused", reason=error.message, entry=repr(entry))
+                    drain.refused.append(entry)
+                    log.error("a journalled entry is refused", reason=error.message)
         if told:
             log.warning("incident journal merged", entries=told)
         return told

@@ -28,6 +28,14 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     note: Event | None = None
 
 
+class Drain:
+    """Entries on their way into the database. `refused` is for those that it will never take."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = entries
+        self.refused: list[Entry] = []
+
+
 class Journal:
     """The journal of one data folder."""
 
@@ -57,19 +65,21 @@ class Journal:
             return [entry for _, entry in _parse(_read(file)) if entry is not None]
 
     @contextmanager
-    def drained(self) -> Iterator[Sequence[Entry]]:
+    def drained(self) -> Iterator[Drain]:
         """The entries, for the caller to store; the file is emptied when the block ends well, and left when it raises.
-        Lines that can't be read are kept in a file beside it. Nothing where somebody else is at it."""
+        Lines that can't be read, and entries that are refused, are kept in a file beside it. Nothing where somebody
+        else is at it."""
         if not self.path.exists() or not self.path.stat().st_size:
-            yield ()
+            yield Drain(())
             return
         with self._locked(os.O_RDWR, fcntl.LOCK_NB) as file:  # never waits: the other one may be telling them to us
             if file is None:
-                yield ()
+                yield Drain(())
                 return
             lines = _parse(_read(file))
-            yield [entry for _, entry in lines if entry is not None]
-            self._keep([line for line, entry in lines if entry is None])
+            drain = Drain(tuple(entry for _, entry in lines if entry is not None))
+            yield drain
+            self._keep([line for line, entry in lines if entry is None or entry in drain.refused])
             os.ftruncate(file, 0)
             os.fsync(file)
 

@@ -39,13 +39,13 @@ def stamp(at: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """`42 s`, `12 min`, `3 h 5 min`, `2 d 4 h`; the two largest units that say something."""
+    """`42 s`, `12 min 5 s`, `3 h 5 min`, `2 d 4 h`: the two largest units that say something."""
     left = max(0, round(seconds))
     parts = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, size)
         if count:
             parts.append(f"{count} {unit}")
-        if len(parts) == 2 or (parts and unit == "min"):
+        if len(parts) == 2:
             break
     return " ".join(parts) or "0 s"

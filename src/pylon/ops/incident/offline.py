@@ -20,15 +20,11 @@ from pylon.settings import Settings
 from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
 
+_IN_MEMORY = "it is in the memory of the process, which can't be asked"
 _NEEDS_SERVER = (
-    ("log.txt", "log lines are in the memory of the process and on its stderr: look in the service's journal"),
-    ("metrics.prom", "metrics are in the memory of the process"),
-    ("metrics.json", "metrics are in the memory of the process"),
-    ("process.json", "the process is not running, or does not answer"),
-    ("threads.txt", "the process is not running, or does not answer"),
-    ("tasks.txt", "the process is not running, or does not answer"),
-    ("sockets.json", "the process is not running, or does not answer"),
-    ("overview.json", "the process is not running, or does not answer"),
+    ("log.txt", f"{_IN_MEMORY}; look at its stderr, such as `journalctl -u pylon`"),
+    *((name, _IN_MEMORY) for name in ("metrics.prom", "metrics.json", "overview.json", "sockets.json")),
+    *((name, _IN_MEMORY) for name in ("process.json", "threads.txt", "tasks.txt")),
 )
 
 
@@ -49,10 +45,10 @@ def database(settings: Settings) -> Iterator[ReadSession]:
         session.close()
 
 
-def parts(settings: Settings, why: str) -> list[Part]:
-    """What a bundle holds without a server. `why` tells why there is none to ask."""
+def parts(settings: Settings) -> list[Part]:
+    """What a bundle holds without a server."""
     return [
-        *(Part(name, "", _missing(f"{why}; {reason}")) for name, reason in _NEEDS_SERVER),
+        *(Part(name, "", _missing(reason)) for name, reason in _NEEDS_SERVER),
         document("versions.json", "what is installed here", lambda _: facts.versions()),
         document(
             "config.json",
@@ -106,20 +102,3 @@ def _audit(settings: Settings) -> Any:
                 yield piece
 
     return read
-
-
-def folder_holder(folder: Path) -> str | None:
-    """The process that holds the data folder though nothing answers; None when nobody does."""
-    from pylon.model.errors import PylonError
-    from pylon.store.lock import FolderLock
-
-    path = folder / "lock"
-    if not path.is_file():
-        return None
-    lock = FolderLock(folder)
-    try:
-        lock.acquire()
-    except PylonError:
-        return path.read_text("ascii", "replace").strip() or "unknown"
-    lock.release()
-    return None

@@ -127,7 +127,7 @@ def phases(incident: Incident, events: Sequence[Event], audit: Sequence[AuditEnt
     alarms = [e.at for e in told if e.action == "alarm.raise" and detected - LEAD_UP_SECONDS <= e.at <= detected]
     began = incident.began_at or min([_first(incident, events), *alarms])
     answers = [e.at for e in told if e.action in _CONTAINMENT and e.at >= began]
-    answers += [e.at for e in events if e.kind in (Kind.ACTION, Kind.DECISION) and e.at >= began]
+    answers += [e.at for e in events if e.kind in (Kind.ACTION, Kind.DECISION) and not e.step and e.at >= began]
     responded = max(min(answers), detected) if answers else 0.0
     standing = _standing(told, detected)
     ends = [e.at for e in told if e.action in _RECOVERY and e.at >= max(detected, responded)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, flags, sessions, switches, tokens
+from pylon.web.admin import audit, flags, incidents, sessions, switches, tokens
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
