@@ -20,11 +20,16 @@ def parse_time(text: str, now: float) -> float:
         return now - int(ago[1]) * _SECONDS[ago[2]]
     if clock := _CLOCK.match(text):
         hour, minute, second = (int(part or 0) for part in clock.groups())
+        if hour > 23 or minute > 59 or second > 59:
+            raise ValueError(f"{text!r} is no time")
         today = datetime.fromtimestamp(now, UTC).replace(hour=hour, minute=minute, second=second, microsecond=0)
         return (today if today.timestamp() <= now else today - timedelta(days=1)).timestamp()
     if re.fullmatch(r"\d{9,11}(\.\d+)?", text, re.ASCII):
         return float(text)
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time") from None
     return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).timestamp()
 
 
