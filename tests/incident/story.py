@@ -49,6 +49,7 @@ def action(minutes: float, name: str, /, *, system: bool = False, **details: str
         ip="" if system else "10.0.0.7",
         request_id="r1",
         door="system" if system else "http",
+        token="" if system else "adm_0123456789ab",
         action=name,
         details=details,
     )

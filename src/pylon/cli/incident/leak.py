@@ -87,7 +87,7 @@ def _case(options: argparse.Namespace, output: Output) -> Case:
     if options.user:
         purge["user"] = options.user
     if options.before:
-        purge["before"] = when(options.before, "before")
+        purge["before"] = int(when(options.before, "before"))
     if options.guests:
         purge["guests"] = True
     since = getattr(options, "since", None)

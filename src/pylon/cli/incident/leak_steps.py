@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pylon.auth.admin_tokens import token_id
+from pylon.auth.tokens import token_key
 from pylon.cli.incident import bundle
 from pylon.cli.incident.line import when
 from pylon.cli.incident.playbook import Case, Step, StepFailed
 from pylon.cli.remote import Remote, RemoteError, segment
-from pylon.ops.incident.moments import stamp, utc
+from pylon.ops.incident.moments import span, stamp, utc
 from pylon.ops.incident.record import Incident, Kind, Severity, new_incident_id
 
 TOKENS = "/api/admin/tokens"
 TITLE = "An admin token has leaked"
 DEFAULT_SINCE = "24h"
 CAPTURE_MINUTES = 60.0
-MAX_ENTRIES = 10_000
+EXPORT_SECONDS = 120.0
+GRACE_SECONDS = 600.0
+"""How long the old token lives on if nobody revokes it: an answer that gets lost must not lock everybody out."""
+
 _SHOWN = 10
 _REFUSED = (401, 403)
 
@@ -65,21 +72,27 @@ def _backup(case: Case) -> str:
 
 def new_token(case: Case) -> str:
     """Make a new admin token, show it once, and use it from here on."""
-    answer = case.line.remote.post(f"{TOKENS}/rotate", {})
-    fresh = str(answer["token"])
+    remote = case.line.remote
+    made = remote.post(f"{TOKENS}/rotate", {"label": "incident", "revoke": "used", "grace_secs": GRACE_SECONDS})
+    fresh = str(made["token"])
     case.output.answer(
-        {"token": fresh, "id": answer.get("id")},
-        f"   the new admin token, shown once, write it down now:\n\n   {fresh}\n",
+        {"token": fresh, "id": made["id"]},
+        f"\n   the new admin token, shown once, write it down now:\n\n   {fresh}\n",
     )
-    case.line.remote = Remote(case.line.remote.url, fresh, timeout=case.line.remote.timeout)
+    case.line.remote = Remote(remote.url, fresh, timeout=remote.timeout)
     case.line.remote.get(TOKENS)
-    return f"admin token rotated: the new one is {answer.get('id', 'in use')}"
+    return f"admin token rotated: the new one is {made['id']}"
 
 
 def others(case: Case) -> list[dict[str, Any]]:
     """Admin tokens that are valid beside the one in use."""
     tokens: list[dict[str, Any]] = case.line.remote.get(TOKENS)["tokens"]
-    return [token for token in tokens if not token.get("current") and not token.get("revoked_at")]
+    own, now = _id_of(case.line.remote.token or ""), time.time()
+    return [
+        token
+        for token in tokens
+        if token["id"] != own and not token["revoked_at"] and not 0 < token["expires_at"] <= now
+    ]
 
 
 def _plan_revoke(case: Case) -> list[str]:
@@ -91,7 +104,7 @@ def revoke_others(case: Case) -> str:
     """Revoke every admin token but the one in use."""
     found = others(case)
     for token in found:
-        case.line.remote.delete(f"{TOKENS}/{segment(str(token['id']))}")
+        case.line.remote.delete(f"{TOKENS}/{segment(token['id'])}")
     left = others(case)
     if left:
         raise StepFailed(f"still valid: {', '.join(_named(token) for token in left)}")
@@ -99,7 +112,11 @@ def revoke_others(case: Case) -> str:
 
 
 def _named(token: dict[str, Any]) -> str:
-    return " ".join(str(token[name]) for name in ("id", "name", "source") if token.get(name))
+    return f"{token['id']} {token['label']}".strip()
+
+
+def _id_of(token: str) -> str:
+    return token_id(token_key(token))
 
 
 def which_sessions(case: Case) -> str:
@@ -131,31 +148,35 @@ def contain(case: Case) -> str:
 
 def _audit(case: Case) -> str:
     since = when(case.since or DEFAULT_SINCE, "since")
-    answer = case.line.remote.get("/api/admin/audit", kind="operator,write,read", since=since, limit=MAX_ENTRIES)
-    entries = [entry for entry in answer["entries"] if entry["actor_is_admin"] and entry["door"] != "system"]
     case.folder.mkdir(parents=True, exist_ok=True)
     file = case.folder / f"admin-actions-{stamp(time.time())}.jsonl"
-    write_entries(file, entries)
-    actions = Counter(_action(entry) for entry in entries)
-    addresses = Counter(entry["ip"] or "?" for entry in entries)
-    for label, counted in (("what", actions), ("from", addresses)):
+    patient = Remote(case.line.remote.url, case.line.remote.token, timeout=EXPORT_SECONDS)
+    pieces = patient.stream("/api/admin/audit/export", kind="operator,write,read", since=since)
+    known = {_id_of(token): " (a token of this environment)" for token in case.old_tokens}
+    tokens, actions, addresses = Counter[str](), Counter[str](), Counter[str]()
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+        for line in _lines(pieces):
+            entry = json.loads(line)
+            if not entry["actor_is_admin"] or entry["door"] == "system":
+                continue
+            written.write(line + b"\n")
+            tokens[entry["token"] + known.get(entry["token"], "")] += 1
+            actions[f"{entry['action']} {entry['entity']}".strip()] += 1
+            addresses[entry["ip"]] += 1
+    for label, counted in (("token", tokens), ("from", addresses), ("did", actions)):
         for value, count in counted.most_common(_SHOWN):
-            case.output.note(f"   {label}: {value}: {count}")
-    cut = " (the newest 10,000 entries; ask for less with --since)" if len(answer["entries"]) >= MAX_ENTRIES else ""
-    return f"{len(entries)} actions of admins since {utc(since)} are listed in {file}{cut}"
+            case.output.note(f"   {label} {value or '?'}: {count}")
+    return f"{actions.total()} actions with admin rights since {utc(since)} are listed in {file}"
 
 
-def _action(entry: dict[str, Any]) -> str:
-    return f"{entry['action']} {entry['entity']}".strip()
-
-
-def write_entries(file: Path, entries: list[dict[str, Any]]) -> None:
-    """One JSON object per line, for the owner of the file only."""
-    import json
-    import os
-
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(entry) + "\n" for entry in entries)
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines of a stream."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
 
 
 def _verify(case: Case) -> str:
@@ -213,7 +234,7 @@ STEPS: tuple[Step, ...] = (
         "Rotate the admin token",
         lambda case: (
             "make a new admin token and show it here, once",
-            "the old one stays valid until the next step, so that nobody is locked out",
+            f"the old one ends with the next step, at the latest in {span(GRACE_SECONDS)}, so nobody is locked out",
         ),
         new_token,
     ),

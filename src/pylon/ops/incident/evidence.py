@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pylon.engine.audit.records import KINDS
-from pylon.engine.audit.search import MAX_ENTRIES, AuditFilter
+from pylon.engine.audit.search import AuditFilter, Position
 from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.ops.incident import facts
@@ -92,7 +92,7 @@ def parts(
         lines("threads.txt", "the stack of every thread", lambda _: stacks()),
         lines("tasks.txt", "every asyncio task and where it waits", lambda _: tasks()),
         document("incident.json", "the incident on record", lambda _: _incident(book)),
-        Part("audit.jsonl", f"who wrote and read what, newest first, at most {MAX_ENTRIES}", _audit(engine)),
+        Part("audit.jsonl", "who wrote and read what, newest first", _audit(engine)),
     ]
 
 
@@ -128,6 +128,14 @@ def _database(engine: Engine) -> dict[str, Any]:
     }
 
 
+def _limits(engine: Engine) -> dict[str, Any]:
+    return {
+        "switches": engine.switches.current(),
+        "flags": engine.flags.all(),
+        "refused": engine.gate.refused,
+    }
+
+
 async def _incident(book: Book) -> dict[str, Any]:
     try:
         incident, events = await book.get("open")
@@ -140,9 +148,13 @@ async def _incident(book: Book) -> dict[str, Any]:
 
 def _audit(engine: Engine) -> Callable[[Window], AsyncIterator[bytes]]:
     async def read(window: Window) -> Pieces:
-        wanted = AuditFilter(kinds=frozenset(KINDS), since=window.since, until=window.until, limit=MAX_ENTRIES)
-        found = await engine.audit.search(wanted)
-        for piece in in_portions(msgspec.json.encode(entry).decode() for entry in found):
-            yield piece
+        wanted = AuditFilter(kinds=frozenset(KINDS), since=window.since, until=window.until)
+        before: Position | None = None
+        while True:
+            found, before = await engine.audit.page(wanted, before, _LINES_AT_ONCE)
+            for piece in in_portions(msgspec.json.encode(entry).decode() for entry in found):
+                yield piece
+            if before is None:
+                return
 
     return read

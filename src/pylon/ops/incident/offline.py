@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pylon.engine.audit.records import KINDS
-from pylon.engine.audit.search import MAX_ENTRIES, AuditFilter, search
+from pylon.engine.audit.search import AuditFilter, Position, page
 from pylon.ops.incident import facts
 from pylon.ops.incident.book import read_incident, read_incidents
 from pylon.ops.incident.capture import Part, Pieces, Unavailable, Window
@@ -19,6 +19,7 @@ from pylon.settings import Settings
 from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
 
+_PAGE = 2_000
 _IN_MEMORY = "it is in the memory of the process, which can't be asked"
 _NEEDS_SERVER = (
     ("log.txt", f"{_IN_MEMORY}; look at its stderr, such as `journalctl -u pylon`"),
@@ -57,7 +58,7 @@ def parts(settings: Settings) -> list[Part]:
         document("disk.json", "free space and the data folder", lambda _: facts.disk(settings.data_dir)),
         document("records.json", "operators' records: switches, alarms, backups", lambda _: _records(settings)),
         document("incident.json", "the incidents on record and the journal", lambda _: _incidents(settings)),
-        Part("audit.jsonl", f"who wrote and read what, newest first, at most {MAX_ENTRIES}", _audit(settings)),
+        Part("audit.jsonl", "who wrote and read what, newest first", _audit(settings)),
     ]
 
 
@@ -95,9 +96,14 @@ def _incidents(settings: Settings) -> dict[str, Any]:
 
 def _audit(settings: Settings) -> Any:
     async def read(window: Window) -> Pieces:
-        wanted = AuditFilter(kinds=frozenset(KINDS), since=window.since, until=window.until, limit=MAX_ENTRIES)
+        wanted = AuditFilter(kinds=frozenset(KINDS), since=window.since, until=window.until)
+        before: Position | None = None
         with database(settings) as session:
-            for piece in in_portions(msgspec.json.encode(entry).decode() for entry in search(session, wanted)):
-                yield piece
+            while True:
+                found, before = page(session, wanted, before, _PAGE)
+                for piece in in_portions(msgspec.json.encode(entry).decode() for entry in found):
+                    yield piece
+                if before is None:
+                    return
 
     return read
