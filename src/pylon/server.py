@@ -33,6 +33,9 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.observe import sections, watch
 from pylon.ops.health import Readiness
+from pylon.ops.incident import evidence
+from pylon.ops.incident.desk import IncidentDesk
+from pylon.ops.incident.mask import Mask
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs
@@ -182,6 +185,20 @@ class Server:
         )
         self.sessions.on_revoked(self.door.revoke)
         watch(self.registry, self.engine, self.hub, self.door)
+        self.incidents = IncidentDesk(
+            self.engine,
+            settings.data_dir,
+            Mask.of(settings),
+            _version(),
+            lambda book: evidence.parts(
+                self.engine,
+                settings,
+                self.registry,
+                report=lambda: self.traffic.report(sections(self.engine, self.hub, self.door)),
+                uptime=self.traffic.uptime,
+                book=book,
+            ),
+        )
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -199,6 +216,7 @@ class Server:
                 sockets=AsgiSockets(self.door),
                 readiness=self.readiness.check,
                 sections=lambda: sections(self.engine, self.hub, self.door),
+                incidents=self.incidents,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -214,6 +232,7 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
+        await self.incidents.start()
         ticking = asyncio.create_task(self._tick())
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served

@@ -75,6 +75,21 @@ CODES: dict[str, CommandCode] = {
     "INIT_DIR_EXISTS": CommandCode("The folder is not empty.", "Choose another path."),
     "INIT_WRITE_FAILED": CommandCode("The files can't be written.", "Check the folder's permissions and the disk."),
     "INIT_UNKNOWN_TEMPLATE": CommandCode("There is no such template.", "`pylon init --help` lists them."),
+    "CAPTURE_FAILED": CommandCode(
+        "The bundle of an incident is not whole.", "Capture again; what arrived is kept, each file for itself."
+    ),
+    "DATA_UNREADABLE": CommandCode(
+        "No server answers, and the data folder has no database that can be read.",
+        "Name the folder with --data-dir, or the server with --url.",
+    ),
+    "FILE_FAILED": CommandCode("A file can't be read or written.", "Check the path, its permissions and the disk."),
+    "INTERRUPTED": CommandCode(
+        "A playbook was stopped before its end.", "Run it again: it goes on with the step that it stopped at."
+    ),
+    "STEP_FAILED": CommandCode(
+        "A step of a playbook did not do what it is for; the others go on.",
+        "The message says why. Run the playbook again: it tries the step again.",
+    ),
     "EXPLAIN_UNKNOWN": CommandCode("There is no such code.", "`pylon explain` lists them."),
 }
 """Every code of the command line, with what `pylon explain` says about it."""

@@ -34,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
     Command("budget", "pylon.cli.budget", "Limit what may be used per day or month"),
+    Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
     Command("version", "pylon.cli.version", "Print the version"),

@@ -135,27 +135,12 @@ def _data_folder(settings: Settings) -> Check:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not os.access(existing, os.W_OK):
         return Check("data folder", "error", f"{existing} is not writable: set PYLON_DATA_DIR")
-    held = _holder(folder)
+    from pylon.store.lock import folder_holder
+
+    held = folder_holder(folder)
     if held is not None:
         return Check("data folder", "warning", f"{folder} is in use by process {held}")
     return Check("data folder", "pass", str(folder))
-
-
-def _holder(folder: Path) -> str | None:
-    """The process that holds the folder's lock; the lock is tried only where its file exists, so nothing is made."""
-    from pylon.model.errors import PylonError
-    from pylon.store.lock import FolderLock
-
-    path = folder / "lock"
-    if not path.is_file():
-        return None
-    lock = FolderLock(folder)
-    try:
-        lock.acquire()
-    except PylonError:
-        return path.read_text("ascii", "replace").strip() or "unknown"
-    lock.release()
-    return None
 
 
 def _disk(settings: Settings) -> Check:

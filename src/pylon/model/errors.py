@@ -230,5 +230,15 @@ REGISTRY: dict[str, Code] = {
         "Another process uses the data folder.",
         "Stop it, or give this one another folder with --data-dir or PYLON_DATA_DIR.",
     ),
+    "INCIDENT_NOT_FOUND": Code(
+        404, "There is no such incident, or none is open.", "`pylon incident list` shows all of them."
+    ),
+    "INCIDENT_OPEN": Code(
+        409,
+        "An incident is open already.",
+        "Note in that one, close it with `pylon incident close`, or start another with --parallel.",
+    ),
+    "INCIDENT_CLOSED": Code(409, "The incident is closed already.", "Notes may still be added; closing is done once."),
+    "INCIDENT_FULL": Code(409, "The incident holds as many notes as it may.", "Start another with --parallel."),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
 }

@@ -47,3 +47,17 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def folder_holder(folder: Path) -> str | None:
+    """The process that holds a data folder, None when nobody does. Nothing is made where there is no lock file."""
+    path = folder / "lock"
+    if not path.is_file():
+        return None
+    lock = FolderLock(folder)
+    try:
+        lock.acquire()
+    except PylonError:
+        return path.read_text("ascii", "replace").strip() or "unknown"
+    lock.release()
+    return None

@@ -11,6 +11,7 @@ from typing import Any
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
+from pylon.ops.incident.desk import IncidentDesk
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
@@ -43,6 +44,7 @@ class Doors:
     sockets: AsgiHandler
     readiness: Callable[[], Awaitable[str | None]]
     sections: Callable[[], dict[str, dict[str, Any]]]
+    incidents: IncidentDesk
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

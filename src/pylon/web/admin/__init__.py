@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pylon.web.admin import audit, flags, sessions, switches, tokens, usage
+from pylon.web.admin import audit, flags, incidents, sessions, switches, tokens
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
     **flags.ROUTES,
     **audit.ROUTES,
+    **incidents.ROUTES,
     **tokens.ROUTES,
     **sessions.ROUTES,
     **usage.ROUTES,
