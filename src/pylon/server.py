@@ -28,6 +28,7 @@ from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import WriteBudget
 from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.plan import Plans
+from pylon.engine.readers import Readers
 from pylon.listeners import Listeners
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
@@ -150,6 +151,7 @@ class Server:
             maintenance_file=settings.data_dir / FILE_NAME,
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
+            readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
         )
         self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs)
         self.functions = Functions(
@@ -270,7 +272,7 @@ class Server:
             now = self.engine.now()
             return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
 
-        return await self.engine.reads.run(answer, _DECIDE_SECONDS)
+        return await self.engine.reads.run(answer, _DECIDE_SECONDS, what="fan-out")
 
 
 def _spare_the_collector() -> None:

@@ -23,6 +23,7 @@ CHECKPOINT_SECONDS = 1.0
 QUIET_WAL_BYTES = 2**18
 LOOK_SECONDS = 1.0
 PRUNE_SECONDS = 60.0
+SWEEP_SECONDS = 1.0
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
 
@@ -59,6 +60,7 @@ class Housekeeping:
             asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
+            asyncio.create_task(self._supervise("long reads", self._sweep, SWEEP_SECONDS)),
         ]
 
     async def stop(self) -> None:
@@ -101,6 +103,10 @@ class Housekeeping:
         while await self.prune_once() == PRUNE_ROWS:
             log.debug("pruned", entries=PRUNE_ROWS)
         await self._engine.audit.prune(self._engine.clock() - self._retention.audit_days * 86400)
+
+    async def _sweep(self) -> None:
+        """Interrupt the reads that hold a snapshot for too long."""
+        self._engine.reads.readers.sweep()
 
     async def prune_once(self) -> int:
         """Drop one portion; how many log entries went."""
