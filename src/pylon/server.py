@@ -33,7 +33,10 @@ from pylon.listeners import Listeners
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.observe import sections, watch
+from pylon.ops.alarm_rules import standard_alarms
+from pylon.ops.alarms import Alarms
 from pylon.ops.health import Readiness
+from pylon.ops.overview import Overview
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs
@@ -182,6 +185,19 @@ class Server:
         )
         self.sessions.on_revoked(self.door.revoke)
         watch(self.registry, self.engine, self.hub, self.door)
+        self.alarms = Alarms(self.registry)
+        self.overview = Overview(
+            self.engine,
+            self.hub,
+            self.door,
+            self.traffic,
+            version=_version(),
+            database=settings.database_path,
+            watermark_bytes=settings.checkpoint_wal_mb * 2**20,
+            alarms=self.alarms.active,
+        )
+        for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
+            self.alarms.watch(alarm)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -199,6 +215,8 @@ class Server:
                 sockets=AsgiSockets(self.door),
                 readiness=self.readiness.check,
                 sections=lambda: sections(self.engine, self.hub, self.door),
+                overview=self.overview,
+                alarms=self.alarms,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -214,6 +232,8 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
+        self.overview.start()
+        self.alarms.start(self.engine)
         ticking = asyncio.create_task(self._tick())
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
@@ -225,6 +245,8 @@ class Server:
         for listener in extra:
             listener.close()
         ticking.cancel()
+        await self.alarms.stop()
+        await self.overview.stop()
         await self.functions.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending

@@ -442,6 +442,15 @@ class Settings:
         _text,
         "Address of the server that operators' commands ask.",
         shown="http://127.0.0.1:PYLON_PORT",
+    # Alarms
+    alarm_wal_mb: int = _variable(
+        "PYLON_ALARM_WAL_MB", 256, _whole(1), "Size of the write-ahead log in MB that raises the alarm `wal-growth`."
+    )
+    alarm_disk_free_mb: int = _variable(
+        "PYLON_ALARM_DISK_FREE_MB",
+        1024,
+        _whole(0),
+        "Free space of the data folder's disk in MB below which the alarm `disk-full` is raised.",
     )
 
     # Process

@@ -63,6 +63,7 @@ class Reads:
         self._scopes: dict[str, SqlRule] = {
             name: plan.scope.sql(dialect) for name, plan in plans.items() if plan.scope is not None
         }
+        self.served = 0
         self.moved_to_pool = 0
 
     def _open_session(self) -> None:
@@ -171,6 +172,7 @@ class Reads:
     ) -> T:
         """Run server code on a pooled session, on one snapshot, for at most `time_limit` seconds. `what` names it to
         operators. Raises FN_TIMEOUT."""
+        self.served += 1
         limit = min(time_limit, self.readers.max_seconds)
         return await asyncio.get_running_loop().run_in_executor(
             self._pool, self._watched, operation, limit, caller, what
@@ -188,6 +190,7 @@ class Reads:
             return self._watchdog.run(handler, limit, session.interrupt)
 
     async def _read(self, operation: Callable[[ReadSession], T], caller: Caller, verb: str, entity: str) -> T:
+        self.served += 1
         try:
             self._inline.limit(INLINE_SECONDS)
             return operation(self._inline)

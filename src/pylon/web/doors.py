@@ -11,6 +11,8 @@ from typing import Any
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
+from pylon.ops.alarms import Alarms
+from pylon.ops.overview import Overview
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
@@ -43,6 +45,8 @@ class Doors:
     sockets: AsgiHandler
     readiness: Callable[[], Awaitable[str | None]]
     sections: Callable[[], dict[str, dict[str, Any]]]
+    overview: Overview
+    alarms: Alarms
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")
