@@ -195,6 +195,7 @@ class Server:
             database=settings.database_path,
             watermark_bytes=settings.checkpoint_wal_mb * 2**20,
             alarms=self.alarms.active,
+            readiness=self.readiness.check,
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)

@@ -442,6 +442,8 @@ class Settings:
         _text,
         "Address of the server that operators' commands ask.",
         shown="http://127.0.0.1:PYLON_PORT",
+    )
+
     # Alarms
     alarm_wal_mb: int = _variable(
         "PYLON_ALARM_WAL_MB", 256, _whole(1), "Size of the write-ahead log in MB that raises the alarm `wal-growth`."

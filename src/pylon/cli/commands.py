@@ -33,6 +33,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
+    Command("top", "pylon.cli.top", "Watch a running server live, and throttle who is too loud"),
+    Command("sockets", "pylon.cli.sockets", "List, bounce or kick live connections"),
+    Command("checkpoint", "pylon.cli.checkpoint", "Move the write-ahead log into the database"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
     Command("version", "pylon.cli.version", "Print the version"),
 )

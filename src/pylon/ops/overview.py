@@ -12,7 +12,7 @@ import contextlib
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ RATE_SECONDS = 10.0
 TOP_KEPT = 10
 SLOW_SHOWN = 20
 READERS_SHOWN = 50
+READY_SECONDS = 10.0
 LOWEST_RATE = 0.01
 """Per second; who is quieter than this is not among the top."""
 
@@ -49,11 +50,12 @@ _SHARED_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Sizes in bytes: of the disk that holds the data folder, and of the database on it."""
+    """Sizes in bytes: of the disk that holds the data folder, and of the database and the log's file on it."""
 
     free: int = 0
     total: int = 0
     database: int = 0
+    log_file: int = 0
 
 
 class Overview:
@@ -70,6 +72,7 @@ class Overview:
         database: Path,
         watermark_bytes: int,
         alarms: Callable[[], Sequence[msgspec.Struct]],
+        readiness: Callable[[], Awaitable[str | None]],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -81,6 +84,8 @@ class Overview:
         self._database = database
         self._watermark = watermark_bytes
         self._alarms = alarms
+        self._readiness = readiness
+        self._ready: tuple[float, str | None] | None = None
         self._clock = clock
         self._wall = wall
         self.history = History()
@@ -130,6 +135,15 @@ class Overview:
         if self._shared is None or now - self._shared[0] > _SHARED_SECONDS:
             self._shared = (now, self._document())
         return self._shared[1]
+
+    async def ready(self) -> str | None:
+        """Why the server is not ready, None when it is. Finding out costs a write, so it is asked less often than
+        people look, and more often while it is not."""
+        now = self._clock()
+        known = self._ready
+        if known is None or now - known[0] > (READY_SECONDS if known[1] is None else STEP_SECONDS):
+            known = self._ready = (now, await self._readiness())
+        return known[1]
 
     def failures(self) -> tuple[float, float]:
         """Of the last seconds: answers with 500 and above per second, and their share of all answers."""
@@ -198,6 +212,8 @@ class Overview:
 
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use."""
+        if self.disk.total and not self.disk.log_file:  # emptied since the writer, who counts it, last committed
+            return 0
         try:
             return self._engine.committer.wal_bytes()
         except PylonError:  # stopping
@@ -235,7 +251,8 @@ class Overview:
     def _measure(self) -> tuple[Disk, process.ProcessFigures]:
         """What only the system knows. Runs in a thread."""
         usage = shutil.disk_usage(self._database.parent)
-        return Disk(usage.free, usage.total, _size(self._database)), process.measure()
+        log_file = self._database.with_name(self._database.name + "-wal")
+        return Disk(usage.free, usage.total, _size(self._database), _size(log_file)), process.measure()
 
     def _writer(self) -> Statistics:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, flags, overview, sessions, switches, tokens
+from pylon.web.admin import audit, checkpoint, flags, overview, sessions, switches, tokens
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -10,6 +10,7 @@ ROUTES: dict[str, object] = {
     **audit.ROUTES,
     **tokens.ROUTES,
     **sessions.ROUTES,
+    **checkpoint.ROUTES,
     **overview.ROUTES,
 }
 """Every admin route by path."""

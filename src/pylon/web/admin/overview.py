@@ -15,7 +15,7 @@ class OverviewDoor(Resource):
         """The figures of now; with `history=1` also those of the last ten minutes."""
         require_admin(req)
         overview = req.doors.overview
-        document = {**overview.snapshot(), "ready": await req.doors.readiness()}
+        document = {**overview.snapshot(), "ready": await overview.ready()}
         if req.get_param("history") in ("1", "true"):
             document["history"] = overview.history.document()
         resp.data = msgspec.json.encode(document)
@@ -49,7 +49,7 @@ class ReaderList(Resource):
         )
 
 
-ROUTES: dict[str, Resource] = {
+ROUTES: dict[str, object] = {
     "/api/admin/overview": OverviewDoor(),
     "/api/admin/alarms": AlarmList(),
     "/api/admin/readers": ReaderList(),
