@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from pylon.engine.engine import Engine
+from pylon.engine.limits.switch import Scope
 from pylon.ops.alarms import Alarm, Severity
 from pylon.ops.overview import Overview
 from pylon.settings import Settings
@@ -17,6 +18,7 @@ from pylon.sync.hub import Hub
 RUNBOOK = "docs/ops/INCIDENT.md"
 
 WRITE_QUEUE = 2_000
+WRITES_REFUSED_PER_MINUTE = 600
 FANOUT_QUEUE = 1_000
 READER_SECONDS = 30.0
 SLOW_CLOSED_PER_MINUTE = 10
@@ -24,6 +26,9 @@ REFUSED_PER_MINUTE = 60
 FAILED_PERCENT = 5.0
 FAILED_PER_SECOND = 0.5
 """Fewer failures than this are no trend, whatever their share."""
+
+_SHEDDING = frozenset(Scope) - {Scope.USER, Scope.IP, Scope.ANONYMOUS}
+"""While one of these is switched off, 503 is what the operator wanted."""
 
 LOOP_LAG_SECONDS = 0.1
 AUDIT_LAG_SECONDS = 5.0
@@ -49,6 +54,7 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
     """The alarms that need no choice of the app's."""
     wal_bytes = settings.alarm_wal_mb * 2**20
     disk_bytes = settings.alarm_disk_free_mb * 2**20
+    refused = engine.gate.refused
     reader_seconds = min(READER_SECONDS, settings.reader_max_secs * 0.8)
     return [
         Alarm(
@@ -93,7 +99,17 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
             unit="writes",
             severity=Severity.CRITICAL,
             text="{value} wait for the writer (limit {threshold}). Find the top writer in `pylon top` and throttle it "
-            "(key t), or `pylon switch on user ID --blocks writes`.",
+            "(key t), or `pylon switch on user ID --writes-only --for 10m`.",
+            runbook=f"{RUNBOOK}#runaway-writes",
+        ),
+        Alarm(
+            name="write-refusals",
+            read=PerMinute(lambda: refused["user"] + refused["address"]),
+            raise_at=WRITES_REFUSED_PER_MINUTE,
+            clear_at=WRITES_REFUSED_PER_MINUTE / 10,
+            unit="writes",
+            text="{value} were refused in the last minute for being over a budget (limit {threshold}): somebody writes "
+            "in a loop. `pylon top` names them; the budgets are PYLON_WRITES_PER_USER and PYLON_WRITES_PER_IP.",
             runbook=f"{RUNBOOK}#runaway-writes",
         ),
         Alarm(
@@ -129,7 +145,7 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
         ),
         Alarm(
             name="error-rate",
-            read=lambda: _failed_percent(overview),
+            read=lambda: _failed_percent(engine, overview),
             raise_at=FAILED_PERCENT,
             clear_at=FAILED_PERCENT / 5,
             raise_after=3.0,
@@ -175,6 +191,8 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
     ]
 
 
-def _failed_percent(overview: Overview) -> float:
+def _failed_percent(engine: Engine, overview: Overview) -> float:
+    if any(switch.scope in _SHEDDING for switch in engine.switches.current()):
+        return 0.0
     per_second, share = overview.failures()
     return 100 * share if per_second >= FAILED_PER_SECOND else 0.0

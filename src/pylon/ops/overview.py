@@ -200,7 +200,7 @@ class Overview:
             "top": self._top(),
             "slow_queries": _plain(readers.slow_queries(SLOW_SHOWN)),
             "readers": _plain(readers.running()[:READERS_SHOWN]),
-            "switches": self._switches(),
+            "switches": _plain(self._engine.switches.current()),
             "alarms": _plain(self._alarms()),
             "queues": {
                 "writes": writer.queued,
@@ -261,13 +261,13 @@ class Overview:
             return Statistics()
 
     def _top(self) -> dict[str, list[tuple[str, float]]]:
-        talkers = getattr(self._engine, "talkers", None)
-        names = ("users", "addresses", "entities", "functions")
-        return {name: _rounded(getattr(talkers, name)) if talkers is not None else [] for name in names}
-
-    def _switches(self) -> list[Any]:
-        switches = getattr(self._engine, "switches", None)
-        return [] if switches is None else _plain(switches.current())
+        talkers = self._engine.gate.talkers
+        return {
+            "users": _rounded(talkers.users),
+            "addresses": _rounded(talkers.addresses),
+            "entities": _rounded(talkers.entities),
+            "functions": _rounded(talkers.functions),
+        }
 
 
 def _rounded(talkers: Talkers) -> list[tuple[str, float]]:

@@ -12,7 +12,8 @@ from pylon.cli.remote import Remote, RemoteError, Unreachable, segment
 from pylon.cli.top import OVERVIEW
 from pylon.cli.top.state import THROTTLE_SECONDS, Act, Action, Document
 
-REASON = "pylon top"
+REASONS = {Act.THROTTLE: "writes are throttled by the operator", Act.BLOCK: "blocked by the operator"}
+"""Shown to those whom it hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def perform(remote: Remote, action: Action) -> str:
     if action.act is Act.KICK:
         remote.post("/api/admin/sockets/kick", {target.scope: target.name})
         return ""
-    body: dict[str, object] = {"scope": target.scope, "target": target.name, "reason": REASON}
+    body: dict[str, object] = {"scope": target.scope, "target": target.name, "reason": REASONS[action.act]}
     if action.act is Act.THROTTLE:
         body |= {"blocks": "writes", "expires_in": THROTTLE_SECONDS}
     else:

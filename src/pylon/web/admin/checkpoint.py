@@ -6,6 +6,7 @@ import falcon.asgi
 import msgspec
 
 from pylon.model.errors import PylonError
+from pylon.web.admin.body import decode_body
 from pylon.web.request import Request, Resource, require_admin
 
 WAIT_SECONDS = 5.0
@@ -24,11 +25,7 @@ class Checkpoint(Resource):
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Run one; the readers that kept it from being complete, if any, come with the answer."""
         require_admin(req)
-        body = await req.body()
-        try:
-            order = msgspec.json.decode(body, type=CheckpointOrder) if body else CheckpointOrder()
-        except msgspec.MsgspecError as error:
-            raise PylonError("INVALID_DATA", str(error)) from None
+        order = decode_body(await req.body(), CheckpointOrder)
         if not 0 <= order.seconds <= MAX_WAIT_SECONDS:
             raise PylonError("INVALID_DATA", f"seconds is a number from 0 to {MAX_WAIT_SECONDS:.0f}")
         engine = req.doors.engine
