@@ -94,6 +94,20 @@ def test_a_read_past_the_limit_is_interrupted_again_and_again_but_told_once(capf
     assert "user=alice" in lines[0]
 
 
+def test_one_that_can_not_be_interrupted_keeps_no_other_from_it() -> None:
+    clock = Clock()
+    readers = Readers(max_seconds=60.0, clock=clock)
+    interrupted: list[str] = []
+
+    def broken() -> None:
+        raise RuntimeError("closed already")
+
+    with readers.track("broken", ALICE, broken), readers.track("pull", ALICE, lambda: interrupted.append("pull")):
+        clock.now = 61.0
+        assert readers.sweep() == 1
+    assert interrupted == ["pull"]
+
+
 def test_a_read_that_fails_leaves_the_register() -> None:
     readers = Readers()
     with pytest.raises(RuntimeError), readers.track("list Todo", ALICE, nothing):

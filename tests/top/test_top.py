@@ -162,6 +162,15 @@ def test_it_fits_into_a_window_of_any_size(server: ServerProcess, tmp_path: Path
         assert terminal.ended() == 0
 
 
+def test_a_terminal_without_unicode_is_served_as_well(server: ServerProcess, tmp_path: Path) -> None:
+    words = ("-P", "-m", "pylon", "top", "--url", server.url)
+    with OnTerminal(*words, env=ENV | {"PYTHONIOENCODING": "ascii"}, folder=tmp_path) as terminal:
+        shown = terminal.wait_for("running reads")
+        assert shown.isascii()
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
 def test_help_lists_every_key_and_any_key_goes_back(server: ServerProcess, tmp_path: Path) -> None:
     with top(server, tmp_path) as terminal:
         terminal.wait_for("? help")

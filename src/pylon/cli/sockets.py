@@ -4,7 +4,7 @@ which lets everybody reconnect, spread over some seconds."""
 from __future__ import annotations
 
 import argparse
-import time
+from collections import Counter
 from typing import Any
 
 from pylon.cli.exits import Exit
@@ -14,68 +14,81 @@ from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_rem
 from pylon.cli.top.figures import clean, duration, size
 from pylon.settings import SettingsError
 
+_ASKED = 10_000
 _SHOWN = 50
+_BUSIEST = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_remote_options(parser)
-    parser.add_argument("do", choices=("list", "bounce", "kick"), help="what to do")
-    parser.add_argument("--user", help="list or kick: those of this user")
-    parser.add_argument("--ip", help="list or kick: those of this address or network (10.0.0.0/8)")
-    parser.add_argument("--seconds", type=float, help="bounce: spread over this long (default: the server's choice)")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|kick|bounce")
+    listing = actions.add_parser("list", help="what is open, the fullest buffers first")
+    kicking = actions.add_parser("kick", help="end connections; their clients may come back")
+    for action in (listing, kicking):
+        action.add_argument("--user", help="those of this user")
+        action.add_argument("--ip", help="those of this address or network (10.0.0.0/8)")
+    bouncing = actions.add_parser("bounce", help="have everybody reconnect")
+    bouncing.add_argument("--seconds", type=float, help="spread over this long (default: as long as it needs)")
+    for action in (listing, kicking, bouncing):
+        add_remote_options(action)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if options.do == "kick" and options.user is None and options.ip is None:
-        hint = "`pylon sockets bounce` lets everybody reconnect."
-        output.report([failure("USAGE", "`pylon sockets kick` needs --user or --ip", hint)])
-        return Exit.USAGE
     try:
         remote = Remote.from_options(options)
-        if options.do == "list":
-            answer = remote.get("/api/admin/sockets", user=options.user, ip=options.ip)
-            output.answer(answer, listed(answer, time.time()))
-        elif options.do == "kick":
-            chosen = {"user": options.user, "ip": options.ip}
-            answer = remote.post("/api/admin/sockets/kick", {k: v for k, v in chosen.items() if v is not None})
-            output.answer(
-                answer, f"{_count(answer)} ended; their clients reconnect and catch up unless they are blocked"
-            )
-        else:
-            body = {} if options.seconds is None else {"seconds": options.seconds}
-            answer = remote.post("/api/admin/sockets/bounce", body)
-            output.answer(answer, f"{_count(answer)} told to reconnect within {answer.get('seconds', 0):.0f} s")
+        return {"list": _list, "kick": _kick, "bounce": _bounce}[options.action](remote, options, output)
     except SettingsError as error:
         report_settings_error(error, output)
         return Exit.FAILED
     except RemoteError as error:
         return report_remote_error(error, output)
+
+
+def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    answer = remote.get("/api/admin/sockets", user=options.user, ip=options.ip, limit=_ASKED)
+    output.answer(answer, listed(answer))
     return Exit.OK
 
 
-def listed(answer: dict[str, Any], now: float) -> str:
-    """The connections as lines, the fullest buffers first, and how many each address has."""
-    rows = sorted(answer.get("sockets", []), key=lambda row: -row.get("unsent_bytes", 0))
-    lines = [f"{'kind':<5}{'user':<26}{'address':<24}{'open':>8}{'unsent':>11}{'events':>9}"]
-    for row in rows[:_SHOWN]:
-        seconds = row["seconds"] if "seconds" in row else now - row.get("opened_at", now)
-        events = row.get("events", row.get("sent_events", 0))
-        lines.append(
-            f"{row.get('kind', ''):<5}{clean(row.get('user') or '-', 24):<26}{clean(row.get('ip', ''), 22):<24}"
-            f"{duration(seconds):>8}{size(row.get('unsent_bytes', 0)):>11}{events:>9}"
-        )
-    if len(rows) > _SHOWN:
-        lines.append(f"… and {len(rows) - _SHOWN} more; --json lists them all")
-    addresses: dict[str, int] = {}
-    for row in rows:
-        addresses[row.get("ip", "")] = addresses.get(row.get("ip", ""), 0) + 1
-    busiest = sorted(addresses.items(), key=lambda item: -item[1])[:5]
-    lines.append(f"{len(rows)} open" + (": " if busiest else ""))
-    lines[-1] += ", ".join(f"{clean(ip)} has {number}" for ip, number in busiest)
+def _kick(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    chosen = {"user": options.user, "ip": options.ip}
+    body = {name: value for name, value in chosen.items() if value is not None}
+    if not body:
+        hint = "`pylon sockets bounce` has everybody reconnect."
+        output.report([failure("USAGE", "`pylon sockets kick` needs --user or --ip", hint)])
+        return Exit.USAGE
+    answer = remote.post("/api/admin/sockets/kick", body)
+    output.answer(answer, f"{_connections(answer['closed'])} ended; unless they are blocked, their clients come back")
+    return Exit.OK
+
+
+def _bounce(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    body = {} if options.seconds is None else {"seconds": options.seconds}
+    answer = remote.post("/api/admin/sockets/bounce", body)
+    spread = duration(answer["seconds"])
+    output.answer(answer, f"{_connections(answer['bouncing'])} reconnecting, spread over {spread}")
+    return Exit.OK
+
+
+def listed(answer: dict[str, Any]) -> str:
+    """The connections as lines, the fullest buffers first, and who has the most of them."""
+    rows = sorted(answer["sockets"], key=lambda row: -row["unsent_bytes"])
+    lines = [f"{'kind':<5}{'user':<26}{'address':<24}{'open':>8}{'unsent':>11}{'events':>9}"] if rows else []
+    lines += [
+        f"{row['kind']:<5}{clean(row['user'] or '-', 24):<26}{clean(row['ip'], 22):<24}"
+        f"{duration(row['seconds']):>8}{size(row['unsent_bytes']):>11}{row['sent_events']:>9}"
+        for row in rows[:_SHOWN]
+    ]
+    total = answer["total"]
+    if total > _SHOWN:
+        lines.append(f"… and {total - _SHOWN} more; --json lists up to {_ASKED:,}")
+    lines.append(f"{_connections(total)} open")
+    for what, name in (("address", "ip"), ("user", "user")):
+        counts = Counter(row[name] or "-" for row in rows)
+        most = ", ".join(f"{clean(key, 40)} {number}" for key, number in counts.most_common(_BUSIEST))
+        if most:
+            lines.append(f"by {what}: {most}")
     return "\n".join(lines)
 
 
-def _count(answer: dict[str, Any]) -> str:
-    """How many connections an answer speaks of."""
-    number = next((value for value in answer.values() if isinstance(value, int)), 0)
+def _connections(number: int) -> str:
     return f"{number} connection{'' if number == 1 else 's'}"

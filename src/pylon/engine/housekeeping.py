@@ -65,6 +65,7 @@ class Housekeeping:
         self._checkpoints = engine.store.checkpoints()
         self._tasks: list[asyncio.Task[None]] = []
         self._checkpointing = asyncio.Lock()
+        self._is_stopping = False
         self._seen_batches = 0
         self._checked_bytes = 0
         self.checkpoints = 0
@@ -82,6 +83,7 @@ class Housekeeping:
 
     async def stop(self) -> None:
         """Stop and close."""
+        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -89,7 +91,8 @@ class Housekeeping:
                 await task
         with contextlib.suppress(PylonError):  # the store takes no more: these reads go unrecorded, as the log says
             await self._engine.audit.flush()
-        self._checkpoints.close()
+        async with self._checkpointing:
+            self._checkpoints.close()
 
     async def _supervise(self, name: str, step: object, seconds: float) -> None:
         assert callable(step)
@@ -123,7 +126,7 @@ class Housekeeping:
             began = time.monotonic()
             before = self._checkpoints.file_bytes()
             while not (complete := await asyncio.to_thread(self._checkpoints.truncate)):
-                if time.monotonic() - began >= seconds:
+                if self._is_stopping or time.monotonic() - began >= seconds:
                     break
                 await asyncio.sleep(RETRY_SECONDS)
             self.checkpoints += 1

@@ -147,8 +147,7 @@ class Readers:
             for entry in self._running.values():
                 seconds = now - entry.began
                 if seconds >= self.max_seconds:
-                    entry.interrupt()
-                    interrupted += 1
+                    interrupted += _interrupt(entry)
                     if self._is_late(entry, seconds):
                         late.append((entry, seconds))
         for entry, seconds in late:
@@ -166,6 +165,15 @@ class Readers:
     def _entries(self) -> list[_Entry]:
         with self._lock:
             return [*self._running.values()]
+
+
+def _interrupt(entry: _Entry) -> int:
+    try:
+        entry.interrupt()
+    except Exception:  # foreign code: one that can't be interrupted must not keep the others from it
+        log.exception("read can't be interrupted", what=entry.what[:WHAT_CHARACTERS])
+        return 0
+    return 1
 
 
 def _tell(entry: _Entry, seconds: float) -> None:

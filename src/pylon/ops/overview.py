@@ -195,7 +195,7 @@ class Overview:
                 "sse": door.open["sse"],
                 "slow_closed": door.slow_consumers,
                 "refused": door.refused,
-                "unsent_bytes": _unsent(door),
+                "unsent_bytes": getattr(door, "unsent_bytes", 0),
             },
             "top": self._top(),
             "slow_queries": _plain(readers.slow_queries(SLOW_SHOWN)),
@@ -276,10 +276,6 @@ def _rounded(talkers: Talkers) -> list[tuple[str, float]]:
 
 def _plain(structs: Sequence[msgspec.Struct]) -> list[Any]:
     return [msgspec.to_builtins(struct) for struct in structs]
-
-
-def _unsent(door: Door) -> int:
-    return 0
 
 
 def _size(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from rich.console import Console
@@ -23,6 +24,8 @@ _SIGNALLED = 128
 
 def watch(remote: Remote, document: Document, interval: float) -> int:
     """Show the server until q, Ctrl-C or a signal; the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an arrow that this terminal lacks must not end the view
     try:
         with Terminal(sys.stdin.fileno()) as terminal:
             worker = Worker(remote, interval, terminal.wake)
