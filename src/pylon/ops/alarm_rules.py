@@ -113,6 +113,17 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
             runbook=f"{RUNBOOK}#runaway-writes",
         ),
         Alarm(
+            name="containment",
+            read=lambda: engine.containment.level,
+            raise_at=1,
+            clear_at=0,
+            clear_after=0.0,
+            severity=Severity.CRITICAL,
+            text="Writers are being shed before the disk fills (step {value} of 3). `pylon switch list` says whom; "
+            "turn one off if it hits the wrong one, and look for the loop in `pylon audit --user`.",
+            runbook=f"{RUNBOOK}#runaway-writes",
+        ),
+        Alarm(
             name="fan-out-queue",
             read=lambda: hub.queued,
             raise_at=FANOUT_QUEUE,
