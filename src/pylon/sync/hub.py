@@ -167,6 +167,11 @@ class Hub:
         self._waiting: set[Subscriber] = set()
         self.statistics = Statistics()
 
+    @property
+    def queued(self) -> int:
+        """What waits: batches and newcomers for the store."""
+        return len(self._queue)
+
     # -- subscribers ---------------------------------------------------------------------------------------------
 
     def add(self, subscriber: Subscriber, identity: Identity) -> None:
@@ -445,11 +450,6 @@ class Hub:
         for subscriber in list(group.subscribers):
             subscriber.deliver(frames)
         self.statistics.deliveries += len(group.subscribers)
-
-    @property
-    def queued(self) -> int:
-        """Batches and newcomers that wait for the store."""
-        return len(self._queue)
 
     async def stop(self) -> None:
         """Stop deciding; what is queued is left to the cursor."""
