@@ -34,6 +34,10 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door) -> None:
     registry.gauge("pylon_checkpoints", "Checkpoints taken.", lambda: engine.housekeeping.checkpoints)
     registry.gauge("pylon_disk_free_bytes", "Free space of the data folder's disk.", engine.store.free_bytes)
     registry.gauge("pylon_reads_moved_to_pool", "Reads too long to run inline.", lambda: engine.reads.moved_to_pool)
+    readers = engine.reads.readers
+    registry.gauge("pylon_oldest_reader_seconds", "Age of the oldest running read.", readers.oldest_seconds)
+    registry.gauge("pylon_readers_interrupted", "Reads that held a snapshot too long.", lambda: readers.interrupted)
+    registry.gauge("pylon_slow_queries", "Reads and functions over PYLON_SLOW_QUERY_MS.", lambda: readers.slow)
     registry.gauge("pylon_live_connections", "Open sockets and streams.", lambda: len(door))
     registry.gauge("pylon_live_refused", "Connections refused by the per-address cap.", lambda: door.refused)
     registry.gauge("pylon_live_slow_closed", "Connections closed for reading too slowly.", lambda: door.slow_consumers)

@@ -28,14 +28,18 @@ from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.plan import Plans
+from pylon.engine.readers import Readers
 from pylon.listeners import Listeners
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.observe import sections, watch
+from pylon.ops.alarm_rules import standard_alarms
+from pylon.ops.alarms import Alarms
 from pylon.ops.health import Readiness
 from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
+from pylon.ops.overview import Overview
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs
@@ -155,6 +159,7 @@ class Server:
             maintenance_file=settings.data_dir / FILE_NAME,
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
+            readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
         )
         self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs)
         self.functions = Functions(
@@ -199,6 +204,20 @@ class Server:
                 book=book,
             ),
         )
+        self.alarms = Alarms(self.registry)
+        self.overview = Overview(
+            self.engine,
+            self.hub,
+            self.door,
+            self.traffic,
+            version=_version(),
+            database=settings.database_path,
+            watermark_bytes=settings.checkpoint_wal_mb * 2**20,
+            alarms=self.alarms.active,
+            readiness=self.readiness.check,
+        )
+        for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
+            self.alarms.watch(alarm)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -217,6 +236,8 @@ class Server:
                 readiness=self.readiness.check,
                 sections=lambda: sections(self.engine, self.hub, self.door),
                 incidents=self.incidents,
+                overview=self.overview,
+                alarms=self.alarms,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -233,6 +254,8 @@ class Server:
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
         await self.incidents.start()
+        self.overview.start()
+        self.alarms.start(self.engine)
         ticking = asyncio.create_task(self._tick())
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
@@ -244,6 +267,8 @@ class Server:
         for listener in extra:
             listener.close()
         ticking.cancel()
+        await self.alarms.stop()
+        await self.overview.stop()
         await self.functions.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
@@ -291,7 +316,7 @@ class Server:
             now = self.engine.now()
             return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
 
-        return await self.engine.reads.run(answer, _DECIDE_SECONDS)
+        return await self.engine.reads.run(answer, _DECIDE_SECONDS, what="fan-out")
 
 
 def _spare_the_collector() -> None:

@@ -324,6 +324,20 @@ class Settings:
         "PYLON_READ_TIMEOUT_MS", 5_000, _whole(1), "Time limit of one read; past it the read is interrupted."
     )
     read_threads: int = _variable("PYLON_READ_THREADS", 4, _whole(1, 256), "Threads and connections that serve reads.")
+    reader_max_secs: float = _variable(
+        "PYLON_READER_MAX_SECS",
+        60.0,
+        _seconds,
+        "Longest time that anything may hold a snapshot of the database (a function, a backup, an export); past it the "
+        "read is interrupted and logged, because an open snapshot keeps the write-ahead log from beginning anew.",
+        shown="60",
+    )
+    slow_query_ms: int = _variable(
+        "PYLON_SLOW_QUERY_MS",
+        100,
+        _whole(1),
+        "Reads and functions slower than this are kept for `pylon top` and GET /api/admin/overview.",
+    )
     fn_call_timeout: float = _variable(
         "PYLON_FN_CALL_TIMEOUT", 30.0, _seconds, "Time limit of a query or action function, in seconds.", shown="30"
     )
@@ -442,6 +456,17 @@ class Settings:
         _text,
         "Address of the server that operators' commands ask.",
         shown="http://127.0.0.1:PYLON_PORT",
+    )
+
+    # Alarms
+    alarm_wal_mb: int = _variable(
+        "PYLON_ALARM_WAL_MB", 256, _whole(1), "Size of the write-ahead log in MB that raises the alarm `wal-growth`."
+    )
+    alarm_disk_free_mb: int = _variable(
+        "PYLON_ALARM_DISK_FREE_MB",
+        1024,
+        _whole(0),
+        "Free space of the data folder's disk in MB below which the alarm `disk-full` is raised.",
     )
 
     # Process

@@ -36,6 +36,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("budget", "pylon.cli.budget", "Limit what may be used per day or month"),
     Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
+    Command("top", "pylon.cli.top", "Watch a running server live, and throttle who is too loud"),
+    Command("sockets", "pylon.cli.sockets", "List, bounce or kick live connections"),
+    Command("checkpoint", "pylon.cli.checkpoint", "Move the write-ahead log into the database"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
     Command("version", "pylon.cli.version", "Print the version"),
 )

@@ -7,6 +7,7 @@ the event loop. Each has its time limit.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -153,7 +154,8 @@ class Functions:
             context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
             return self._results.encode(function.handler(context, **arguments))
 
-        return await self._engine.reads.run(read, function.timeout or self._timeout)
+        limit = function.timeout or self._timeout
+        return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
     async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
         def write(transaction: Transaction) -> bytes:
@@ -161,9 +163,13 @@ class Functions:
             context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
             return self._results.encode(function.handler(context, **arguments))
 
-        outcome = await self._engine.run(
-            caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout
-        )
+        began = time.monotonic()
+        try:
+            outcome = await self._engine.run(
+                caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout
+            )
+        finally:
+            self._engine.reads.readers.ended(f"fn {function.name}", caller, time.monotonic() - began)
         return Called(outcome.value, outcome.seq)
 
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:

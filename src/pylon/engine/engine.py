@@ -23,6 +23,7 @@ from pylon.engine.limits.gate import Gate, RateLimits
 from pylon.engine.limits.switches import Switches
 from pylon.engine.limits.usage import Usage
 from pylon.engine.plan import Plans
+from pylon.engine.readers import Readers
 from pylon.engine.reads import Reads
 from pylon.engine.transaction import Authority, Transaction
 from pylon.engine.watchdog import Watchdog
@@ -61,6 +62,7 @@ class Engine:
         watermarks: Watermarks | None = None,
         maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
+        readers: Readers | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.plans = plans
@@ -75,7 +77,14 @@ class Engine:
         self.gate = Gate(self, rate_limits or RateLimits())
         self.containment = Containment(self, watermarks or Watermarks())
         self.reads = Reads(
-            store, plans, self._watchdog, self.gate, threads=read_threads, time_limit=read_timeout, row_limit=row_limit
+            store,
+            plans,
+            self._watchdog,
+            self.gate,
+            threads=read_threads,
+            time_limit=read_timeout,
+            row_limit=row_limit,
+            readers=readers,
         )
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
@@ -24,6 +27,9 @@ CHECKPOINT_SECONDS = 1.0
 QUIET_WAL_BYTES = 2**18
 LOOK_SECONDS = 1.0
 PRUNE_SECONDS = 60.0
+SWEEP_SECONDS = 1.0
+RETRY_SECONDS = 0.05
+"""Between two attempts of a checkpoint that waits for readers."""
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
 
@@ -39,6 +45,17 @@ class Retention:
     audit_days: float = 90.0
 
 
+class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint achieved: the write-ahead log's file before and after it, and whether all of it is in the
+    database now."""
+
+    mode: str = "truncate"
+    wal_bytes_before: int
+    wal_bytes_after: int
+    complete: bool
+    seconds: float
+
+
 class Housekeeping:
     """The engine's background tasks."""
 
@@ -48,6 +65,8 @@ class Housekeeping:
         self._watermark = wal_bytes
         self._checkpoints = engine.store.checkpoints()
         self._tasks: list[asyncio.Task[None]] = []
+        self._checkpointing = asyncio.Lock()
+        self._is_stopping = False
         self._seen_batches = 0
         self._checked_bytes = 0
         self.checkpoints = 0
@@ -61,10 +80,12 @@ class Housekeeping:
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("usage", self._use, USAGE_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
+            asyncio.create_task(self._supervise("long reads", self._sweep, SWEEP_SECONDS)),
         ]
 
     async def stop(self) -> None:
         """Stop and close."""
+        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -73,7 +94,8 @@ class Housekeeping:
         with contextlib.suppress(PylonError):  # the store takes no more: these reads go unrecorded, as the log says
             await self._engine.audit.flush()
             await self._engine.usage.flush()
-        self._checkpoints.close()
+        async with self._checkpointing:
+            self._checkpoints.close()
 
     async def _supervise(self, name: str, step: object, seconds: float) -> None:
         assert callable(step)
@@ -92,12 +114,31 @@ class Housekeeping:
         if used == self._checked_bytes or used < (QUIET_WAL_BYTES if is_quiet else self._watermark):
             return
         self._checked_bytes = used
-        await asyncio.to_thread(self._checkpoints.run)
-        if is_quiet and self._checkpoints.file_bytes() > self._watermark:
-            await asyncio.to_thread(self._checkpoints.truncate)
-        elif used >= self._watermark:
-            await asyncio.to_thread(self._checkpoints.restart)
-        self.checkpoints += 1
+        async with self._checkpointing:
+            await asyncio.to_thread(self._checkpoints.run)
+            if is_quiet and self._checkpoints.file_bytes() > self._watermark:
+                await asyncio.to_thread(self._checkpoints.truncate)
+            elif used >= self._watermark:
+                await asyncio.to_thread(self._checkpoints.restart)
+            self.checkpoints += 1
+
+    async def checkpoint(self, seconds: float) -> CheckpointReport:
+        """Checkpoint now and empty the log's file, trying for at most `seconds` while readers hold older snapshots.
+        What can be copied is copied either way."""
+        async with self._checkpointing:
+            began = time.monotonic()
+            before = self._checkpoints.file_bytes()
+            while not (complete := await asyncio.to_thread(self._checkpoints.truncate)):
+                if self._is_stopping or time.monotonic() - began >= seconds:
+                    break
+                await asyncio.sleep(RETRY_SECONDS)
+            self.checkpoints += 1
+            return CheckpointReport(
+                wal_bytes_before=before,
+                wal_bytes_after=self._checkpoints.file_bytes(),
+                complete=complete,
+                seconds=round(time.monotonic() - began, 3),
+            )
 
     async def _use(self) -> None:
         """Store what was used, then compare it with the budgets."""
@@ -110,6 +151,10 @@ class Housekeeping:
             log.debug("pruned", entries=PRUNE_ROWS)
         await self._engine.usage.prune()
         await self._engine.audit.prune(self._engine.clock() - self._retention.audit_days * 86400)
+
+    async def _sweep(self) -> None:
+        """Interrupt the reads that hold a snapshot for too long."""
+        self._engine.reads.readers.sweep()
 
     async def prune_once(self) -> int:
         """Drop one portion; how many log entries went."""

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pylon.engine.caller import Caller
+from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.limits.gate import Gate
 from pylon.engine.plan import EntityPlan, Plans, denied
+from pylon.engine.readers import Readers
 from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
@@ -44,8 +45,10 @@ class Reads:
         threads: int,
         time_limit: float,
         row_limit: int,
+        readers: Readers | None = None,
     ) -> None:
         self._gate = gate
+        self.readers = readers or Readers()
         self._store = store
         self._watchdog = watchdog
         self._plans = plans
@@ -60,6 +63,7 @@ class Reads:
         self._scopes: dict[str, SqlRule] = {
             name: plan.scope.sql(dialect) for name, plan in plans.items() if plan.scope is not None
         }
+        self.served = 0
         self.moved_to_pool = 0
 
     def _open_session(self) -> None:
@@ -71,7 +75,9 @@ class Reads:
         """One row as JSON. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
         plan = self._plan(caller, entity)
         condition, parameters = self._condition(plan, caller.identity)
-        row = await self._read(lambda session: session.get_json(entity, row_id, condition, parameters))
+        row = await self._read(
+            lambda session: session.get_json(entity, row_id, condition, parameters), caller, "get", entity
+        )
         if row is not None:
             if plan.spec.audit_reads:
                 self._gate.shown(caller, plan, (row_id,))
@@ -85,8 +91,10 @@ class Reads:
         plan = self._plan(caller, entity)
         selected = self._visible(plan, caller.identity, self._capped(selection))
         if not plan.spec.audit_reads:
-            return await self._read(lambda session: session.select_json(entity, selected))
-        rows, count, row_ids = await self._read(lambda session: session.select_json_and_ids(entity, selected))
+            return await self._read(lambda session: session.select_json(entity, selected), caller, "list", entity)
+        rows, count, row_ids = await self._read(
+            lambda session: session.select_json_and_ids(entity, selected), caller, "list", entity
+        )
         self._gate.shown(caller, plan, row_ids)
         return rows, count
 
@@ -103,7 +111,7 @@ class Reads:
                     (rows, _), row_ids = session.select_json(entity, selected), b"[]"
                 return rows, session.count(entity, selected), row_ids
 
-        rows, total, row_ids = await self._read(read)
+        rows, total, row_ids = await self._read(read, caller, "page", entity)
         self._gate.shown(caller, plan, row_ids)
         return rows, total
 
@@ -113,7 +121,7 @@ class Reads:
         limit = min(limit, CURSOR_MAX)
         selection = Selection(("t.id > :after",), {"after": after}, limit=limit + 1)
         selected = self._visible(plan, caller.identity, selection)
-        found = await self._read(lambda session: session.select_public_rows(entity, selected))
+        found = await self._read(lambda session: session.select_public_rows(entity, selected), caller, "cursor", entity)
         page = found[:limit]
         self._gate.shown(caller, plan, [row_id for row_id, _ in page])
         return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
@@ -154,11 +162,23 @@ class Reads:
         self._condition(plan, caller.identity)
         return compile_filter(plan.types, conditions, client_scope(caller.identity))
 
-    async def run(self, operation: Callable[[ReadSession], T], time_limit: float) -> T:
-        """Run server code on a pooled session, on one snapshot, for at most `time_limit` seconds. Raises FN_TIMEOUT."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._watched, operation, time_limit)
+    async def run(
+        self,
+        operation: Callable[[ReadSession], T],
+        time_limit: float,
+        *,
+        caller: Caller = SYSTEM,
+        what: str = "read",
+    ) -> T:
+        """Run server code on a pooled session, on one snapshot, for at most `time_limit` seconds. `what` names it to
+        operators. Raises FN_TIMEOUT."""
+        self.served += 1
+        limit = min(time_limit, self.readers.max_seconds)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._watched, operation, limit, caller, what
+        )
 
-    def _watched(self, operation: Callable[[ReadSession], T], limit: float) -> T:
+    def _watched(self, operation: Callable[[ReadSession], T], limit: float, caller: Caller, what: str) -> T:
         session: ReadSession = self._local.session
 
         def handler() -> T:
@@ -166,9 +186,11 @@ class Reads:
             with session.snapshot():
                 return operation(session)
 
-        return self._watchdog.run(handler, limit, session.interrupt)
+        with self.readers.track(what, caller, session.interrupt):
+            return self._watchdog.run(handler, limit, session.interrupt)
 
-    async def _read(self, operation: Callable[[ReadSession], T]) -> T:
+    async def _read(self, operation: Callable[[ReadSession], T], caller: Caller, verb: str, entity: str) -> T:
+        self.served += 1
         try:
             self._inline.limit(INLINE_SECONDS)
             return operation(self._inline)
@@ -176,12 +198,14 @@ class Reads:
             if error.code != "QUERY_TIMEOUT":
                 raise
         self.moved_to_pool += 1
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pooled_read, operation)
+        what = f"{verb} {entity}"
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pooled_read, operation, caller, what)
 
-    def _pooled_read(self, operation: Callable[[ReadSession], T]) -> T:
+    def _pooled_read(self, operation: Callable[[ReadSession], T], caller: Caller, what: str) -> T:
         session: ReadSession = self._local.session
-        session.limit(self._time_limit)
-        return operation(session)
+        with self.readers.track(what, caller, session.interrupt):
+            session.limit(self._time_limit)
+            return operation(session)
 
     def _plan(self, caller: Caller, entity: str) -> EntityPlan:
         """The plan of an entity that may be read now. Raises ENTITY_NOT_FOUND, POLICY_DENIED, MAINTENANCE."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pylon.signals.metrics import Counter, Histogram, Registry
+from pylon.signals.metrics import LATENCY_SECONDS, Counter, Histogram, Registry
 
 MINUTES = 60
 KNOWN_KINDS = 2048
@@ -100,6 +100,28 @@ class Traffic:
         if len(self._known) < KNOWN_KINDS:
             self._known[kind] = found
         return found
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests answered."""
+        return self._total.value
+
+    @property
+    def errors(self) -> int:
+        """Of them, with 400 or above."""
+        return self._errors.value
+
+    def failures(self) -> int:
+        """Of them, with 500 or above."""
+        return sum(counter.value for (status,), counter in self._by_status.children() if status.startswith("5"))
+
+    def latency(self) -> list[int]:
+        """How the times of all requests spread over `LATENCY_SECONDS`, and in the last place those above."""
+        counts = [0] * (len(LATENCY_SECONDS) + 1)
+        for _, histogram in self._seconds.children():
+            for place, count in enumerate(histogram.counts):
+                counts[place] += count
+        return counts
 
     def report(self, sections: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
         """The JSON form. `sections` adds what other rooms know (`jobs`, `workflows`, `writes`, ...)."""

@@ -167,6 +167,11 @@ class Hub:
         self._waiting: set[Subscriber] = set()
         self.statistics = Statistics()
 
+    @property
+    def queued(self) -> int:
+        """What waits: batches and newcomers for the store."""
+        return len(self._queue)
+
     # -- subscribers ---------------------------------------------------------------------------------------------
 
     def add(self, subscriber: Subscriber, identity: Identity) -> None:

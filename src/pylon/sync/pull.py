@@ -66,14 +66,16 @@ class Pull:
         """What changed after `since`, as this caller may see it. Raises RESYNC_REQUIRED."""
         wanted = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
         self._admit(caller)
-        return await self._engine.reads.run(lambda s: self._delta(s, caller, since, wanted), _READ_SECONDS)
+        return await self._engine.reads.run(
+            lambda s: self._delta(s, caller, since, wanted), _READ_SECONDS, caller=caller, what="pull"
+        )
 
     async def page(self, caller: Caller, after: Position | None, size: int) -> bytes:
         """One page of a snapshot."""
         self._admit(caller)
         size = max(1, min(size, PAGE_EVENTS))
         # The seq is captured before the first row is read: what is committed meanwhile is behind it, in the log.
-        after = after or Position("", "", 0, await self._head())
+        after = after or Position("", "", 0, await self._head(caller))
         events, position = await self._read(caller, after, size)
         if position is None:
             return _answer(events, after.s, '"has_more":false,"snapshot_after":null')
@@ -82,7 +84,7 @@ class Pull:
     async def snapshot(self, caller: Caller) -> AsyncIterator[bytes]:
         """The whole readable snapshot in one answer, streamed. Raises MAINTENANCE before the first piece."""
         self._admit(caller)
-        return self._pieces(caller, await self._head())
+        return self._pieces(caller, await self._head(caller))
 
     async def _pieces(self, caller: Caller, seq: int) -> AsyncIterator[bytes]:
         position: Position | None = Position("", "", 0, seq)
@@ -95,8 +97,10 @@ class Pull:
                 is_first = False
         yield b'],"cursor":{"last_seq":%d},"has_more":false,"snapshot_after":null}' % seq
 
-    async def _head(self) -> int:
-        head = await self._engine.reads.run(lambda session: session.log_head(), _READ_SECONDS)
+    async def _head(self, caller: Caller) -> int:
+        head = await self._engine.reads.run(
+            lambda session: session.log_head(), _READ_SECONDS, caller=caller, what="snapshot"
+        )
         self._not_lifting()
         return head
 
@@ -116,7 +120,9 @@ class Pull:
         """Up to `size` rows as insert events, and where to go on; None when that was all."""
         if position.e and position.e not in self._order:
             raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after names an entity that is not replicated")
-        return await self._engine.reads.run(lambda s: self._snapshot_rows(s, caller, position, size), _READ_SECONDS)
+        return await self._engine.reads.run(
+            lambda s: self._snapshot_rows(s, caller, position, size), _READ_SECONDS, caller=caller, what="snapshot"
+        )
 
     def _snapshot_rows(
         self, session: ReadSession, caller: Caller, position: Position, size: int

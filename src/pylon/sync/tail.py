@@ -20,7 +20,7 @@ async def recent_changes(engine: Engine) -> list[Change]:
         return session.log_after(max(0, head - TAIL_CHANGES), TAIL_CHANGES)
 
     since = engine.clock() - TAIL_SECONDS
-    entries = await engine.reads.run(read, _READ_SECONDS)
+    entries = await engine.reads.run(read, _READ_SECONDS, what="tail")
     return [
         change
         for entry in entries

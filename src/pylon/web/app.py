@@ -75,6 +75,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/fn-streams/{stream_id}": calls.ResumeStream(),
         "/api/sync/pull": replication.PullDoor(),
         "/api/sync/push": replication.PushDoor(),
+        **admin.ROUTES,
     }
     packaged = static.Folder(Path(__file__).parent / "static")
     for name in _PACKAGED:

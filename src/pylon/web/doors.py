@@ -11,7 +11,9 @@ from typing import Any
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
+from pylon.ops.alarms import Alarms
 from pylon.ops.incident.desk import IncidentDesk
+from pylon.ops.overview import Overview
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
@@ -45,6 +47,8 @@ class Doors:
     readiness: Callable[[], Awaitable[str | None]]
     sections: Callable[[], dict[str, dict[str, Any]]]
     incidents: IncidentDesk
+    overview: Overview
+    alarms: Alarms
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

@@ -88,7 +88,9 @@ class Audit:
         """Matching entries, newest first."""
         if READ in wanted.kinds:
             await self.flush()
-        return await self._engine.reads.run(lambda session: search.search(session, wanted), _SEARCH_SECONDS)
+        return await self._engine.reads.run(
+            lambda session: search.search(session, wanted), _SEARCH_SECONDS, what="audit search"
+        )
 
     async def page(
         self, wanted: AuditFilter, before: Position | None, size: int
@@ -96,11 +98,15 @@ class Audit:
         """The same in pages of about `size`, each beginning where the one before ended."""
         if before is None and READ in wanted.kinds:
             await self.flush()
-        return await self._engine.reads.run(lambda session: search.page(session, wanted, before, size), _SEARCH_SECONDS)
+        return await self._engine.reads.run(
+            lambda session: search.page(session, wanted, before, size), _SEARCH_SECONDS, what="audit search"
+        )
 
     async def verify(self, expected: tuple[int, bytes] | None = None) -> Verdict:
         """Whether the chain is whole. `expected` is an earlier head."""
-        return await self._engine.reads.run(lambda session: search.verify(session, expected), _VERIFY_SECONDS)
+        return await self._engine.reads.run(
+            lambda session: search.verify(session, expected), _VERIFY_SECONDS, what="audit verify"
+        )
 
     async def prune(self, before: float) -> int:
         """Drop blocks from before a time (Unix seconds), a portion at a time; how many went."""

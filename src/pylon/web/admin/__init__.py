@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, flags, sessions, switches, tokens, usage
-from pylon.web.admin import audit, flags, incidents, sessions, switches, tokens
+from pylon.web.admin import audit, checkpoint, flags, incidents, overview, sessions, switches, tokens, usage
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -13,5 +12,7 @@ ROUTES: dict[str, object] = {
     **tokens.ROUTES,
     **sessions.ROUTES,
     **usage.ROUTES,
+    **checkpoint.ROUTES,
+    **overview.ROUTES,
 }
 """Every admin route by path."""

@@ -1,0 +1,56 @@
+"""What an operator looks at live: the overview, the alarms, and who reads now."""
+
+from __future__ import annotations
+
+import falcon.asgi
+import msgspec
+
+from pylon.web.request import Request, Resource, require_admin
+
+
+class OverviewDoor(Resource):
+    """`/api/admin/overview`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The figures of now; with `history=1` also those of the last ten minutes."""
+        require_admin(req)
+        overview = req.doors.overview
+        document = {**overview.snapshot(), "ready": await overview.ready()}
+        if req.get_param("history") in ("1", "true"):
+            document["history"] = overview.history.document()
+        resp.data = msgspec.json.encode(document)
+
+
+class AlarmList(Resource):
+    """`/api/admin/alarms`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """What is raised, and the names of all that are watched."""
+        require_admin(req)
+        alarms = req.doors.alarms
+        resp.data = msgspec.json.encode({"alarms": alarms.active(), "watched": alarms.names()})
+
+
+class ReaderList(Resource):
+    """`/api/admin/readers`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Reads that run, and those that were slow."""
+        require_admin(req)
+        readers = req.doors.engine.reads.readers
+        resp.data = msgspec.json.encode(
+            {
+                "readers": readers.running(),
+                "oldest_seconds": round(readers.oldest_seconds(), 3),
+                "max_seconds": readers.max_seconds,
+                "interrupted": readers.interrupted,
+                "slow_queries": readers.slow_queries(),
+            }
+        )
+
+
+ROUTES: dict[str, object] = {
+    "/api/admin/overview": OverviewDoor(),
+    "/api/admin/alarms": AlarmList(),
+    "/api/admin/readers": ReaderList(),
+}
