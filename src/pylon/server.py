@@ -35,8 +35,9 @@ from pylon.observe import sections, watch
 from pylon.ops.health import Readiness
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
-from pylon.signals import logs
+from pylon.signals import logs, redaction
 from pylon.signals.metrics import Registry
+from pylon.signals.process import Collector, LoopLag, watch_process
 from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
@@ -79,6 +80,8 @@ class ReloadChannel(Protocol):
 def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_channel: ReloadChannel) -> int:
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
+    logs.capture_libraries(settings.log_level.value)
+    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",
@@ -179,7 +182,10 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
         )
         self.sessions.on_revoked(self.door.revoke)
-        watch(self.registry, self.engine, self.hub, self.door)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        self._lag, self._collector = LoopLag(), Collector()
+        watch_process(self.registry, self._lag, self._collector)
+        self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -210,6 +216,8 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        self._lag.start()
+        self._collector.start()
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
         ticking = asyncio.create_task(self._tick())
@@ -228,6 +236,8 @@ class Server:
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
         await self.engine.stop()
+        self._lag.stop()
+        self._collector.stop()
         log.info("stopped")
         return 0
 

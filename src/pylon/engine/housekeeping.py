@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pylon.engine.engine import Engine
 
 CHECKPOINT_SECONDS = 1.0
+PAGE_BYTES = 4096
 QUIET_WAL_BYTES = 2**18
 LOOK_SECONDS = 1.0
 PRUNE_SECONDS = 60.0
@@ -49,7 +51,29 @@ class Housekeeping:
         self._tasks: list[asyncio.Task[None]] = []
         self._seen_batches = 0
         self._checked_bytes = 0
+        self._done_at = time.monotonic()
+        self._done_bytes = 0
         self.checkpoints = 0
+        self.blocked = 0
+
+    @property
+    def watermark(self) -> int:
+        """Bytes of the write-ahead log at which it is made to begin anew."""
+        return self._watermark
+
+    def checkpoint_age(self) -> float:
+        """Seconds since the last checkpoint, or since the start."""
+        return time.monotonic() - self._done_at
+
+    def behind_bytes(self) -> int:
+        """Bytes of the write-ahead log that no checkpoint has copied into the database yet. Exact within a second."""
+        used = self._engine.committer.wal_bytes()
+        return used if used < self._done_bytes else used - self._done_bytes
+
+    def _checkpointed(self, used: int, pages_left: int) -> None:
+        self.checkpoints += 1
+        self._done_at = time.monotonic()
+        self._done_bytes = max(0, used - pages_left * PAGE_BYTES)
 
     def start(self) -> None:
         """Start on the running loop."""
@@ -84,17 +108,22 @@ class Housekeeping:
     async def _checkpoint(self) -> None:
         """Checkpoint in quiet seconds; under load only once the log has grown, because its fsync delays commits."""
         used = self._engine.committer.wal_bytes()
+        if used < self._done_bytes:  # the log began anew
+            self._done_bytes = 0
         batches, self._seen_batches = self._seen_batches, self._engine.committer.statistics.batches
         is_quiet = batches == self._seen_batches
         if used == self._checked_bytes or used < (QUIET_WAL_BYTES if is_quiet else self._watermark):
             return
         self._checked_bytes = used
-        await asyncio.to_thread(self._checkpoints.run)
+        left = await asyncio.to_thread(self._checkpoints.run)
         if is_quiet and self._checkpoints.file_bytes() > self._watermark:
-            await asyncio.to_thread(self._checkpoints.truncate)
+            complete = await asyncio.to_thread(self._checkpoints.truncate)
         elif used >= self._watermark:
-            await asyncio.to_thread(self._checkpoints.restart)
-        self.checkpoints += 1
+            complete = await asyncio.to_thread(self._checkpoints.restart)
+        else:
+            complete = not left
+        self.blocked += not complete
+        self._checkpointed(used, 0 if complete else left)
 
     async def _prune(self) -> None:
         """Drop in portions; requests get their turn in between, since each is a write like any other."""

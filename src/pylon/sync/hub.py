@@ -446,6 +446,11 @@ class Hub:
             subscriber.deliver(frames)
         self.statistics.deliveries += len(group.subscribers)
 
+    @property
+    def queued(self) -> int:
+        """Batches and newcomers that wait for the store."""
+        return len(self._queue)
+
     async def stop(self) -> None:
         """Stop deciding; what is queued is left to the cursor."""
         if self._worker is not None:
