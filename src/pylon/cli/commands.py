@@ -32,6 +32,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
+    Command("logs", "pylon.cli.logs", "Show what a running server logged lately"),
+    Command("log-level", "pylon.cli.log_level", "Show or change the level that a running server logs from"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
     Command("version", "pylon.cli.version", "Print the version"),

@@ -23,7 +23,7 @@ from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.functions import decode_arguments
 from pylon.model.schema import FunctionSpec
-from pylon.signals.logs import Log
+from pylon.signals.logs import Log, bound_request
 from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
@@ -150,7 +150,8 @@ class Functions:
         def read(session: ReadSession) -> bytes:
             access = RowAccess(session, self._engine.plans)
             context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
-            return self._results.encode(function.handler(context, **arguments))
+            with bound_request(caller.request_id):
+                return self._results.encode(function.handler(context, **arguments))
 
         return await self._engine.reads.run(read, function.timeout or self._timeout)
 
@@ -158,7 +159,8 @@ class Functions:
         def write(transaction: Transaction) -> bytes:
             viewer = Viewer(self._engine.gate, caller)
             context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
-            return self._results.encode(function.handler(context, **arguments))
+            with bound_request(caller.request_id):
+                return self._results.encode(function.handler(context, **arguments))
 
         outcome = await self._engine.run(
             caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout

@@ -18,13 +18,13 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from pylon.signals.recent import LogLine, Recent
-from pylon.signals.redaction import MASK, is_secret_name, redact
+from pylon.signals.redaction import MASK, is_secret_name, redact, redact_path
 
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
@@ -48,14 +48,19 @@ ACCESS = "pylon.http"
 """The logger of the access lines."""
 
 
-@contextlib.contextmanager
-def bound_request(identifier: str) -> Iterator[None]:
-    """Every line logged inside carries this request id."""
-    token = request_id.set(identifier)
-    try:
-        yield
-    finally:
-        request_id.reset(token)
+class bound_request:  # noqa: N801 - reads as the statement it is; @contextmanager costs three times as much
+    """`with bound_request(id):` every line logged inside carries this request id."""
+
+    __slots__ = ("_identifier", "_token")
+
+    def __init__(self, identifier: str) -> None:
+        self._identifier = identifier
+
+    def __enter__(self) -> None:
+        self._token = request_id.set(self._identifier)
+
+    def __exit__(self, *_: object) -> None:
+        request_id.reset(self._token)
 
 
 class Sink:
@@ -197,8 +202,7 @@ def access(message: str, ms: float, ip: str, identifier: str) -> None:
     output = _output
     if output.threshold <= INFO:
         output.counts["info"] += 1
-        if "=" in message or "pylon_" in message:
-            message = redact(message)
+        message = redact_path(message)
         output.sink.put(output.access(_stamps.now(), message, ms, ip, identifier))
         if output.forward is not None:
             output.forward("info", message, {"ms": round(ms, 1), "ip": ip, "request_id": identifier, "logger": ACCESS})
@@ -214,7 +218,21 @@ def _printable(text: str) -> str:
 
 
 def _clean(value: Any) -> Any:
-    return redact(value) if isinstance(value, str) else value
+    """The value without secrets; what is no plain value becomes text, which is what a line would make of it."""
+    match value:
+        case str():
+            return redact(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {str(name): _shown(str(name), inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_clean(inner) for inner in value]
+    return redact(str(value))
+
+
+def _shown(name: str, value: Any) -> Any:
+    return MASK if is_secret_name(name) else _clean(value)
 
 
 class _Output:
@@ -327,7 +345,7 @@ class Log:
         if number < output.threshold:
             return
         output.counts[level] += 1
-        shown = {name: MASK if is_secret_name(name) else _clean(value) for name, value in fields.items()}
+        shown = {name: _shown(name, value) for name, value in fields.items()}
         shown["logger"] = self.name
         identifier = request_id.get()
         if identifier is not None:

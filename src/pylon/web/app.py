@@ -10,6 +10,7 @@ import falcon
 import falcon.asgi
 
 from pylon.model.errors import PylonError
+from pylon.signals.logs import request_id as logged_request_id
 from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, static, status
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
@@ -76,6 +77,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/sync/pull": replication.PullDoor(),
         "/api/sync/push": replication.PushDoor(),
     }
+    routes |= admin.ROUTES
     packaged = static.Folder(Path(__file__).parent / "static")
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)
@@ -113,6 +115,7 @@ def _surrounded(scope: Any, send: Any, origins: Origins) -> Callable[[Any], Awai
 def _outer_headers(scope: Any) -> dict[str, str]:
     sent = _header(scope, b"x-request-id")
     identifier = choose_request_id(None if sent is None else sent.encode("latin-1"))
+    logged_request_id.set(identifier)
     headers = {**SECURITY_HEADERS, "x-request-id": identifier}
     return headers | {"cache-control": "no-store"} if scope["path"].startswith("/api/") else headers
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, flags, sessions, switches, tokens
+from pylon.web.admin import audit, flags, logs, sessions, switches, tokens
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -10,5 +10,6 @@ ROUTES: dict[str, object] = {
     **audit.ROUTES,
     **tokens.ROUTES,
     **sessions.ROUTES,
+    **logs.ROUTES,
 }
 """Every admin route by path."""
