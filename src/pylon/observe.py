@@ -4,6 +4,7 @@ twice."""
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pylon.engine.audit.audit import BUFFERED_READS
 from pylon.engine.committer import Statistics
 from pylon.engine.engine import Engine
+from pylon.engine.limits.switch import Scope
 from pylon.model.errors import PylonError
 from pylon.ops.health import Readiness
 from pylon.signals import logs
@@ -20,6 +22,9 @@ from pylon.sync.hub import QUEUE_LIMIT, Hub
 
 ENTITIES_TOLD = 100
 """Entities told apart in one series; the others are summed up as `other`."""
+
+TALKERS_TOLD = 10
+"""Users, addresses, entities and functions that are named, of each the busiest."""
 
 _NOTHING = Statistics()
 
@@ -63,10 +68,18 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
     )
     registry.asked_by(
         "pylon_rate_limit_hits_total",
-        "Requests that a limit refused.",
+        "Requests that a limit or a switch refused.",
         "counter",
         ("kind",),
         lambda: _limits(door, engine),
+    )
+    registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
+    registry.asked_by(
+        "pylon_top_writes_per_second",
+        "Row changes of the busiest users, addresses, entities and functions.",
+        "gauge",
+        ("by", "name"),
+        lambda: _talkers(engine),
     )
     registry.asked_by(
         "pylon_log_lines_total", "Log lines by level.", "counter", ("level",), lambda: _by(logs.lines_by_level())
@@ -235,6 +248,26 @@ def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
 def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
     yield ("sockets_per_address",), door.refused
     yield ("write_queue",), _writer(engine).rejected
+    for kind, count in engine.gate.refused.items():
+        yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
+
+
+def _switches(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    on = Counter(switch.scope for switch in engine.switches.current())
+    for scope in Scope:
+        yield (scope.value,), on[scope]
+
+
+def _talkers(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    talkers = engine.gate.talkers
+    for by, busiest in (
+        ("user", talkers.users),
+        ("address", talkers.addresses),
+        ("entity", talkers.entities),
+        ("function", talkers.functions),
+    ):
+        for name, rate in busiest.top(TALKERS_TOLD):
+            yield (by, name), rate
 
 
 def _denials(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
