@@ -35,7 +35,7 @@ from pylon.observe import sections, watch
 from pylon.ops.health import Readiness
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
-from pylon.signals import logs, redaction
+from pylon.signals import logs, redaction, tracing
 from pylon.signals.metrics import Registry
 from pylon.signals.process import Collector, LoopLag, watch_process
 from pylon.signals.traffic import Traffic
@@ -62,6 +62,9 @@ SAME_WISH_SECONDS = 0.3
 
 GC_THRESHOLD = (20_000, 20, 20)
 """Rows and requests leave no cycles, so the collector may look less often than by default."""
+
+OTEL_STOP_SECONDS = 3.0
+"""How long the end of the process waits for a collector to take what is queued."""
 
 EXIT_FORCED = 1
 EXIT_STUCK = 70
@@ -90,13 +93,35 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
         )
     lock = FolderLock(settings.data_dir)
     lock.acquire(reload_channel.lock_wait)
+    telemetry = None
     try:
+        telemetry = _telemetry(spec, settings)
         server = Server(spec, settings, listeners)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(server.serve(reload_channel.ready))
     finally:
         lock.release()
+        if telemetry is not None:
+            telemetry.stop(OTEL_STOP_SECONDS)
         logs.flush()
+
+
+def _telemetry(spec: AppSpec, settings: Settings) -> Any:
+    """Traces and log lines to a collector, where one is named; None where not, and then nothing of it is imported."""
+    if settings.otel_endpoint is None:
+        return None
+    try:
+        from pylon.signals.otel import Telemetry
+    except ImportError as error:
+        raise PylonError(
+            "CONFIG_INVALID",
+            f"PYLON_OTEL_ENDPOINT is set, but OpenTelemetry is not installed ({error.name or error}).",
+            hint="pip install 'pylon[otel]', or unset PYLON_OTEL_ENDPOINT.",
+        ) from None
+    telemetry = Telemetry(settings.otel_endpoint, spec.name, _version())
+    tracing.install(telemetry)
+    logs.forward_to(telemetry.line)
+    return telemetry
 
 
 def _loop_factory() -> Any:

@@ -25,6 +25,7 @@ from pylon.engine.watchdog import Watchdog
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.ids import RowIds
+from pylon.signals import tracing
 from pylon.signals.logs import Log
 from pylon.signals.metrics import SIZES, Histogram
 from pylon.store.protocol import WriteSession
@@ -44,7 +45,18 @@ class Work:
     """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds; `writes` is how
     many rows it changed."""
 
-    __slots__ = ("authority", "caller", "error", "future", "operation", "scoped", "time_limit", "value", "writes")
+    __slots__ = (
+        "authority",
+        "caller",
+        "error",
+        "future",
+        "operation",
+        "scoped",
+        "time_limit",
+        "trace",
+        "value",
+        "writes",
+    )
 
     def __init__(
         self,
@@ -64,6 +76,7 @@ class Work:
         self.value: Any = None
         self.error: BaseException | None = None
         self.writes = 0
+        self.trace: object = None if tracing.tracer is None else tracing.tracer.here()
 
 
 class Statistics:
@@ -195,6 +208,7 @@ class Committer:
             session.rollback()
             self._trail.rollback()
             self._fail(finished or [first], error)
+            _trace(finished, batch, time.perf_counter() - began, failed=True)
             return finished or [first], [], stopping
         statistics = self.statistics
         statistics.batches += 1
@@ -206,6 +220,7 @@ class Committer:
         statistics.batch_sizes.observe(len(finished))
         statistics.batch_seconds.observe(ended - began)
         statistics.commit_times.observe(ended - committing)
+        _trace(finished, batch, ended - began, failed=False)
         return finished, batch.changes, stopping
 
     def _record(self, batch: Batch, at: int) -> None:
@@ -263,3 +278,11 @@ class Committer:
                 del batch.op_ids[principal, op_id]
             del batch.ops[ops:]
             del batch.records[OPERATOR][notes:]
+
+
+def _trace(finished: list[Work], batch: Batch, seconds: float, *, failed: bool) -> None:
+    if tracing.tracer is not None:
+        attributes: dict[str, tracing.Value] = {"pylon.requests": len(finished), "pylon.changes": len(batch.changes)}
+        if batch.changes and not failed:
+            attributes["pylon.seq"] = batch.changes[-1].seq
+        tracing.tracer.commit(seconds, [work.trace for work in finished], attributes, failed=failed)
