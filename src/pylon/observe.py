@@ -1,60 +1,327 @@
-"""What `/metrics` tells of the rooms: gauges that ask them at each scrape, so that nothing is counted twice."""
+"""What `/metrics` tells of the rooms: they count by themselves, and are asked at each scrape, so nothing is counted
+twice."""
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from pylon.engine.audit.audit import BUFFERED_READS
+from pylon.engine.committer import Statistics
 from pylon.engine.engine import Engine
+from pylon.engine.limits.switch import Scope
 from pylon.model.errors import PylonError
-from pylon.signals.metrics import Registry
+from pylon.ops.health import Readiness
+from pylon.signals import logs
+from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
 from pylon.sync.door import Door
-from pylon.sync.hub import Hub
+from pylon.sync.hub import QUEUE_LIMIT, Hub
+
+ENTITIES_TOLD = 100
+"""Entities told apart in one series; the others are summed up as `other`."""
+
+TALKERS_TOLD = 10
+"""Users, addresses, entities and functions that are named, of each the busiest."""
+
+_NOTHING = Statistics()
+
+_Figures = tuple[tuple[str, str, Kind, Callable[[], Asked]], ...]
 
 
-def watch(registry: Registry, engine: Engine, hub: Hub, door: Door) -> None:
-    """Register the series of engine and sync."""
-
-    def writer(name: str) -> float:
-        try:
-            return float(getattr(engine.committer.statistics, name))
-        except PylonError:  # before start and after stop there is no writer
-            return 0.0
-
-    for series, text, name in (
-        ("pylon_write_requests", "Write requests committed.", "requests"),
-        ("pylon_write_changes", "Row changes committed.", "changes"),
-        ("pylon_write_batches", "Group commits.", "batches"),
-        ("pylon_write_batches_failed", "Group commits that failed as a whole.", "failed_batches"),
-        ("pylon_write_batch_largest", "Requests in the largest group commit.", "largest_batch"),
-        ("pylon_write_queue", "Write requests waiting or running.", "queued"),
-        ("pylon_write_commit_seconds", "Seconds spent in group commits.", "commit_seconds"),
+def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: Readiness, data: Path) -> None:
+    """Register the series of every room; `data` is the data folder."""
+    for figures in (
+        _writes(engine),
+        _storage(engine, data),
+        _reads(engine),
+        _live(door),
+        _fan_out(hub),
+        _guards(engine, readiness),
+        _log_lines(),
     ):
-        registry.gauge(series, text, lambda name=name: writer(name))  # type: ignore[misc]
-    registry.gauge("pylon_wal_bytes", "Write-ahead log in use.", lambda: _wal(engine))
-    registry.gauge("pylon_checkpoints", "Checkpoints taken.", lambda: engine.housekeeping.checkpoints)
-    registry.gauge("pylon_disk_free_bytes", "Free space of the data folder's disk.", engine.store.free_bytes)
-    registry.gauge("pylon_reads_moved_to_pool", "Reads too long to run inline.", lambda: engine.reads.moved_to_pool)
-    readers = engine.reads.readers
-    registry.gauge("pylon_oldest_reader_seconds", "Age of the oldest running read.", readers.oldest_seconds)
-    registry.gauge("pylon_readers_interrupted", "Reads that held a snapshot too long.", lambda: readers.interrupted)
-    registry.gauge("pylon_slow_queries", "Reads and functions over PYLON_SLOW_QUERY_MS.", lambda: readers.slow)
-    registry.gauge("pylon_live_connections", "Open sockets and streams.", lambda: len(door))
-    registry.gauge("pylon_live_refused", "Connections refused by the per-address cap.", lambda: door.refused)
-    registry.gauge("pylon_live_slow_closed", "Connections closed for reading too slowly.", lambda: door.slow_consumers)
-    registry.gauge("pylon_fanout_events", "Changes fanned out.", lambda: hub.statistics.events)
-    registry.gauge("pylon_fanout_errors", "Policy failures in fan-out.", lambda: hub.statistics.errors)
+        for name, text, kind, read in figures:
+            registry.asked(name, text, kind, read)
+    registry.asked_by("pylon_queue_items", "What waits in a queue.", "gauge", ("queue",), lambda: _queues(engine, hub))
+    registry.asked_by(
+        "pylon_queue_limit_items", "What may wait in a queue.", "gauge", ("queue",), lambda: _queue_limits(engine)
+    )
+    registry.asked_by("pylon_sockets_open", "Open sockets and streams.", "gauge", ("kind",), lambda: _by(door.open))
+    registry.asked_by(
+        "pylon_sockets_opened_total", "Sockets and streams accepted.", "counter", ("kind",), lambda: _by(door.opened)
+    )
+    registry.asked_by(
+        "pylon_fanout_broadcasts_total",
+        "Changes fanned out, by entity.",
+        "counter",
+        ("entity",),
+        lambda: _bounded(hub.statistics.broadcasts),
+    )
+    registry.asked_by(
+        "pylon_policy_denials_total",
+        "Requests that a policy denied.",
+        "counter",
+        ("entity", "action"),
+        lambda: _denials(engine),
+    )
+    registry.asked_by(
+        "pylon_rate_limit_hits_total",
+        "Requests that a limit or a switch refused.",
+        "counter",
+        ("kind",),
+        lambda: _limits(door, engine),
+    )
+    registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
+    registry.asked_by(
+        "pylon_top_writes_per_second",
+        "Row changes of the busiest users, addresses, entities and functions.",
+        "gauge",
+        ("by", "name"),
+        lambda: _talkers(engine),
+    )
+    registry.asked_by(
+        "pylon_log_lines_total", "Log lines by level.", "counter", ("level",), lambda: _by(logs.lines_by_level())
+    )
+
+
+def _writer(engine: Engine) -> Statistics:
+    try:
+        return engine.committer.statistics
+    except PylonError:  # before start and after stop there is no writer
+        return _NOTHING
+
+
+def _writes(engine: Engine) -> _Figures:
+    def of(name: str) -> Callable[[], Asked]:
+        return lambda: getattr(_writer(engine), name)
+
+    return (
+        ("pylon_write_requests_total", "Write requests committed.", "counter", of("requests")),
+        ("pylon_write_changes_total", "Row changes committed.", "counter", of("changes")),
+        ("pylon_write_batches_total", "Group commits.", "counter", of("batches")),
+        ("pylon_write_batches_failed_total", "Group commits that failed as a whole.", "counter", of("failed_batches")),
+        ("pylon_write_rejected_total", "Write requests refused because the queue was full.", "counter", of("rejected")),
+        ("pylon_write_batch_largest", "Requests in the largest group commit.", "gauge", of("largest_batch")),
+        ("pylon_write_batch_requests", "Requests in a group commit.", "histogram", of("batch_sizes")),
+        (
+            "pylon_write_batch_seconds",
+            "The writer's time for a group commit, with its requests.",
+            "histogram",
+            of("batch_seconds"),
+        ),
+        (
+            "pylon_write_commit_seconds",
+            "Time of the durable COMMIT of a group commit.",
+            "histogram",
+            of("commit_times"),
+        ),
+    )
+
+
+def _storage(engine: Engine, data: Path) -> _Figures:
+    keeper, store = engine.housekeeping, engine.store
+    return (
+        ("pylon_wal_bytes", "Write-ahead log in use.", "gauge", lambda: _wal(engine)),
+        (
+            "pylon_wal_watermark_bytes",
+            "Size of the write-ahead log from which it is made to begin anew.",
+            "gauge",
+            lambda: keeper.watermark,
+        ),
+        ("pylon_checkpoints_total", "Checkpoints taken.", "counter", lambda: keeper.checkpoints),
+        (
+            "pylon_checkpoints_blocked_total",
+            "Checkpoints that a reader kept from finishing.",
+            "counter",
+            lambda: keeper.blocked,
+        ),
+        (
+            "pylon_checkpoint_lag_bytes",
+            "Write-ahead log that no checkpoint has copied yet.",
+            "gauge",
+            keeper.behind_bytes,
+        ),
+        (
+            "pylon_checkpoint_age_seconds",
+            "Time since the last checkpoint, or since the start.",
+            "gauge",
+            keeper.checkpoint_age,
+        ),
+        (
+            "pylon_database_bytes",
+            "Size of the database file and its write-ahead log.",
+            "gauge",
+            lambda: _database_bytes(data),
+        ),
+        ("pylon_disk_free_bytes", "Free space of the data folder's disk.", "gauge", store.free_bytes),
+        ("pylon_disk_total_bytes", "Size of the data folder's disk.", "gauge", lambda: shutil.disk_usage(data).total),
+    )
+
+
+def _reads(engine: Engine) -> _Figures:
+    reads = engine.reads
+    readers = reads.readers
+    return (
+        ("pylon_reads_moved_to_pool_total", "Reads too long to run inline.", "counter", lambda: reads.moved_to_pool),
+        ("pylon_oldest_reader_seconds", "Age of the oldest running read.", "gauge", readers.oldest_seconds),
+        (
+            "pylon_readers_interrupted_total",
+            "Reads that held a snapshot too long.",
+            "counter",
+            lambda: readers.interrupted,
+        ),
+        ("pylon_slow_queries_total", "Reads and functions over PYLON_SLOW_QUERY_MS.", "counter", lambda: readers.slow),
+    )
+
+
+def _live(door: Door) -> _Figures:
+    return (
+        ("pylon_sockets_refused_total", "Connections refused by the per-address cap.", "counter", lambda: door.refused),
+        (
+            "pylon_sockets_slow_closed_total",
+            "Connections closed for reading too slowly.",
+            "counter",
+            lambda: door.slow_consumers,
+        ),
+    )
+
+
+def _fan_out(hub: Hub) -> _Figures:
+    statistics = hub.statistics
+    return (
+        ("pylon_fanout_events_total", "Changes fanned out.", "counter", lambda: statistics.events),
+        (
+            "pylon_fanout_deliveries_total",
+            "Turns' worth of events handed to connections.",
+            "counter",
+            lambda: statistics.deliveries,
+        ),
+        ("pylon_fanout_errors_total", "Policy failures in fan-out.", "counter", lambda: statistics.errors),
+        # By design there is nothing to count: a consumer that can't keep up is closed, and catches up by its cursor.
+        (
+            "pylon_fanout_dropped_total",
+            "Events dropped; always 0, slow consumers are closed instead.",
+            "counter",
+            lambda: 0,
+        ),
+        ("pylon_fanout_subscribers", "Connections that fan-out serves.", "gauge", lambda: statistics.subscribers),
+    )
+
+
+def _guards(engine: Engine, readiness: Readiness) -> _Figures:
+    audit = engine.audit
+    return (
+        (
+            "pylon_ready",
+            "1 while the server is ready for traffic, as of the last look at it.",
+            "gauge",
+            lambda: readiness.known is None,
+        ),
+        ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
+        (
+            "pylon_audit_refused_total",
+            "Reads refused because they could not be recorded.",
+            "counter",
+            lambda: audit.refused,
+        ),
+    )
+
+
+def _log_lines() -> _Figures:
+    return (
+        (
+            "pylon_log_lines_dropped_total",
+            "Log lines dropped because stderr did not keep up.",
+            "counter",
+            lambda: logs.statistics()["dropped"],
+        ),
+    )
+
+
+def _queues(engine: Engine, hub: Hub) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    yield ("writes",), _writer(engine).queued
+    yield ("fanout",), hub.queued
+    yield ("audit",), engine.audit.waiting
+    yield ("log",), logs.statistics()["waiting"]
+
+
+def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    yield ("writes",), _writer(engine).queue_limit
+    yield ("fanout",), QUEUE_LIMIT
+    yield ("audit",), BUFFERED_READS
+    yield ("log",), logs.QUEUE_LINES
+
+
+def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    yield ("sockets_per_address",), door.refused
+    yield ("write_queue",), _writer(engine).rejected
+    for kind, count in engine.gate.refused.items():
+        yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
+
+
+def _switches(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    on = Counter(switch.scope for switch in engine.switches.current())
+    for scope in Scope:
+        yield (scope.value,), on[scope]
+
+
+def _talkers(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    talkers = engine.gate.talkers
+    for by, busiest in (
+        ("user", talkers.users),
+        ("address", talkers.addresses),
+        ("entity", talkers.entities),
+        ("function", talkers.functions),
+    ):
+        for name, rate in busiest.top(TALKERS_TOLD):
+            yield (by, name), rate
+
+
+def _denials(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    for values, counter in engine.plans.denials.children():
+        yield values, counter.value
+
+
+def _by(counts: Any) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    for name, count in list(counts.items()):
+        yield (name,), count
+
+
+def _bounded(counts: dict[str, int]) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    """The first by name, and the sum of the others. Always the same ones: a counter may not go down."""
+    known = list(counts.items())
+    for name, count in known[:ENTITIES_TOLD]:
+        yield (name,), count
+    if len(known) > ENTITIES_TOLD:
+        yield (OVERFLOW,), sum(count for _, count in known[ENTITIES_TOLD:])
+
+
+def _database_bytes(data: Path) -> int:
+    return sum(file.stat().st_size for file in data.glob("pylon.db*"))
 
 
 def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:
     """The same in `/metrics` as JSON."""
-    statistics = engine.committer.statistics
+    statistics, keeper = _writer(engine), engine.housekeeping
     return {
         "writes": {
             "requests": statistics.requests,
             "changes": statistics.changes,
             "batches": statistics.batches,
+            "failed_batches": statistics.failed_batches,
+            "largest_batch": statistics.largest_batch,
+            "commit_p99_ms": statistics.commit_times.quantile(0.99) * 1000,
             "queued": statistics.queued,
+            "rejected": statistics.rejected,
             "wal_bytes": _wal(engine),
+        },
+        "checkpoints": {
+            "total": keeper.checkpoints,
+            "blocked": keeper.blocked,
+            "lag_bytes": keeper.behind_bytes(),
+            "age_seconds": round(keeper.checkpoint_age(), 3),
         },
         "realtime": {
             "ws_connections": door.open["ws"],
@@ -62,7 +329,15 @@ def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:
             "slow_closed": door.slow_consumers,
             "refused": door.refused,
         },
-        "fanout": {"events": hub.statistics.events, "broadcasts": dict(hub.statistics.broadcasts)},
+        "fanout": {
+            "events": hub.statistics.events,
+            "deliveries": hub.statistics.deliveries,
+            "dropped": 0,
+            "errors": hub.statistics.errors,
+            "broadcasts": dict(hub.statistics.broadcasts),
+        },
+        "audit": {"lag_seconds": round(engine.audit.lag(), 3), "waiting": engine.audit.waiting},
+        "log": logs.statistics(),
     }
 
 

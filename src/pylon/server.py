@@ -42,8 +42,9 @@ from pylon.ops.incident.mask import Mask
 from pylon.ops.overview import Overview
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
-from pylon.signals import logs
+from pylon.signals import logs, redaction, tracing
 from pylon.signals.metrics import Registry
+from pylon.signals.process import Collector, LoopLag, watch_process
 from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
@@ -69,6 +70,9 @@ SAME_WISH_SECONDS = 0.3
 GC_THRESHOLD = (20_000, 20, 20)
 """Rows and requests leave no cycles, so the collector may look less often than by default."""
 
+OTEL_STOP_SECONDS = 3.0
+"""How long the end of the process waits for a collector to take what is queued."""
+
 EXIT_FORCED = 1
 EXIT_STUCK = 70
 _DECIDE_SECONDS = 5.0
@@ -86,6 +90,8 @@ class ReloadChannel(Protocol):
 def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_channel: ReloadChannel) -> int:
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
+    logs.capture_libraries(settings.log_level.value)
+    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",
@@ -94,13 +100,35 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
         )
     lock = FolderLock(settings.data_dir)
     lock.acquire(reload_channel.lock_wait)
+    telemetry = None
     try:
+        telemetry = _telemetry(spec, settings)
         server = Server(spec, settings, listeners)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(server.serve(reload_channel.ready))
     finally:
         lock.release()
+        if telemetry is not None:
+            telemetry.stop(OTEL_STOP_SECONDS)
         logs.flush()
+
+
+def _telemetry(spec: AppSpec, settings: Settings) -> Any:
+    """Traces and log lines to a collector, where one is named; None where not, and then nothing of it is imported."""
+    if settings.otel_endpoint is None:
+        return None
+    try:
+        from pylon.signals.otel import Telemetry
+    except ImportError as error:
+        raise PylonError(
+            "CONFIG_INVALID",
+            f"PYLON_OTEL_ENDPOINT is set, but OpenTelemetry is not installed ({error.name or error}).",
+            hint="pip install 'pylon[otel]', or unset PYLON_OTEL_ENDPOINT.",
+        ) from None
+    telemetry = Telemetry(settings.otel_endpoint, spec.name, _version())
+    tracing.install(telemetry)
+    logs.forward_to(telemetry.line)
+    return telemetry
 
 
 def _loop_factory() -> Any:
@@ -189,7 +217,6 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
         )
         self.sessions.on_revoked(self.door.revoke)
-        watch(self.registry, self.engine, self.hub, self.door)
         self.incidents = IncidentDesk(
             self.engine,
             settings.data_dir,
@@ -218,6 +245,10 @@ class Server:
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        self._lag, self._collector = LoopLag(), Collector()
+        watch_process(self.registry, self._lag, self._collector)
+        self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -251,6 +282,8 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        self._lag.start()
+        self._collector.start()
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
         await self.incidents.start()
@@ -274,6 +307,8 @@ class Server:
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
         await self.engine.stop()
+        self._lag.stop()
+        self._collector.stop()
         log.info("stopped")
         return 0
 

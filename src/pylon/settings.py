@@ -169,6 +169,14 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _http_url(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    host = rest.partition("/")[0]
+    if scheme.lower() not in ("http", "https") or not mark or not host or "@" in host or " " in text:
+        raise _RefusedError("not an http or https URL without credentials", "Write one such as http://127.0.0.1:4318")
+    return text.rstrip("/")
+
+
 def _text(text: str) -> str:
     return text
 
@@ -483,6 +491,14 @@ class Settings:
         "PYLON_LOG_FORMAT", LogFormat.PRETTY, _choice(LogFormat), "`pretty` for people, `json` for one object per line."
     )
     log_level: LogLevel = _variable("PYLON_LOG_LEVEL", LogLevel.INFO, _choice(LogLevel), "Lowest level that is logged.")
+
+    otel_endpoint: str | None = _variable(
+        "PYLON_OTEL_ENDPOINT",
+        None,
+        _http_url,
+        "Base URL of an OpenTelemetry collector (OTLP over HTTP) that traces and log lines are sent to, for example "
+        "http://127.0.0.1:4318. Needs `pip install 'pylon[otel]'`; the SDK's own OTEL_* variables apply.",
+    )
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:

@@ -90,3 +90,32 @@ def test_quantiles_come_from_the_buckets() -> None:
     assert histogram.quantile(0.5) == 1.0
     assert histogram.quantile(0.75) == 4.0
     assert histogram.quantile(1.0) == 50.0
+
+
+def test_what_somebody_else_counts_is_asked_at_each_scrape() -> None:
+    counts = {"a": 1}
+    times = Histogram((1.0,))
+    registry = Registry()
+    registry.asked("x_total", "Asked.", "counter", lambda: counts["a"])
+    registry.asked("t_seconds", "Asked.", "histogram", lambda: times)
+    registry.asked_by("y_total", "By name.", "counter", ("name",), lambda: (((n,), c) for n, c in counts.items()))
+    assert parsed(registry)["x_total", ()] == 1
+    counts |= {"a": 5, "b": 2}
+    times.observe(0.5)
+    found = parsed(registry)
+    assert found["x_total", ()] == 5
+    assert found["y_total", (("name", "b"),)] == 2
+    assert found["t_seconds_count", ()] == 1
+
+
+def test_one_that_fails_when_asked_has_no_sample_and_hides_no_other() -> None:
+    registry = Registry()
+    registry.asked("gone_seconds", "Fails.", "histogram", lambda: Histogram() if registry is None else 1 / 0)
+    registry.counter("fine_total", "Works.").value += 1
+    assert parsed(registry) == {("fine_total", ()): 1}
+
+
+def test_what_is_asked_stays_within_its_limit() -> None:
+    registry = Registry()
+    registry.asked_by("y", "By name.", "gauge", ("n",), lambda: (((str(n),), n) for n in range(1000)), limit=10)
+    assert len(parsed(registry)) == 10

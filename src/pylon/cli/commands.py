@@ -35,6 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
     Command("budget", "pylon.cli.budget", "Limit what may be used per day or month"),
     Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),
+    Command("logs", "pylon.cli.logs", "Show what a running server logged lately"),
+    Command("log-level", "pylon.cli.log_level", "Show or change the level that a running server logs from"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("top", "pylon.cli.top", "Watch a running server live, and throttle who is too loud"),
     Command("sockets", "pylon.cli.sockets", "List, bounce or kick live connections"),

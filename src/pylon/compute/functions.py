@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -25,7 +26,8 @@ from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.functions import decode_arguments
 from pylon.model.schema import FunctionSpec
-from pylon.signals.logs import Log
+from pylon.signals import tracing
+from pylon.signals.logs import Log, bound_request
 from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
@@ -137,6 +139,10 @@ class Functions:
 
     async def _run(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
+        with _span(function):
+            return await self._run_kind(caller, function, arguments)
+
+    async def _run_kind(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
         try:
             if function.kind == "query":
                 return Called(await self._query(caller, function, arguments))
@@ -149,19 +155,25 @@ class Functions:
             raise self._handler_error(caller, function, error) from error
 
     async def _query(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
+        carried = tracing.carry()
+
         def read(session: ReadSession) -> bytes:
             access = RowAccess(session, self._engine.plans)
             context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
-            return self._results.encode(function.handler(context, **arguments))
+            with bound_request(caller.request_id), carried:
+                return self._results.encode(function.handler(context, **arguments))
 
         limit = function.timeout or self._timeout
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
     async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+        carried = tracing.carry()
+
         def write(transaction: Transaction) -> bytes:
             viewer = Viewer(self._engine.gate, caller)
             context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
-            return self._results.encode(function.handler(context, **arguments))
+            with bound_request(caller.request_id), carried:
+                return self._results.encode(function.handler(context, **arguments))
 
         began = time.monotonic()
         try:
@@ -211,6 +223,12 @@ class Functions:
         return spend
 
     async def _fill(self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> None:
+        with _span(function):
+            await self._fill_within(stream, caller, function, arguments)
+
+    async def _fill_within(
+        self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]
+    ) -> None:
         context = self._action_context(caller)
         try:
             async with asyncio.timeout(function.timeout or self._timeout):
@@ -235,6 +253,12 @@ class Functions:
     def _handler_error(self, caller: Caller, function: FunctionSpec, error: Exception) -> PylonError:
         log.exception("function failed", function=function.name, request_id=caller.request_id)
         return PylonError("HANDLER_ERROR", "Internal handler error")
+
+
+def _span(function: FunctionSpec) -> AbstractContextManager[None]:
+    if tracing.tracer is None:
+        return tracing.NOTHING
+    return tracing.tracer.span(f"fn {function.name}", {"pylon.function": function.name, "pylon.kind": function.kind})
 
 
 def _plain(chunk: Any) -> Any:

@@ -25,7 +25,9 @@ from pylon.engine.watchdog import Watchdog
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.ids import RowIds
+from pylon.signals import tracing
 from pylon.signals.logs import Log
+from pylon.signals.metrics import SIZES, Histogram
 from pylon.store.protocol import WriteSession
 
 log = Log("pylon.engine")
@@ -43,7 +45,18 @@ class Work:
     """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds; `writes` is how
     many rows it changed."""
 
-    __slots__ = ("authority", "caller", "error", "future", "operation", "scoped", "time_limit", "value", "writes")
+    __slots__ = (
+        "authority",
+        "caller",
+        "error",
+        "future",
+        "operation",
+        "scoped",
+        "time_limit",
+        "trace",
+        "value",
+        "writes",
+    )
 
     def __init__(
         self,
@@ -63,17 +76,35 @@ class Work:
         self.value: Any = None
         self.error: BaseException | None = None
         self.writes = 0
+        self.trace: object = None if tracing.tracer is None else tracing.tracer.here()
 
 
 class Statistics:
     """What the committer has done; read by metrics."""
 
-    __slots__ = ("batches", "changes", "commit_seconds", "failed_batches", "largest_batch", "queued", "requests")
+    __slots__ = (
+        "batch_seconds",
+        "batch_sizes",
+        "batches",
+        "changes",
+        "commit_seconds",
+        "commit_times",
+        "failed_batches",
+        "largest_batch",
+        "queue_limit",
+        "queued",
+        "rejected",
+        "requests",
+    )
 
-    def __init__(self) -> None:
-        self.batches = self.requests = self.changes = self.queued = 0
+    def __init__(self, queue_limit: int = 0) -> None:
+        self.batches = self.requests = self.changes = self.queued = self.rejected = 0
         self.failed_batches = self.largest_batch = 0
         self.commit_seconds = 0.0
+        self.queue_limit = queue_limit
+        self.batch_sizes = Histogram(SIZES)
+        self.batch_seconds = Histogram()
+        self.commit_times = Histogram()
 
 
 class Committer:
@@ -104,7 +135,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="pylon-writer", daemon=True)
         self._watchdog = watchdog
         self._trail = Trail(session)
-        self.statistics = Statistics()
+        self.statistics = Statistics(queue_limit)
 
     def start(self) -> None:
         """Start the thread."""
@@ -114,6 +145,7 @@ class Committer:
         """Queue a request; event loop only. Raises OVERLOADED when the queue is full."""
         statistics = self.statistics
         if statistics.queued >= self._queue_limit:
+            statistics.rejected += 1
             raise PylonError("OVERLOADED", "Too many writes are waiting. Retry shortly.", headers={"Retry-After": "1"})
         statistics.queued += 1
         self._queue.put(work)
@@ -169,19 +201,26 @@ class Committer:
                 session.reserve_ids(self._reserved_ns)
             session.append(batch.changes, batch.ops)
             self._record(batch, int(now * 1000))
+            committing = time.perf_counter()
             session.commit()
             self._trail.commit()
         except BaseException as error:  # the boundary of the batch: whatever happened, every request must be answered
             session.rollback()
             self._trail.rollback()
             self._fail(finished or [first], error)
+            _trace(finished, batch, time.perf_counter() - began, failed=True)
             return finished or [first], [], stopping
         statistics = self.statistics
         statistics.batches += 1
         statistics.requests += len(finished)
         statistics.changes += len(batch.changes)
         statistics.largest_batch = max(statistics.largest_batch, len(finished))
-        statistics.commit_seconds += time.perf_counter() - began
+        ended = time.perf_counter()
+        statistics.commit_seconds += ended - began
+        statistics.batch_sizes.observe(len(finished))
+        statistics.batch_seconds.observe(ended - began)
+        statistics.commit_times.observe(ended - committing)
+        _trace(finished, batch, ended - began, failed=False)
         return finished, batch.changes, stopping
 
     def _record(self, batch: Batch, at: int) -> None:
@@ -239,3 +278,11 @@ class Committer:
                 del batch.op_ids[principal, op_id]
             del batch.ops[ops:]
             del batch.records[OPERATOR][notes:]
+
+
+def _trace(finished: list[Work], batch: Batch, seconds: float, *, failed: bool) -> None:
+    if tracing.tracer is not None:
+        attributes: dict[str, tracing.Value] = {"pylon.requests": len(finished), "pylon.changes": len(batch.changes)}
+        if batch.changes and not failed:
+            attributes["pylon.seq"] = batch.changes[-1].seq
+        tracing.tracer.commit(seconds, [work.trace for work in finished], attributes, failed=failed)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pylon.engine.engine import Engine
 
 CHECKPOINT_SECONDS = 1.0
+PAGE_BYTES = 4096
 QUIET_WAL_BYTES = 2**18
 LOOK_SECONDS = 1.0
 PRUNE_SECONDS = 60.0
@@ -69,7 +70,29 @@ class Housekeeping:
         self._is_stopping = False
         self._seen_batches = 0
         self._checked_bytes = 0
+        self._done_at = time.monotonic()
+        self._done_bytes = 0
         self.checkpoints = 0
+        self.blocked = 0
+
+    @property
+    def watermark(self) -> int:
+        """Bytes of the write-ahead log at which it is made to begin anew."""
+        return self._watermark
+
+    def checkpoint_age(self) -> float:
+        """Seconds since the last checkpoint, or since the start."""
+        return time.monotonic() - self._done_at
+
+    def behind_bytes(self) -> int:
+        """Bytes of the write-ahead log that no checkpoint has copied into the database yet. Exact within a second."""
+        used = self._engine.committer.wal_bytes()
+        return used if used < self._done_bytes else used - self._done_bytes
+
+    def _checkpointed(self, used: int, pages_left: int) -> None:
+        self.checkpoints += 1
+        self._done_at = time.monotonic()
+        self._done_bytes = max(0, used - pages_left * PAGE_BYTES)
 
     def start(self) -> None:
         """Start on the running loop."""
@@ -109,18 +132,23 @@ class Housekeeping:
     async def _checkpoint(self) -> None:
         """Checkpoint in quiet seconds; under load only once the log has grown, because its fsync delays commits."""
         used = self._engine.committer.wal_bytes()
+        if used < self._done_bytes:  # the log began anew
+            self._done_bytes = 0
         batches, self._seen_batches = self._seen_batches, self._engine.committer.statistics.batches
         is_quiet = batches == self._seen_batches
         if used == self._checked_bytes or used < (QUIET_WAL_BYTES if is_quiet else self._watermark):
             return
         self._checked_bytes = used
         async with self._checkpointing:
-            await asyncio.to_thread(self._checkpoints.run)
+            left = await asyncio.to_thread(self._checkpoints.run)
             if is_quiet and self._checkpoints.file_bytes() > self._watermark:
-                await asyncio.to_thread(self._checkpoints.truncate)
+                complete = await asyncio.to_thread(self._checkpoints.truncate)
             elif used >= self._watermark:
-                await asyncio.to_thread(self._checkpoints.restart)
-            self.checkpoints += 1
+                complete = await asyncio.to_thread(self._checkpoints.restart)
+            else:
+                complete = not left
+            self.blocked += not complete
+            self._checkpointed(used, 0 if complete else left)
 
     async def checkpoint(self, seconds: float) -> CheckpointReport:
         """Checkpoint now and empty the log's file, trying for at most `seconds` while readers hold older snapshots.
@@ -128,11 +156,13 @@ class Housekeeping:
         async with self._checkpointing:
             began = time.monotonic()
             before = self._checkpoints.file_bytes()
+            used = self._engine.committer.wal_bytes()
             while not (complete := await asyncio.to_thread(self._checkpoints.truncate)):
                 if self._is_stopping or time.monotonic() - began >= seconds:
                     break
                 await asyncio.sleep(RETRY_SECONDS)
-            self.checkpoints += 1
+            self.blocked += not complete
+            self._checkpointed(used, 0 if complete else used // PAGE_BYTES)
             return CheckpointReport(
                 wal_bytes_before=before,
                 wal_bytes_after=self._checkpoints.file_bytes(),

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
-from pylon.model.schema import AppSpec, DefaultAuth, DefaultNow, EntitySpec
+from pylon.model.schema import Action, AppSpec, DefaultAuth, DefaultNow, EntitySpec
 from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
+from pylon.signals.metrics import Counter, Family
 
 TENANT_FIELD = "tenantId"
+
+UNKNOWN = "(unknown)"
+"""Stands for every entity that isn't declared, among the denials: their names are the client's to invent."""
+
+DENIALS_KEPT = 1024
+"""Pairs of entity and action whose denials are counted apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,10 @@ class Plans(Mapping[str, EntityPlan]):
         policies = compile_app_policies(app)
         self.app = app
         self._plans = {entity.name: _plan(app, entity, policies[entity.name]) for entity in app.entities}
+        self.denials = Family(("entity", "action"), Counter, DENIALS_KEPT)
+        self._denials_of = {
+            policies[name].rule(action): (name, action.value) for name in self._plans for action in Action
+        }
 
     def __getitem__(self, name: str) -> EntityPlan:
         return self._plans[name]
@@ -53,11 +64,17 @@ class Plans(Mapping[str, EntityPlan]):
     def __len__(self) -> int:
         return len(self._plans)
 
+    def denied(self, rule: Rule) -> PylonError:
+        """POLICY_DENIED by this rule of an entity, counted."""
+        self.denials.of(*self._denials_of[rule]).value += 1
+        return denied()
+
     def for_read(self, name: str, identity: Identity) -> EntityPlan:
         """The plan of an entity that is read. Raises ENTITY_NOT_FOUND to admins and POLICY_DENIED to all others,
         who learn nothing of which entities there are."""
         plan = self._plans.get(name)
         if plan is None:
+            self.denials.of(UNKNOWN, Action.READ.value).value += 1
             raise unknown_entity(name, identity, status=400)
         return plan
 
@@ -65,6 +82,7 @@ class Plans(Mapping[str, EntityPlan]):
         """The same for a write, where the status is 404 (spec 01 §4.6)."""
         plan = self._plans.get(name)
         if plan is None:
+            self.denials.of(UNKNOWN, "write").value += 1
             raise unknown_entity(name, identity, status=404)
         return plan
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.limits.gate import Gate
-from pylon.engine.plan import EntityPlan, Plans, denied
+from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.readers import Readers
 from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
@@ -83,7 +83,7 @@ class Reads:
                 self._gate.shown(caller, plan, (row_id,))
             return row
         if condition is not None:
-            raise denied()
+            raise self._plans.denied(plan.policy.read)
         raise PylonError("NOT_FOUND", f'{entity} with id "{row_id[:100]}" not found')
 
     async def rows(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
@@ -236,7 +236,7 @@ class Reads:
             sql = self._read_rules[plan.name]
             return sql.text, sql.bind(identity, now)
         if not rule.allows(identity, None, now=now):
-            raise denied()
+            raise self._plans.denied(rule)
         return None, {}
 
     def _capped(self, selection: Selection) -> Selection:

@@ -17,7 +17,7 @@ from typing import Any
 from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
 from pylon.engine.limits.switch import QUIET, Board
-from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans, denied
+from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.ids import RowIds
@@ -196,7 +196,7 @@ class Transaction(RowAccess):
 
     def _check(self, rule: Rule, row: Any, new: Any | None = None) -> None:
         if not rule.allows(self.caller.identity, row, new, now=self._batch.now, exists=self._exists):
-            raise denied()
+            raise self.plans.denied(rule)
 
     def _exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         return self._batch.session.exists(entity, conditions)
@@ -204,7 +204,7 @@ class Transaction(RowAccess):
     def _missing(self, rule: Rule) -> PylonError:
         # A rule that reads the row answers alike for a row that isn't there and one that may not be touched.
         if self._enforce and (rule.reads_row or not rule.allows(self.caller.identity, None, now=self._batch.now)):
-            return denied()
+            return self.plans.denied(rule)
         return PylonError("NOT_FOUND", "Row not found")
 
     def _refuse_hidden(self, plan: EntityPlan, names: list[str]) -> None:

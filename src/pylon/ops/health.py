@@ -21,6 +21,16 @@ class Readiness:
         self._stopping: str | None = None
         self._checked = 0.0
         self._problem: str | None = None
+        self._waiting_since: float | None = None
+
+    @property
+    def known(self) -> str | None:
+        """Why the server was not ready when it was last looked at, None when it was. A probe that gets no answer is an
+        answer."""
+        since = self._waiting_since
+        if self._stopping is None and since is not None and time.monotonic() - since > PROBE_SECONDS:
+            return "STORAGE_UNAVAILABLE"
+        return self._stopping or self._problem
 
     def stop(self, reason: str) -> None:
         """Be unready from now on."""
@@ -31,8 +41,10 @@ class Readiness:
         if self._stopping is not None:
             return self._stopping
         if time.monotonic() - self._checked > PROBE_SECONDS:
+            self._waiting_since = self._waiting_since or time.monotonic()
             self._problem = await self._probe()
             self._checked = time.monotonic()
+            self._waiting_since = None
         return self._problem
 
     async def _probe(self) -> str | None:

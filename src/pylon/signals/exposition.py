@@ -30,7 +30,9 @@ def _samples(series: Series) -> Iterator[str]:
         yield f"{series.name}{_labels(labels)} {_number(_reading(metric))}"
 
 
-def _reading(metric: Counter | Gauge) -> float:
+def _reading(metric: Counter | Gauge | float) -> float:
+    if isinstance(metric, int | float):
+        return metric
     try:
         return metric.value
     except Exception:  # a gauge asks foreign code; one that fails must not hide every other series (poison law)

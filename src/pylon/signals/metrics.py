@@ -10,8 +10,9 @@ here renders; see `exposition`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Generic, Literal, TypeVar
 
 OVERFLOW = "other"
 """The label value that takes over once a family holds as many children as it may."""
@@ -27,7 +28,7 @@ class Counter:
     """A number that only grows: `counter.value += n`."""
 
     __slots__ = ("value",)
-    kind = "counter"
+    kind: Literal["counter"] = "counter"
 
     def __init__(self) -> None:
         self.value = 0
@@ -40,7 +41,7 @@ class Gauge:
     """A number that goes up and down: `gauge.value = n`. Given a `read` function it is asked at each scrape instead."""
 
     __slots__ = ("_read", "_value")
-    kind = "gauge"
+    kind: Literal["gauge"] = "gauge"
 
     def __init__(self, read: Callable[[], float] | None = None) -> None:
         self._value: float = 0
@@ -62,7 +63,7 @@ class Histogram:
     """How observations spread over fixed bounds. `counts[i]` holds those up to `bounds[i]`, the last one the rest."""
 
     __slots__ = ("bounds", "counts", "largest", "sum")
-    kind = "histogram"
+    kind: Literal["histogram"] = "histogram"
 
     def __init__(self, bounds: tuple[float, ...] = LATENCY_SECONDS) -> None:
         self.bounds = bounds
@@ -129,8 +130,34 @@ class Family(Generic[M]):
         return iter(list(self._children.items()))
 
 
+Kind = Literal["counter", "gauge", "histogram"]
+Asked = float | Histogram
+"""What somebody else counts, as it stands at a scrape."""
+
+
+class Probe:
+    """Asks somebody else at each scrape, for what is counted already where it happens. `read` gives label values, in
+    the order of `labels`, and what they stand at; at most `limit` of them are told."""
+
+    __slots__ = ("_limit", "_read", "labels")
+
+    def __init__(
+        self, labels: tuple[str, ...], read: Callable[[], Iterable[tuple[tuple[str, ...], Asked]]], limit: int
+    ) -> None:
+        self.labels = labels
+        self._read = read
+        self._limit = limit
+
+    def children(self) -> Iterator[tuple[tuple[str, ...], Asked]]:
+        """What there is now; nothing when the asked one fails, which must not hide every other series."""
+        try:
+            return iter(list(islice(self._read(), self._limit)))
+        except Exception:  # the boundary to foreign code, at each scrape (poison law)
+            return iter(())
+
+
 class Series:
-    """One registered name: its help text, its kind, and its metric or family."""
+    """One registered name: its help text, its kind, and where its samples come from."""
 
     __slots__ = ("help", "kind", "name", "source")
 
@@ -138,18 +165,18 @@ class Series:
         self,
         name: str,
         help: str,
-        kind: str,
-        source: Counter | Gauge | Histogram | Family[Counter] | Family[Gauge] | Family[Histogram],
+        kind: Kind,
+        source: Counter | Gauge | Histogram | Probe | Family[Counter] | Family[Gauge] | Family[Histogram],
     ) -> None:
         self.name = name
         self.help = help
         self.kind = kind
         self.source = source
 
-    def samples(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram]]:
+    def samples(self) -> Iterator[tuple[dict[str, str], Counter | Gauge | Histogram | float]]:
         """Labels and metric of each child; one with no labels where this is not a family."""
         source = self.source
-        if isinstance(source, Family):
+        if isinstance(source, Family | Probe):
             for values, child in source.children():
                 yield dict(zip(source.labels, values, strict=True)), child
         else:
@@ -190,6 +217,22 @@ class Registry:
     ) -> Family[Histogram]:
         return self._add_family(name, help, "histogram", Family(labels, lambda: Histogram(bounds), limit))
 
+    def asked(self, name: str, help: str, kind: Kind, read: Callable[[], Asked]) -> None:
+        """A series without labels that somebody else counts; it has no sample while `read` raises."""
+        self.asked_by(name, help, kind, (), lambda: (((), read()),))
+
+    def asked_by(
+        self,
+        name: str,
+        help: str,
+        kind: Kind,
+        labels: tuple[str, ...],
+        read: Callable[[], Iterable[tuple[tuple[str, ...], Asked]]],
+        limit: int = 128,
+    ) -> None:
+        """The same with labels: `read` gives their values and what they stand at."""
+        self._register(Series(name, help, kind, Probe(labels, read, limit)))
+
     def series(self) -> list[Series]:
         """Everything registered, in the order of registration."""
         return list(self._series.values())
@@ -198,7 +241,7 @@ class Registry:
         self._register(Series(name, help, metric.kind, metric))
         return metric
 
-    def _add_family(self, name: str, help: str, kind: str, family: Family[M]) -> Family[M]:
+    def _add_family(self, name: str, help: str, kind: Kind, family: Family[M]) -> Family[M]:
         self._register(Series(name, help, kind, family))
         return family
 

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pylon.signals.metrics import LATENCY_SECONDS, Counter, Histogram, Registry
+from pylon.signals.metrics import LATENCY_SECONDS, OVERFLOW, Counter, Histogram, Registry
 
 MINUTES = 60
 KNOWN_KINDS = 2048
+KNOWN_TIMES = 512
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Any other is counted as `other`: a client who invents methods must not push real ones out of the histograms."""
 
 
 class LastHour:
@@ -65,7 +68,10 @@ class Traffic:
             "pylon_http_responses_total", "HTTP answers by status code.", ("status",), limit=64
         )
         self._seconds = registry.histograms(
-            "pylon_http_request_seconds", "Time from request to answer, by route.", ("route",)
+            "pylon_http_request_seconds",
+            "Time from request to answer, by route and class of status.",
+            ("route", "method", "status"),
+            limit=KNOWN_TIMES,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Counter, Histogram]] = {}
         self._minutes = LastHour(0)
@@ -96,7 +102,10 @@ class Traffic:
     def _meet(self, kind: tuple[str, str, int]) -> tuple[Counter, Counter, Histogram]:
         """The three counters of a kind of answer, remembered while there is room."""
         route, method, status = kind
-        found = (self._by_method.of(method), self._by_status.of(str(status)), self._seconds.of(route))
+        if method not in METHODS:
+            method = OVERFLOW
+        seconds = self._seconds.of(route, method, f"{status // 100}xx")
+        found = (self._by_method.of(method), self._by_status.of(str(status)), seconds)
         if len(self._known) < KNOWN_KINDS:
             self._known[kind] = found
         return found
@@ -123,6 +132,22 @@ class Traffic:
                 counts[place] += count
         return counts
 
+    def _routes(self) -> list[dict[str, Any]]:
+        """The latency of each kind of answer, the most frequent first; times are upper bounds of histogram buckets."""
+        told = [
+            {
+                "route": route,
+                "method": method,
+                "status": status,
+                "count": histogram.count,
+                "p50_ms": histogram.quantile(0.5) * 1000,
+                "p99_ms": histogram.quantile(0.99) * 1000,
+                "max_ms": round(histogram.largest * 1000, 3),
+            }
+            for (route, method, status), histogram in self._seconds.children()
+        ]
+        return sorted(told, key=lambda line: -line["count"])
+
     def report(self, sections: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
         """The JSON form. `sections` adds what other rooms know (`jobs`, `workflows`, `writes`, ...)."""
         minute = int(self.uptime() // 60)
@@ -135,6 +160,7 @@ class Traffic:
                 "per_minute": self._minutes.newest_first(minute),
                 "errors_per_minute": self._error_minutes.newest_first(minute),
             },
+            "routes": self._routes(),
             "methods": {values[0]: counter.value for values, counter in self._by_method.children()},
             "realtime": {
                 "ws_connections": int(self.ws_connections.value),

@@ -82,6 +82,7 @@ class Door:
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
+        self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
         self.refused = 0
 
@@ -116,6 +117,7 @@ class Door:
     def enter(self, connection: Connection) -> None:
         """Count a connection in and subscribe it."""
         self.open[connection.kind] += 1
+        self.opened[connection.kind] += 1
         self._addresses[connection.ip] = self._addresses.get(connection.ip, 0) + 1
         min(self._buckets, key=len).add(connection)
         if (key := connection.credential.key) is not None:

@@ -10,12 +10,15 @@ import falcon
 import falcon.asgi
 
 from pylon.model.errors import PylonError
+from pylon.signals import tracing
+from pylon.signals.logs import request_id as logged_request_id
 from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, static, status
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.origins import Origins
 from pylon.web.request import Request, choose_request_id
+from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
@@ -25,8 +28,11 @@ _PACKAGED = ("pylon.js", "pylon.d.ts")
 def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
     bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
+    middleware: list[Any] = [Edge(origins, doors.traffic, doors.engine)]
+    if tracing.tracer is not None:
+        middleware.insert(0, Tracing(tracing.tracer))
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
-        request_type=bound, middleware=[Edge(origins, doors.traffic, doors.engine)], media_type="application/json"
+        request_type=bound, middleware=middleware, media_type="application/json"
     )
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
@@ -77,6 +83,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/sync/push": replication.PushDoor(),
         **admin.ROUTES,
     }
+    routes |= admin.ROUTES
     packaged = static.Folder(Path(__file__).parent / "static")
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)
@@ -114,6 +121,7 @@ def _surrounded(scope: Any, send: Any, origins: Origins) -> Callable[[Any], Awai
 def _outer_headers(scope: Any) -> dict[str, str]:
     sent = _header(scope, b"x-request-id")
     identifier = choose_request_id(None if sent is None else sent.encode("latin-1"))
+    logged_request_id.set(identifier)
     headers = {**SECURITY_HEADERS, "x-request-id": identifier}
     return headers | {"cache-control": "no-store"} if scope["path"].startswith("/api/") else headers
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
+import re
 
 import falcon.asgi
 import msgspec
@@ -13,6 +16,13 @@ from pylon.signals.exposition import CONTENT_TYPE, prometheus_text
 from pylon.web.request import Request, Resource
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+_FORWARDING = frozenset(
+    {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"forwarded", b"via"}
+)
+"""A proxy on this machine calls from loopback too; what it passes on is not a local request."""
+
+_HOST = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?\Z")
+_READY_SECONDS = 1.5
 
 
 class Health(Resource):
@@ -47,6 +57,9 @@ class Metrics(Resource):
         if not self._may(req):
             raise PylonError("UNAUTHORIZED", "/metrics requires PYLON_ADMIN_TOKEN or PYLON_METRICS_TOKEN bearer")
         doors = req.doors
+        with contextlib.suppress(TimeoutError):  # a store that does not answer is told as such, not waited for
+            async with asyncio.timeout(_READY_SECONDS):
+                await doors.readiness()
         accept = req.get_header("Accept") or ""
         if "text/plain" in accept or "application/openmetrics-text" in accept:
             resp.content_type = CONTENT_TYPE
@@ -60,7 +73,16 @@ class Metrics(Resource):
         expected, token = req.doors.settings.metrics_token, req.token
         if expected is not None and token is not None and hmac.compare_digest(expected.encode(), token.encode()):
             return True
-        return req.ip in _LOOPBACK and req.get_header("X-Forwarded-For") is None
+        return _is_local(req)
+
+
+def _is_local(req: Request) -> bool:
+    """Whether a program on this machine asks, not a proxy on it, nor a page whose name was rebound to loopback."""
+    peer = req.scope.get("client")
+    headers = req._asgi_headers
+    if peer is None or peer[0] not in _LOOPBACK or any(name in headers for name in _FORWARDING):
+        return False
+    return _HOST.match(headers.get(b"host", b"localhost")) is not None
 
 
 class Manifest(Resource):

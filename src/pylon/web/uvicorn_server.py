@@ -185,6 +185,7 @@ def http_server(app: Any, socket_protocol: type[asyncio.Protocol], *, drain_seco
         loop="none",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, checkpoint, flags, incidents, overview, sessions, switches, tokens, usage
+from pylon.web.admin import audit, checkpoint, flags, incidents, logs, overview, sessions, switches, tokens, usage
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -14,5 +14,6 @@ ROUTES: dict[str, object] = {
     **usage.ROUTES,
     **checkpoint.ROUTES,
     **overview.ROUTES,
+    **logs.ROUTES,
 }
 """Every admin route by path."""
