@@ -22,7 +22,7 @@ _SECRET_TEXT = re.compile(
     r"|(?P<header>(?:authorization|cookie2?)[\\\"']{0,3}\s?[:=]\s?(?:(?:basic|bearer|digest)\s)?)"
     rf"(?:{_QUOTED}|[^\r\n]+)"
     rf"|(?P<assigned>{_NAME}\s?=\s?){_VALUE}"
-    rf"|(?P<entry>{_NAME}\\*[\"']\s?:\s?){_VALUE}"
+    rf"|(?P<entry>{_NAME}\\*[\"']\s?:\s?)(?!null\b|true\b|false\b){_VALUE}"
     rf"|(?P<plain>(?:api-key|-token|passw(?:or)?d)\s?:\s?){_VALUE}"
     r"|(?P<bearer>\bbearer[ .:])\s?[\w\-.~+/=%]+"
     r"|(?P<basic>\bbasic )[\w+/=]+"
