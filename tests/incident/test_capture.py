@@ -6,10 +6,10 @@ import hashlib
 import http.client
 import json
 import socket
-import sqlite3
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
@@ -25,6 +25,7 @@ SERVED = {
     "metrics.json",
     "database.json",
     "switches.json",
+    "talkers.json",
     "disk.json",
     "threads.txt",
     "tasks.txt",
@@ -154,7 +155,7 @@ def test_a_stopped_server_is_captured_from_its_data_folder_and_named(operator: O
 
 
 def test_a_store_that_takes_no_writes_is_captured_all_the_same(operator: Operator) -> None:
-    lock = sqlite3.connect(operator.server.data / "pylon.db", timeout=1)
+    lock = apsw.Connection(str(operator.server.data / "pylon.db"))
     try:
         lock.execute("BEGIN IMMEDIATE")
         document = operator.ok("capture", "evidence")

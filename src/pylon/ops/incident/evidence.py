@@ -27,6 +27,7 @@ from pylon.signals.metrics import Registry
 
 MAX_TASKS = 5_000
 _TASK_FRAMES = 8
+_TOP = 20
 _LINES_AT_ONCE = 2_000
 
 Give = Callable[[Window], Any | Awaitable[Any]]
@@ -89,6 +90,8 @@ def parts(
         document(
             "disk.json", "free space and the data folder", lambda _: asyncio.to_thread(facts.disk, settings.data_dir)
         ),
+        document("switches.json", "switches and flags that are on, refusals", lambda _: _limits(engine)),
+        document("talkers.json", "who and what causes writes now, rows per second", lambda _: _talkers(engine)),
         lines("threads.txt", "the stack of every thread", lambda _: stacks()),
         lines("tasks.txt", "every asyncio task and where it waits", lambda _: tasks()),
         document("incident.json", "the incident on record", lambda _: _incident(book)),
@@ -134,6 +137,11 @@ def _limits(engine: Engine) -> dict[str, Any]:
         "flags": engine.flags.all(),
         "refused": engine.gate.refused,
     }
+
+
+def _talkers(engine: Engine) -> dict[str, Any]:
+    talkers = engine.gate.talkers
+    return {name: getattr(talkers, name).top(_TOP) for name in talkers.__slots__}
 
 
 async def _incident(book: Book) -> dict[str, Any]:
