@@ -31,6 +31,9 @@ SERVED = {
     "tasks.txt",
     "incident.json",
     "audit.jsonl",
+    "overview.json",
+    "readers.json",
+    "alarms.json",
 }
 
 
@@ -53,6 +56,7 @@ def test_a_bundle_holds_everything_that_tells(operator: Operator) -> None:
     assert json.loads((folder / "switches.json").read_bytes())["switches"][0]["scope"] == "uploads"
     entries = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
     assert {"insert", "incident.start", "switch.on"} <= {entry["action"] for entry in entries}
+    assert json.loads((folder / "overview.json").read_bytes())["history"]
     assert "pylon-writer" in (folder / "threads.txt").read_text()
     assert "Server.serve" in (folder / "tasks.txt").read_text()
     assert json.loads((folder / "versions.json").read_bytes())["sqlite"].startswith("3.")

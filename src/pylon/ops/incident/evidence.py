@@ -18,9 +18,11 @@ from pylon.engine.audit.records import KINDS
 from pylon.engine.audit.search import AuditFilter, Position
 from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
+from pylon.ops.alarms import Alarms
 from pylon.ops.incident import facts
 from pylon.ops.incident.book import Book
 from pylon.ops.incident.capture import Part, Pieces, Window
+from pylon.ops.overview import Overview
 from pylon.settings import Settings
 from pylon.signals.exposition import prometheus_text
 from pylon.signals.metrics import Registry
@@ -99,6 +101,15 @@ def parts(
     ]
 
 
+def watched(engine: Engine, overview: Overview, alarms: Alarms) -> list[Part]:
+    """What is watched while a server runs: the figures of `pylon top` with their history, reads, alarms, usage."""
+    return [
+        document("overview.json", "the overview and its last ten minutes", lambda _: _overview(overview)),
+        document("readers.json", "reads that run, and those that were slow", lambda _: _readers(engine)),
+        document("alarms.json", "alarms that are raised", lambda _: {"alarms": alarms.active()}),
+    ]
+
+
 def stacks() -> Iterable[str]:
     """The stack of every thread of this process."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
@@ -137,6 +148,15 @@ def _limits(engine: Engine) -> dict[str, Any]:
         "flags": engine.flags.all(),
         "refused": engine.gate.refused,
     }
+
+
+def _overview(overview: Overview) -> dict[str, Any]:
+    return {**overview.snapshot(), "history": overview.history.document()}
+
+
+def _readers(engine: Engine) -> dict[str, Any]:
+    readers = engine.reads.readers
+    return {"readers": readers.running(), "slow_queries": readers.slow_queries()}
 
 
 def _talkers(engine: Engine) -> dict[str, Any]:
