@@ -18,6 +18,7 @@ from tests.incident.conftest import APP, Operator
 METRICS_TOKEN = "metrics-token-of-the-test-99"
 PASSWORD = "correct-horse-battery-77"
 SERVED = {
+    "log.txt",
     "versions.json",
     "config.json",
     "process.json",
@@ -57,6 +58,7 @@ def test_a_bundle_holds_everything_that_tells(operator: Operator) -> None:
     entries = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
     assert {"insert", "incident.start", "switch.on"} <= {entry["action"] for entry in entries}
     assert json.loads((folder / "overview.json").read_bytes())["history"]
+    assert "POST /api/entities/Note 201" in (folder / "log.txt").read_text()
     assert "pylon-writer" in (folder / "threads.txt").read_text()
     assert "Server.serve" in (folder / "tasks.txt").read_text()
     assert json.loads((folder / "versions.json").read_bytes())["sqlite"].startswith("3.")

@@ -24,6 +24,7 @@ from pylon.ops.incident.book import Book
 from pylon.ops.incident.capture import Part, Pieces, Window
 from pylon.ops.overview import Overview
 from pylon.settings import Settings
+from pylon.signals import logs
 from pylon.signals.exposition import prometheus_text
 from pylon.signals.metrics import Registry
 
@@ -85,6 +86,7 @@ def parts(
     return [
         document("versions.json", "what runs", lambda _: facts.versions()),
         document("config.json", "settings in force, secrets masked", lambda _: facts.configuration(settings)),
+        lines("log.txt", "log lines that memory still holds", _log_lines),
         document("process.json", "this process", lambda _: facts.process(uptime())),
         lines("metrics.prom", "/metrics as Prometheus text", lambda _: prometheus_text(registry).splitlines()),
         document("metrics.json", "/metrics as JSON", lambda _: report()),
@@ -140,6 +142,10 @@ def _database(engine: Engine) -> dict[str, Any]:
         "audit_reads_waiting": engine.audit.waiting,
         "writer": {name: getattr(statistics, name) for name in statistics.__slots__},
     }
+
+
+def _log_lines(window: Window) -> Iterable[str]:
+    return (line.text for line in logs.recent(window.minutes))
 
 
 def _limits(engine: Engine) -> dict[str, Any]:
