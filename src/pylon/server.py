@@ -217,20 +217,6 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
         )
         self.sessions.on_revoked(self.door.revoke)
-        self.incidents = IncidentDesk(
-            self.engine,
-            settings.data_dir,
-            Mask.of(settings),
-            _version(),
-            lambda book: evidence.parts(
-                self.engine,
-                settings,
-                self.registry,
-                report=lambda: self.traffic.report(sections(self.engine, self.hub, self.door)),
-                uptime=self.traffic.uptime,
-                book=book,
-            ),
-        )
         self.alarms = Alarms(self.registry)
         self.overview = Overview(
             self.engine,
@@ -249,6 +235,23 @@ class Server:
         self._lag, self._collector = LoopLag(), Collector()
         watch_process(self.registry, self._lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
+        self.incidents = IncidentDesk(
+            self.engine,
+            settings.data_dir,
+            Mask.of(settings),
+            _version(),
+            lambda book: [
+                *evidence.parts(
+                    self.engine,
+                    settings,
+                    self.registry,
+                    report=lambda: self.traffic.report(sections(self.engine, self.hub, self.door)),
+                    uptime=self.traffic.uptime,
+                    book=book,
+                ),
+                *evidence.watched(self.engine, self.overview, self.alarms),
+            ],
+        )
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(

@@ -6,10 +6,10 @@ import hashlib
 import http.client
 import json
 import socket
-import sqlite3
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
@@ -18,6 +18,7 @@ from tests.incident.conftest import APP, Operator
 METRICS_TOKEN = "metrics-token-of-the-test-99"
 PASSWORD = "correct-horse-battery-77"
 SERVED = {
+    "log.txt",
     "versions.json",
     "config.json",
     "process.json",
@@ -25,11 +26,15 @@ SERVED = {
     "metrics.json",
     "database.json",
     "switches.json",
+    "talkers.json",
     "disk.json",
     "threads.txt",
     "tasks.txt",
     "incident.json",
     "audit.jsonl",
+    "overview.json",
+    "readers.json",
+    "alarms.json",
 }
 
 
@@ -52,6 +57,8 @@ def test_a_bundle_holds_everything_that_tells(operator: Operator) -> None:
     assert json.loads((folder / "switches.json").read_bytes())["switches"][0]["scope"] == "uploads"
     entries = [json.loads(line) for line in (folder / "audit.jsonl").read_bytes().splitlines()]
     assert {"insert", "incident.start", "switch.on"} <= {entry["action"] for entry in entries}
+    assert json.loads((folder / "overview.json").read_bytes())["history"]
+    assert "POST /api/entities/Note 201" in (folder / "log.txt").read_text()
     assert "pylon-writer" in (folder / "threads.txt").read_text()
     assert "Server.serve" in (folder / "tasks.txt").read_text()
     assert json.loads((folder / "versions.json").read_bytes())["sqlite"].startswith("3.")
@@ -154,7 +161,7 @@ def test_a_stopped_server_is_captured_from_its_data_folder_and_named(operator: O
 
 
 def test_a_store_that_takes_no_writes_is_captured_all_the_same(operator: Operator) -> None:
-    lock = sqlite3.connect(operator.server.data / "pylon.db", timeout=1)
+    lock = apsw.Connection(str(operator.server.data / "pylon.db"))
     try:
         lock.execute("BEGIN IMMEDIATE")
         document = operator.ok("capture", "evidence")

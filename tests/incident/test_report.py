@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -116,3 +117,8 @@ def _page(text: str) -> str:
     notes = [event(1 + n, text, kind, owner=text, by=text) for n, kind in enumerate(Kind)]
     audit = (action(3, "switch.on", target=f"user:{text}", reason=text), action(4, "made.up", target=text, detail=text))
     return html(post_mortem(incident, notes, audit))
+
+
+def test_the_example_of_the_guide_is_the_golden_report() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "ops" / "POSTMORTEM.md"
+    assert (GOLDEN / "report.md").read_text("utf-8") in guide.read_text("utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pylon.cli.codes import CODES
@@ -90,12 +90,21 @@ PAGES: dict[str, Callable[[], str]] = {"cli.md": cli_page, "env.md": env_page, "
 def _command(command: Command) -> str:
     module = importlib.import_module(command.module)
     parser = parser_of(command, module)
-    rows = [
-        (", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.dest}`", action.help or "")
-        for action in parser._actions
-        if not isinstance(action, argparse._HelpAction)
-    ]
+    rows = list(_options(parser, ""))
     return f"## pylon {command.name}\n\n{str(module.__doc__).strip()}\n\n{_table(('option', 'meaning'), rows)}"
+
+
+def _options(parser: argparse.ArgumentParser, before: str) -> Iterator[tuple[str, str]]:
+    """The options of a command, and those of its subcommands behind their names."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+            for name, inner in action.choices.items():
+                yield f"`{before}{name}`", helps.get(name, "")
+                yield from _options(inner, f"{before}{name} ")
+        elif not isinstance(action, argparse._HelpAction):
+            names = action.option_strings or [action.metavar if isinstance(action.metavar, str) else action.dest]
+            yield ", ".join(f"`{before}{name}`" for name in names), action.help or ""
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 import msgspec
 
+from pylon.cli import commands
 from pylon.cli.exits import Exit
 from pylon.cli.incident.line import Line, is_down
 from pylon.cli.output import Output, failure
@@ -24,11 +25,14 @@ from pylon.ops.incident import offline
 from pylon.ops.incident.archive import digest
 from pylon.ops.incident.capture import MANIFEST, bundle, last_minutes
 from pylon.ops.incident.mask import Mask
+from pylon.ops.incident.moments import stamp
 from pylon.settings import Settings
 from pylon.store.lock import folder_holder
 
 READ_SECONDS = 120.0
 """The longest silence of a server that is capturing."""
+
+BACKUP_SECONDS = 3600.0
 
 
 def capture(options: argparse.Namespace, output: Output) -> int:
@@ -39,7 +43,7 @@ def capture(options: argparse.Namespace, output: Output) -> int:
     folder = Path(options.folder)
     document = save(line, folder, options.minutes, output)
     if options.backup:
-        document["backup"] = back_up(line.remote, output)
+        document["backup"] = back_up(line, folder, output)
     output.answer(document, told(document))
     return Exit.OK if not options.backup or document["backup"].get("taken") else Exit.FAILED
 
@@ -75,10 +79,17 @@ def from_data_folder(settings: Settings, folder: Path, minutes: float, why: str)
     return unpack(iter(asyncio.run(_gathered(made))), folder)
 
 
-def back_up(remote: Remote, output: Output) -> dict[str, Any]:
-    """Have the server take a backup now."""
+def back_up(line: Line, folder: Path, output: Output) -> dict[str, Any]:
+    """Take a backup into the folder where the data folder is at hand; elsewhere have the server take one."""
+    command = commands.find("backup")
+    if command is not None and line.remote.is_local and line.settings.database_path.is_file():
+        target = folder / f"pylon-backup-{stamp(time.time())}"
+        words = [str(target), "--data-dir", str(line.settings.data_dir)]
+        if commands.call(command, words, output) != Exit.OK:
+            return {"taken": False, "why": "the backup failed"}
+        return {"taken": True, "folder": str(target)}
     try:
-        answer = Remote(remote.url, remote.token, timeout=3600.0).post("/api/admin/backups", {})
+        answer = Remote(line.remote.url, line.remote.token, timeout=BACKUP_SECONDS).post("/api/admin/backups", {})
     except RemoteError as error:
         output.report([failure(error.code, f"no backup was taken: {error.message}", error.hint)])
         return {"taken": False, "why": error.message}

@@ -64,9 +64,9 @@ def _capture(case: Case) -> str:
 
 
 def _backup(case: Case) -> str:
-    taken = bundle.back_up(case.line.remote, case.output)
+    taken = bundle.back_up(case.line, case.folder, case.output)
     if not taken["taken"]:
-        raise StepFailed(taken["why"], "`pylon backup DIR` takes one from the data folder.")
+        raise StepFailed(taken["why"])
     return "backup taken"
 
 

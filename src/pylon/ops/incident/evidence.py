@@ -18,15 +18,19 @@ from pylon.engine.audit.records import KINDS
 from pylon.engine.audit.search import AuditFilter, Position
 from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
+from pylon.ops.alarms import Alarms
 from pylon.ops.incident import facts
 from pylon.ops.incident.book import Book
 from pylon.ops.incident.capture import Part, Pieces, Window
+from pylon.ops.overview import Overview
 from pylon.settings import Settings
+from pylon.signals import logs
 from pylon.signals.exposition import prometheus_text
 from pylon.signals.metrics import Registry
 
 MAX_TASKS = 5_000
 _TASK_FRAMES = 8
+_TOP = 20
 _LINES_AT_ONCE = 2_000
 
 Give = Callable[[Window], Any | Awaitable[Any]]
@@ -82,6 +86,7 @@ def parts(
     return [
         document("versions.json", "what runs", lambda _: facts.versions()),
         document("config.json", "settings in force, secrets masked", lambda _: facts.configuration(settings)),
+        lines("log.txt", "log lines that memory still holds", _log_lines),
         document("process.json", "this process", lambda _: facts.process(uptime())),
         lines("metrics.prom", "/metrics as Prometheus text", lambda _: prometheus_text(registry).splitlines()),
         document("metrics.json", "/metrics as JSON", lambda _: report()),
@@ -89,10 +94,21 @@ def parts(
         document(
             "disk.json", "free space and the data folder", lambda _: asyncio.to_thread(facts.disk, settings.data_dir)
         ),
+        document("switches.json", "switches and flags that are on, refusals", lambda _: _limits(engine)),
+        document("talkers.json", "who and what causes writes now, rows per second", lambda _: _talkers(engine)),
         lines("threads.txt", "the stack of every thread", lambda _: stacks()),
         lines("tasks.txt", "every asyncio task and where it waits", lambda _: tasks()),
         document("incident.json", "the incident on record", lambda _: _incident(book)),
         Part("audit.jsonl", "who wrote and read what, newest first", _audit(engine)),
+    ]
+
+
+def watched(engine: Engine, overview: Overview, alarms: Alarms) -> list[Part]:
+    """What is watched while a server runs: the figures of `pylon top` with their history, reads, alarms, usage."""
+    return [
+        document("overview.json", "the overview and its last ten minutes", lambda _: _overview(overview)),
+        document("readers.json", "reads that run, and those that were slow", lambda _: _readers(engine)),
+        document("alarms.json", "alarms that are raised", lambda _: {"alarms": alarms.active()}),
     ]
 
 
@@ -128,12 +144,30 @@ def _database(engine: Engine) -> dict[str, Any]:
     }
 
 
+def _log_lines(window: Window) -> Iterable[str]:
+    return (line.text for line in logs.recent(window.minutes))
+
+
 def _limits(engine: Engine) -> dict[str, Any]:
     return {
         "switches": engine.switches.current(),
         "flags": engine.flags.all(),
         "refused": engine.gate.refused,
     }
+
+
+def _overview(overview: Overview) -> dict[str, Any]:
+    return {**overview.snapshot(), "history": overview.history.document()}
+
+
+def _readers(engine: Engine) -> dict[str, Any]:
+    readers = engine.reads.readers
+    return {"readers": readers.running(), "slow_queries": readers.slow_queries()}
+
+
+def _talkers(engine: Engine) -> dict[str, Any]:
+    talkers = engine.gate.talkers
+    return {name: getattr(talkers, name).top(_TOP) for name in talkers.__slots__}
 
 
 async def _incident(book: Book) -> dict[str, Any]:

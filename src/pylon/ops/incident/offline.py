@@ -23,7 +23,7 @@ _PAGE = 2_000
 _IN_MEMORY = "it is in the memory of the process, which can't be asked"
 _NEEDS_SERVER = (
     ("log.txt", f"{_IN_MEMORY}; look at its stderr, such as `journalctl -u pylon`"),
-    *((name, _IN_MEMORY) for name in ("metrics.prom", "metrics.json", "overview.json", "sockets.json")),
+    *((name, _IN_MEMORY) for name in ("metrics.prom", "metrics.json", "overview.json", "alarms.json", "readers.json")),
     *((name, _IN_MEMORY) for name in ("process.json", "threads.txt", "tasks.txt")),
 )
 

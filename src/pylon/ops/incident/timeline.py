@@ -61,8 +61,8 @@ class Phases:
         return self.recovered - self.began if self.recovered else None
 
 
-_OWN = frozenset({"incident.start", "incident.note", "incident.close"})
-"""Already told by the incident and its events."""
+_LEFT_OUT = frozenset({"incident.start", "incident.note", "incident.close", "token.use"})
+"""Already told by the incident and its events, or no event: each token's use is recorded once an hour."""
 
 _CONTAINMENT = frozenset(
     {
@@ -137,7 +137,7 @@ def phases(incident: Incident, events: Sequence[Event], audit: Sequence[AuditEnt
 
 def _told(audit: Sequence[AuditEntry]) -> list[AuditEntry]:
     """Operators' actions that are not the incident's own, oldest first."""
-    kept = [entry for entry in audit if entry.kind == OPERATOR and entry.action not in _OWN]
+    kept = [entry for entry in audit if entry.kind == OPERATOR and entry.action not in _LEFT_OUT]
     return sorted(kept, key=lambda entry: entry.at)
 
 
