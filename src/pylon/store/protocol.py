@@ -113,6 +113,9 @@ class ReadSession(Rows, Protocol):
     def log_floor(self) -> int:
         """Cursors below this are refused, whatever the log holds."""
 
+    def timeline(self) -> int:
+        """The restore that the data descends from, in Unix seconds; 0 when it never was restored."""
+
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""
 

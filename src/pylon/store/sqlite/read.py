@@ -93,6 +93,10 @@ class SqliteReader(SqliteRows):
         """Cursors below this are refused, whatever the log holds."""
         return int(self._fetch(system.LOG_FLOOR, ())[0][0])
 
+    def timeline(self) -> int:
+        """The restore that the data descends from, in Unix seconds; 0 when it never was restored."""
+        return int(self._fetch(system.META_GET, (system.TIMELINE_KEY,))[0][0])
+
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""
         rows = self._fetch(system.RECORD_GET, (kind, key))

@@ -64,6 +64,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
 )
 
+# The restore that the data descends from, in Unix seconds: the archive keeps the life between two restores apart.
+TIMELINE_KEY = "timeline"
+
 META_GET = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = ?), 0)"
 META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
