@@ -321,10 +321,10 @@ class Server:
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
+        await self.backups.stop_archive()
         await self.engine.stop()
         self._lag.stop()
         self._collector.stop()
-        await self.backups.stop_archive()
         log.info("stopped")
         return 0
 

@@ -132,7 +132,8 @@ class Backups:
             pass
 
     async def stop_archive(self) -> None:
-        """Archive the last changes; after the engine took its last write and before its store closes."""
+        """Archive the last changes; after the last request and before the engine stops. What comes still is archived
+        by the next process."""
         if self._archiver is not None:
             await self._archiver.stop()
 

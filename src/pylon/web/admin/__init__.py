@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, checkpoint, flags, incidents, logs, overview, sessions, switches, tokens, usage
-from pylon.web.admin import audit, backups, flags, sessions, switches, tokens
+from pylon.web.admin import audit, backups, checkpoint, flags, incidents, logs, overview, sessions, switches, tokens, usage
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
