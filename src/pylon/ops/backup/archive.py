@@ -47,12 +47,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     kind: str
     timestamp: str
     data: msgspec.Raw
-    prev: msgspec.Raw | None = None
+    prev: msgspec.Raw
 
     def entry(self) -> LogEntry:
         """The log entry that it was."""
-        prev = None if self.prev is None or bytes(self.prev) == b"null" else bytes(self.prev)
-        return LogEntry(self.seq, self.entity, self.row_id, self.kind, bytes(self.data), prev, self.timestamp)
+        prev = bytes(self.prev)
+        was = None if prev == b"null" else prev
+        return LogEntry(self.seq, self.entity, self.row_id, self.kind, bytes(self.data), was, self.timestamp)
 
     @property
     def second(self) -> int:
@@ -79,7 +80,7 @@ def encode(entries: Sequence[LogEntry], after: int | None) -> bytes:
     """One gzip member of these records, the first of which follows `after`."""
     lines = []
     for entry in entries:
-        prev = None if entry.prev is None else msgspec.Raw(entry.prev)
+        prev = msgspec.Raw(entry.prev or b"null")
         data = msgspec.Raw(entry.data)
         record = Record(after, entry.seq, entry.entity, entry.row_id, entry.kind, entry.timestamp, data, prev)
         body = _encode(record)[:-1]

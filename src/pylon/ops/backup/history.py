@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pylon.model.errors import PylonError
 from pylon.ops.backup import archive, manifest
 from pylon.ops.backup.archive import DamagedError, Head, Record
 from pylon.ops.backup.keys import Opener, Reader, Secret
@@ -31,6 +32,7 @@ class History:
 
     places: Sequence[Shelf]
     secret: Secret
+    _torn: PylonError | None = None
     _openers: dict[str, Opener] = field(default_factory=dict)
 
     def timelines(self) -> list[int]:
@@ -64,7 +66,7 @@ class History:
                 last, is_first = record.seq, False
         head = max((h.seq for place in self.places if (h := self._head(place, timeline)) is not None), default=0)
         if head > last:
-            raise archive.gap(last, None)
+            raise archive.gap(last, None) if self._torn is None else self._torn
 
     def _segments(self, timeline: int) -> list[_Segment]:
         found: dict[int, _Segment] = {}
@@ -85,9 +87,9 @@ class History:
             for _, records in archive.read_members(stream):
                 yield from records
         except DamagedError as error:
-            if not is_last:
-                raise manifest.invalid(f"{segment.place.label}/{segment.key}", str(error)) from error
-            # A crash may tear the last append; what was known to be complete is checked by the head.
+            self._torn = manifest.invalid(f"{segment.place.label}/{segment.key}", str(error))
+            if not is_last:  # a crash may tear the last append; the head tells whether it counts
+                raise self._torn from error
 
     def _open(self, segment: _Segment, data: bytes) -> bytes:
         at = data.find(_KEY_END)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon.asgi
 import msgspec
 
-from pylon.model.errors import PylonError
+from pylon.web.admin.body import decode_body
 from pylon.web.request import Request, Resource, require_admin
 
 
@@ -35,10 +35,7 @@ class BackupCheck(Resource):
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Verify the backup that `{"name"}` names: BACKUP_INVALID tells what is wrong with it."""
         require_admin(req)
-        try:
-            name = msgspec.json.decode(await req.body() or b"{}", type=_Which).name
-        except msgspec.MsgspecError as error:
-            raise PylonError("INVALID_DATA", str(error)[:300], hint='Send {"name": "..."}.') from None
+        name = decode_body(await req.body(), _Which).name
         verdict = await req.doors.backups.verify(name)
         held = verdict.manifest
         answer = {"name": name, "ok": True, "taken_at": held.taken_at, "seq": held.seq, "rows": verdict.rows}
