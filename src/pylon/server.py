@@ -38,7 +38,7 @@ from pylon.ops.alarms import Alarms
 from pylon.ops.backup.archive import FOLDER as ARCHIVE
 from pylon.ops.backup.archiver import Archiver
 from pylon.ops.backup.exchange import unfinished
-from pylon.ops.backup.keys import Secret
+from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.schedule import Backups, Plan, clean_up
 from pylon.ops.backup.shelf import open_shelf
 from pylon.ops.backup.take import Subject
@@ -374,7 +374,7 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
     """The backups that this server takes, and its archive of changes."""
     shelf = None if settings.backup_target is None else open_shelf(settings.backup_target, settings.s3_endpoint)
     clean_up(settings.data_dir, shelf)
-    secret = Secret(settings.backup_passphrase, settings.backup_recipient)
+    keys = Keyring(settings.backup_passphrase, settings.backup_recipient)
     archiver = None
     if settings.archive_secs:
         archiver = Archiver(
@@ -382,10 +382,10 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
             settings.data_dir / ARCHIVE,
             seconds=settings.archive_secs,
             shelf=shelf,
-            secret=secret,
+            keys=keys,
             keep_days=settings.archive_keep_days,
         )
-    plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, secret=secret)
+    plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, keys=keys)
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pylon.model.schema import AppSpec
 from pylon.ops.backup.archiver import Archiver
-from pylon.ops.backup.keys import Secret
+from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.shelf import FolderShelf
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ServerProcess
@@ -176,7 +176,7 @@ async def test_a_torn_append_is_cut_off_and_written_again(notes: AppSpec, tmp_pa
     async with open_engine(notes, tmp_path) as engine:
 
         def archiver() -> Archiver:
-            return Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=None, secret=Secret(), keep_days=7)
+            return Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=None, keys=Keyring(), keep_days=7)
 
         await engine.insert(ALICE, "Note", b'{"title":"one"}')
         first = archiver()
@@ -199,7 +199,7 @@ async def test_a_torn_append_is_cut_off_and_written_again(notes: AppSpec, tmp_pa
 async def test_what_the_log_forgot_before_it_was_archived_shows_as_a_gap(notes: AppSpec, tmp_path: Path) -> None:
     async with open_engine(notes, tmp_path) as engine:
         await engine.insert(ALICE, "Note", b'{"title":"one"}')
-        archiver = Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=None, secret=Secret(), keep_days=7)
+        archiver = Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=None, keys=Keyring(), keep_days=7)
         archiver.tick()
         for _ in range(3):
             await engine.insert(ALICE, "Note", b'{"title":"lost"}')
@@ -221,7 +221,7 @@ async def test_the_archive_goes_to_the_place_of_the_backups_and_leaves_little_he
     monkeypatch.setattr("pylon.ops.backup.archive.SEGMENT_BYTES", 1)
     shelf = FolderShelf(tmp_path / "shelf")
     async with open_engine(notes, tmp_path) as engine:
-        archiver = Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=shelf, secret=Secret(), keep_days=7)
+        archiver = Archiver(engine.store, tmp_path / "archive", seconds=1, shelf=shelf, keys=Keyring(), keep_days=7)
         for number in range(4):
             await engine.insert(ALICE, "Note", b'{"title":"x"}')
             assert archiver.tick() == 1, number

@@ -25,7 +25,7 @@ from pylon.model.errors import PylonError
 from pylon.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from pylon.ops.backup.keys import Secret
+    from pylon.ops.backup.keys import Keyring
     from pylon.ops.backup.manifest import Manifest
     from pylon.ops.backup.take import Progress
 
@@ -81,7 +81,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _take(options: argparse.Namespace, output: Output) -> int:
     import importlib.metadata
 
-    from pylon.ops.backup.keys import Seal
     from pylon.ops.backup.shelf import open_shelf, partial, publish_folder, target_exists
     from pylon.ops.backup.take import WORK, Subject, take, to_tar
 
@@ -89,7 +88,7 @@ def _take(options: argparse.Namespace, output: Output) -> int:
     entry, settings = project_of(named[0] if named else None, options)
     app = load(entry) if named and entry is not None else None
     subject = Subject(settings.data_dir, importlib.metadata.version("pylon"), app)
-    seal = Seal.of(secret_of(options, settings))
+    seal = keys_of(options, settings).seal()
     is_remote = target.startswith("s3://")
     path = Path(target).expanduser().absolute()
     if not is_remote and path.exists() and (options.tar or not path.is_dir() or any(path.iterdir())):
@@ -145,7 +144,7 @@ def _verify(options: argparse.Namespace, output: Output) -> int:
 
     _, settings = project_of(None, options)
     location = open_location(options.words[1], settings.s3_endpoint)
-    secret = secret_of(options, settings)
+    keys = keys_of(options, settings)
     if isinstance(location, Shelf):
         names = location.names()
         if not names:
@@ -157,7 +156,7 @@ def _verify(options: argparse.Namespace, output: Output) -> int:
     for bundle in bundles:
         try:
             with progress_bar(output) as progress:
-                verdict = verify(bundle, secret, clock=time.time, progress=progress)
+                verdict = verify(bundle, keys, clock=time.time, progress=progress)
         except PylonError as error:
             if len(bundles) == 1:
                 raise
@@ -212,14 +211,14 @@ def project_of(app: str | None, options: argparse.Namespace) -> tuple[Entry | No
     return entry, settings_for(options, {}, here, entry.folder)[1]
 
 
-def secret_of(options: argparse.Namespace, settings: Settings) -> Secret:
+def keys_of(options: argparse.Namespace, settings: Settings) -> Keyring:
     """The key that the options name, else the settings'."""
-    from pylon.ops.backup.keys import read_secret
+    from pylon.ops.backup.keys import read_keyring
 
     named = options.passphrase_file or getattr(options, "recipient", None)
     passphrase = None if named else settings.backup_passphrase
     recipient = getattr(options, "recipient", None) or (None if named else settings.backup_recipient)
-    return read_secret(options.passphrase_file, recipient, options.identity, passphrase)
+    return read_keyring(options.passphrase_file, recipient, options.identity, passphrase)
 
 
 def facts(made: Manifest) -> dict[str, object]:

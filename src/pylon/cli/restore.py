@@ -12,7 +12,7 @@ import importlib.metadata
 import sys
 from typing import TYPE_CHECKING
 
-from pylon.cli.backup import add_keys, facts, progress_bar, project_of, secret_of
+from pylon.cli.backup import add_keys, facts, keys_of, progress_bar, project_of
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure, finding
 from pylon.cli.project import add_data_dir, report_load_error, report_settings_error
@@ -81,7 +81,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         location=location,
         data_dir=settings.data_dir,
         version=importlib.metadata.version("pylon"),
-        secret=secret_of(options, settings),
+        keys=keys_of(options, settings),
         to=to,
         archives=archives_of(location, settings.data_dir, named),
         app=load(entry) if to is not None and entry is not None else None,

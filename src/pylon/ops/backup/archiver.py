@@ -19,7 +19,7 @@ import msgspec
 
 from pylon.ops.backup import archive
 from pylon.ops.backup.archive import HEAD, SEALED, Head, Segments
-from pylon.ops.backup.keys import Seal, Secret
+from pylon.ops.backup.keys import Keyring, Seal
 from pylon.ops.backup.shelf import FolderShelf, Shelf
 from pylon.signals.logs import Log
 from pylon.store.protocol import LogEntry, ReadSession, Store
@@ -44,7 +44,7 @@ class Archiver:
         *,
         seconds: float,
         shelf: Shelf | None,
-        secret: Secret,
+        keys: Keyring,
         keep_days: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -52,7 +52,7 @@ class Archiver:
         self._folder = folder
         self._seconds = seconds
         self._shelf = shelf
-        self._secret = secret
+        self._keys = keys
         self._seal: Seal | None = None
         self._keep = keep_days * 86400
         self._clock = clock
@@ -138,7 +138,7 @@ class Archiver:
         if not segments.resume() and self.timeline:
             segments.seq = session.log_floor()  # what the log holds of before the restore is in the older timeline
         if self._shelf is not None:
-            self._seal = Seal.of(self._secret)
+            self._seal = self._keys.seal()
             every = [
                 path for path in sorted(self._folder.rglob(f"*{archive.SUFFIX}")) if path.parent != segments.folder
             ]

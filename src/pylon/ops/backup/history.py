@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.ops.backup import archive, manifest
 from pylon.ops.backup.archive import DamagedError, Head, Record
-from pylon.ops.backup.keys import Opener, Reader, Secret
+from pylon.ops.backup.keys import Keyring, Reader
 from pylon.ops.backup.manifest import Encryption
 from pylon.ops.backup.shelf import Shelf
 from pylon.store.protocol import LogEntry
@@ -31,9 +31,8 @@ class History:
     """The archive in one or more places, of which the first that has a segment is asked for it."""
 
     places: Sequence[Shelf]
-    secret: Secret
+    keys: Keyring
     _torn: PylonError | None = None
-    _openers: dict[str, Opener] = field(default_factory=dict)
 
     def timelines(self) -> list[int]:
         """The lives of the database that are archived, oldest first."""
@@ -94,10 +93,8 @@ class History:
     def _open(self, segment: _Segment, data: bytes) -> bytes:
         at = data.find(_KEY_END)
         sealed_key = data[: at + len(_KEY_END)].decode() if data.startswith(b"-----BEGIN") and at > 0 else ""
-        opener = self._openers.get(sealed_key)
-        if opener is None:
-            method = Encryption("age-passphrase", sealed_key) if sealed_key else Encryption("age-x25519")
-            opener = self._openers[sealed_key] = Opener.of(method, self.secret)
+        method = Encryption("age-passphrase", sealed_key) if sealed_key else Encryption("age-x25519")
+        opener = self.keys.opener(method)
         opened = io.BytesIO()
         try:
             opener.stream(io.BytesIO(data[len(sealed_key) :]), opened)

@@ -11,7 +11,8 @@ import base64
 import hashlib
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ _CHILD = (
     "sys.stdout.buffer.write(out)"
 )
 _CHILD_SECONDS = 120
+_OPENERS = 64
 
 
 class Reader(Protocol):
@@ -74,18 +76,6 @@ class Measure:
         self._stream.flush()
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """What an operator gives: a passphrase, a recipient to seal to, or identities that open."""
-
-    passphrase: str | None = None
-    recipient: str | None = None
-    identities: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-
 class Seal:
     """Seals the files of one backup."""
 
@@ -93,41 +83,20 @@ class Seal:
         self.encryption = encryption
         self._recipient = recipient
 
-    @classmethod
-    def of(cls, secret: Secret) -> Seal | None:
-        """The seal that the operator's secret makes; None for no secret. Raises BACKUP_KEY_REFUSED."""
-        pyrage = _age()
-
-        if secret.recipient is not None:
-            try:
-                recipient = pyrage.x25519.Recipient.from_str(secret.recipient.strip())
-            except pyrage.RecipientError as error:
-                raise PylonError(
-                    "BACKUP_KEY_REFUSED",
-                    "The recipient is not an age public key.",
-                    hint="It begins with age1; `age-keygen` makes one.",
-                ) from error
-            return cls(Encryption("age-x25519"), recipient)
-        if secret.passphrase is None:
-            return None
-        identity = pyrage.x25519.Identity.generate()
-        key = _with_passphrase(b"seal", secret.passphrase, str(identity).encode()).decode()
-        return cls(Encryption("age-passphrase", key), identity.to_public())
-
     def stream(self, source: Reader, target: Writer) -> None:
         """Seal all of `source` into `target`, in small pieces."""
-        pyrage = _age()
+        age = _age()
 
         try:
-            pyrage.encrypt_io(source, target, [self._recipient])
-        except pyrage.EncryptError as error:
+            age.encrypt_io(source, target, [self._recipient])
+        except age.EncryptError as error:
             raise OSError(str(error)) from error
 
     def text(self, data: bytes) -> str:
         """A small text, sealed and armored."""
-        pyrage = _age()
+        age = _age()
 
-        return bytes(pyrage.encrypt(data, [self._recipient], armored=True)).decode()
+        return bytes(age.encrypt(data, [self._recipient], armored=True)).decode()
 
 
 class Opener:
@@ -136,34 +105,14 @@ class Opener:
     def __init__(self, identities: list[Any]) -> None:
         self._identities = identities
 
-    @classmethod
-    def of(cls, encryption: Encryption, secret: Secret) -> Opener:
-        """Raises BACKUP_KEY_REFUSED when there is no fitting secret, or it is wrong."""
-        pyrage = _age()
-
-        if encryption.method == "age-passphrase":
-            if secret.passphrase is None or encryption.key is None:
-                raise _refused("It is sealed with a passphrase.", "Give --passphrase-file or PYLON_BACKUP_PASSPHRASE.")
-            try:
-                opened = _with_passphrase(b"open", secret.passphrase, encryption.key.encode())
-            except subprocess.CalledProcessError as error:
-                raise _refused("The passphrase does not open it.", "Give the one it was made with.") from error
-            return cls([pyrage.x25519.Identity.from_str(opened.decode())])
-        if not secret.identities:
-            raise _refused("It is sealed to an age recipient.", "Give the private key's file with --identity.")
-        try:
-            return cls([pyrage.x25519.Identity.from_str(text) for text in secret.identities])
-        except pyrage.IdentityError as error:
-            raise _refused("The identity is no age private key.", "It begins with AGE-SECRET-KEY-1.") from error
-
     def stream(self, source: Reader, target: Writer) -> None:
         """Open all of `source` into `target`, in small pieces. Raises BACKUP_KEY_REFUSED, or ValueError for what was
         tampered with or cut."""
-        pyrage = _age()
+        age = _age()
 
         try:
-            pyrage.decrypt_io(source, target, self._identities)
-        except pyrage.DecryptError as error:
+            age.decrypt_io(source, target, self._identities)
+        except age.DecryptError as error:
             if "keys" in str(error):
                 raise _refused("The key does not open it.", "Give the one it was made for.") from error
             raise ValueError(str(error)) from error
@@ -174,25 +123,96 @@ class Opener:
 
     def text(self, sealed: str) -> bytes:
         """Open a sealed text."""
-        pyrage = _age()
+        age = _age()
 
         try:
-            return bytes(pyrage.decrypt(sealed.encode(), self._identities))
-        except pyrage.DecryptError as error:
+            return bytes(age.decrypt(sealed.encode(), self._identities))
+        except age.DecryptError as error:
             raise _refused("The key does not open it.", "Give the one it was made for.") from error
 
 
-def read_secret(
+class Keyring:
+    """What an operator gives: a passphrase, a recipient to seal to, or identities that open. The seal is made once, and
+    what it sealed is opened without the passphrase's seconds. Blocking: not for the event loop."""
+
+    def __init__(
+        self, passphrase: str | None = None, recipient: str | None = None, identities: Sequence[str] = ()
+    ) -> None:
+        self._passphrase = passphrase
+        self._recipient = recipient
+        self._identities = tuple(identities)
+        self._lock = threading.Lock()
+        self._made: Seal | None = None
+        self._openers: dict[str, Opener] = {}
+
+    def __repr__(self) -> str:
+        return "Keyring(***)"
+
+    def seal(self) -> Seal | None:
+        """The seal of this process; None where nothing is given to seal with. Raises BACKUP_KEY_REFUSED."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def opener(self, encryption: Encryption) -> Opener:
+        """What opens files sealed so. Raises BACKUP_KEY_REFUSED when there is no fitting secret, or it is wrong."""
+        if encryption.method == "age-x25519":
+            return self._of_identities()
+        if self._passphrase is None or encryption.key is None:
+            raise _refused("It is sealed with a passphrase.", "Give --passphrase-file or PYLON_BACKUP_PASSPHRASE.")
+        with self._lock:
+            opener = self._openers.get(encryption.key)
+            if opener is None:
+                opener = self._of_passphrase(self._passphrase, encryption.key)
+                if len(self._openers) < _OPENERS:
+                    self._openers[encryption.key] = opener
+            return opener
+
+    def _make(self) -> Seal | None:
+        age = _age()
+        if self._recipient is not None:
+            try:
+                recipient = age.x25519.Recipient.from_str(self._recipient.strip())
+            except age.RecipientError as error:
+                hint = "It begins with age1; `age-keygen` makes one."
+                raise _refused("The recipient is not an age public key.", hint) from error
+            return Seal(Encryption("age-x25519"), recipient)
+        if self._passphrase is None:
+            return None
+        identity = age.x25519.Identity.generate()
+        key = _with_passphrase(b"seal", self._passphrase, str(identity).encode()).decode()
+        self._openers[key] = Opener([identity])
+        return Seal(Encryption("age-passphrase", key), identity.to_public())
+
+    def _of_passphrase(self, passphrase: str, key: str) -> Opener:
+        try:
+            opened = _with_passphrase(b"open", passphrase, key.encode())
+        except subprocess.CalledProcessError as error:
+            raise _refused("The passphrase does not open it.", "Give the one it was made with.") from error
+        return Opener([_age().x25519.Identity.from_str(opened.decode())])
+
+    def _of_identities(self) -> Opener:
+        age = _age()
+        if not self._identities:
+            raise _refused("It is sealed to an age recipient.", "Give the private key's file with --identity.")
+        try:
+            return Opener([age.x25519.Identity.from_str(text) for text in self._identities])
+        except age.IdentityError as error:
+            raise _refused("The identity is no age private key.", "It begins with AGE-SECRET-KEY-1.") from error
+
+
+def read_keyring(
     passphrase_file: str | None, recipient: str | None, identity_file: str | None, passphrase: str | None = None
-) -> Secret:
-    """The secret in the files that an operator names. Raises BACKUP_KEY_REFUSED for an empty or unreadable one."""
+) -> Keyring:
+    """The keys in the files that an operator names. Raises BACKUP_KEY_REFUSED for an empty or unreadable one."""
     if passphrase_file is not None:
         passphrase = _line(passphrase_file, "passphrase")
     identities: tuple[str, ...] = ()
     if identity_file is not None:
         lines = _line(identity_file, "identity").splitlines()
         identities = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    return Secret(passphrase, recipient, identities)
+    return Keyring(passphrase, recipient, identities)
 
 
 def copy_stream(source: Reader, target: Writer) -> None:

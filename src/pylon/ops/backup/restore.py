@@ -23,7 +23,7 @@ from pylon.ops.backup import archive, manifest
 from pylon.ops.backup.bundle import Bundle, not_found
 from pylon.ops.backup.exchange import INSIDE, can_rename, exchange
 from pylon.ops.backup.history import History
-from pylon.ops.backup.keys import Secret
+from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.manifest import Manifest
 from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name, partial
 from pylon.ops.backup.take import DATA, WORK, Progress, silent
@@ -44,7 +44,7 @@ class Wish:
     location: Bundle | Shelf
     data_dir: Path
     version: str
-    secret: Secret = field(default_factory=Secret)
+    keys: Keyring = field(default_factory=Keyring)
     to: int | None = None
     archives: Sequence[Shelf] = ()
     app: AppSpec | None = None
@@ -160,7 +160,7 @@ def _restore(wish: Wish, candidate: Candidate, progress: Progress, clock: Callab
     target = wish.data_dir.resolve()
     staged = partial(target / ".restoring" if not can_rename(target) else target.with_name(f"{target.name}.restoring"))
     try:
-        unpack(candidate.bundle, held, staged, wish.secret, progress)
+        unpack(candidate.bundle, held, staged, wish.keys, progress)
         database = staged / manifest.DATABASE
         rows = check_database(database, held, label)
         replayed, unknown, until = 0, 0, held.taken
@@ -218,7 +218,7 @@ def _entities(app: AppSpec | None, staged: Path) -> dict[str, EntitySpec]:
 
 
 def _history(wish: Wish) -> History:
-    return History(wish.archives, wish.secret)
+    return History(wish.archives, wish.keys)
 
 
 def _arrange(staged: Path) -> None:

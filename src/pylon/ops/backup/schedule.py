@@ -21,7 +21,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.ops.backup import shelf as places
 from pylon.ops.backup.archiver import Archiver
-from pylon.ops.backup.keys import Seal, Secret
+from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.manifest import Manifest
 from pylon.ops.backup.rotation import to_drop
 from pylon.ops.backup.shelf import FolderShelf, Shelf
@@ -62,7 +62,7 @@ class Plan:
 
     every: float
     keep: int
-    secret: Secret = field(default_factory=Secret)
+    keys: Keyring = field(default_factory=Keyring)
 
 
 class StoppedError(Exception):
@@ -91,8 +91,6 @@ class Backups:
         self._lock = asyncio.Lock()
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None
-        self._seal: Seal | None = None
-        self._sealed = threading.Lock()
         self._not_before = 0.0
         self.last_success = 0.0
         self.last_seconds = 0.0
@@ -170,7 +168,7 @@ class Backups:
     async def verify(self, name: str) -> Verdict:
         """Verify one. Raises BACKUP_NOT_FOUND, BACKUP_INVALID, BACKUP_KEY_REFUSED."""
         shelf = self._place()
-        return await _in_thread(lambda: verify(shelf.bundle(name), self._plan.secret, clock=self._clock))
+        return await _in_thread(lambda: verify(shelf.bundle(name), self._plan.keys, clock=self._clock))
 
     async def run_due(self) -> bool:
         """Take a backup if one is due; whether it was taken."""
@@ -190,13 +188,6 @@ class Backups:
         if kept:
             self.last_success = _seconds(kept[0].taken_at)
 
-    def seal(self) -> Seal | None:
-        """The seal of this process's backups and archive, made once: a passphrase takes seconds. Not on the loop."""
-        with self._sealed:
-            if self._seal is None:
-                self._seal = Seal.of(self._plan.secret)
-            return self._seal
-
     async def _run(self) -> None:
         recalled = False
         while True:
@@ -213,7 +204,7 @@ class Backups:
         name = self._free_name(shelf)
         staged = shelf.stage(name, self._subject.data_dir / WORK)
         try:
-            made = take(self._subject, staged, seal=self.seal(), progress=self._progress, clock=self._clock)
+            made = take(self._subject, staged, seal=self._plan.keys.seal(), progress=self._progress, clock=self._clock)
             shelf.publish(staged, name)
         finally:
             shutil.rmtree(staged, ignore_errors=True)

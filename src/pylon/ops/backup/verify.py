@@ -16,7 +16,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.ops.backup import manifest
 from pylon.ops.backup.bundle import VERIFIED, Bundle
-from pylon.ops.backup.keys import Measure, Opener, Secret, copy_stream
+from pylon.ops.backup.keys import Keyring, Measure, Opener, copy_stream
 from pylon.ops.backup.manifest import FileEntry, Manifest, SealedFile
 from pylon.ops.backup.shelf import create
 from pylon.ops.backup.take import Progress, silent
@@ -39,10 +39,10 @@ class Note(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def verify(bundle: Bundle, secret: Secret, *, clock: Callable[[], float], progress: Progress = silent) -> Verdict:
+def verify(bundle: Bundle, keys: Keyring, *, clock: Callable[[], float], progress: Progress = silent) -> Verdict:
     """Check everything, and note the outcome beside the backup. Raises BACKUP_INVALID, BACKUP_KEY_REFUSED."""
     try:
-        verdict = _verify(bundle, secret, progress)
+        verdict = _verify(bundle, keys, progress)
     except PylonError as error:
         if error.code == "BACKUP_INVALID":
             _note(bundle, Note(manifest.moment(clock()), False, error.message))
@@ -62,10 +62,10 @@ def noted(bundle: Bundle) -> Note | None:
         return None
 
 
-def unpack(bundle: Bundle, held: Manifest, into: Path, secret: Secret, progress: Progress = silent) -> None:
+def unpack(bundle: Bundle, held: Manifest, into: Path, keys: Keyring, progress: Progress = silent) -> None:
     """Write every file of a backup, opened, below `into`, checking each sum. Raises BACKUP_INVALID, BACKUP_KEY_REFUSED;
     what is in `into` is worth nothing then."""
-    opener, inside = _opened(held, secret, bundle.label)
+    opener, inside = _opened(held, keys, bundle.label)
     total = held.size or 1
     done = 0
     for entry in held.files:
@@ -113,7 +113,7 @@ def check_database(path: Path, held: Manifest, label: str) -> dict[str, int]:
     return rows
 
 
-def _verify(bundle: Bundle, secret: Secret, progress: Progress) -> Verdict:
+def _verify(bundle: Bundle, keys: Keyring, progress: Progress) -> Verdict:
     held = bundle.manifest()
     database = bundle.local(manifest.DATABASE)
     if held.encryption is None and database is not None:
@@ -127,15 +127,15 @@ def _verify(bundle: Bundle, secret: Secret, progress: Progress) -> Verdict:
         _needs_database({entry.name for entry in held.files}, bundle.label)
         return Verdict(held, check_database(database, held, bundle.label))
     with tempfile.TemporaryDirectory(prefix="pylon-verify-") as scratch:
-        unpack(bundle, held, Path(scratch), secret, progress)
+        unpack(bundle, held, Path(scratch), keys, progress)
         return Verdict(held, check_database(Path(scratch) / manifest.DATABASE, held, bundle.label))
 
 
-def _opened(held: Manifest, secret: Secret, label: str) -> tuple[Opener | None, dict[str, SealedFile]]:
+def _opened(held: Manifest, keys: Keyring, label: str) -> tuple[Opener | None, dict[str, SealedFile]]:
     if held.encryption is None:
         _needs_database({entry.name for entry in held.files}, label)
         return None, {}
-    opener = Opener.of(held.encryption, secret)
+    opener = keys.opener(held.encryption)
     try:
         sealed = msgspec.json.decode(opener.text(held.sealed or ""), type=tuple[SealedFile, ...])
     except msgspec.MsgspecError as error:
