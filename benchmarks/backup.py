@@ -1,4 +1,4 @@
-"""What a backup and the archive cost those who write meanwhile: the rate and p99 of durable HTTP inserts, in rounds with
+"""What a backup and the archive cost those who write meanwhile: rate and p99 of durable HTTP inserts, in rounds with
 and without them, taken in turn so that both see the same machine."""
 
 from __future__ import annotations

@@ -232,3 +232,23 @@ async def test_the_archive_goes_to_the_place_of_the_backups_and_leaves_little_he
         archiver.forget(1, 2)
         assert list((tmp_path / "shelf").rglob("*.gz")) == []
         await archiver.stop()
+
+
+def test_a_push_that_was_applied_before_the_restored_second_is_not_applied_again(
+    pylon: Command, app_file: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    change = {"entity": "Note", "row_id": "_pending_1", "kind": "insert", "data": {"title": "once"}, "op_id": "op-1"}
+    push = {"changes": [change], "client_id": "c1"}
+    with ServerProcess(app_file, data) as server:
+        server.request("POST", "/api/entities/Note", {"title": "first"})
+        pylon.json("backup", "base", "--data-dir", "data")
+        _, first = server.request("POST", "/api/sync/push", push)
+        assert first["applied"] == 1
+        second = next_second()
+        until(lambda: archived(data) == 2)
+    pylon.json("restore", "base", "--to", rfc3339(second), "--data-dir", "data", "--yes", "--replace")
+    with ServerProcess(app_file, data) as server:
+        _, again = server.request("POST", "/api/sync/push", push)
+        assert again["results"][0]["row_id"] == first["results"][0]["row_id"]
+        assert len(server.request("GET", "/api/entities/Note")[1]["data"]) == 2

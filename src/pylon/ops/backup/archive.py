@@ -22,7 +22,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.ops.backup import shelf
 from pylon.ops.backup.keys import Reader
-from pylon.store.protocol import LogEntry
+from pylon.store.protocol import LogEntry, LoggedOp
 
 FOLDER = "archive"
 HEAD = "head.json"
@@ -37,7 +37,7 @@ _SUM_BYTES = 8
 _TAIL = len(b',"sum":""}') + 2 * _SUM_BYTES
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line. `after` is the seq of the record before, null where the archive can't vouch for what was between."""
 
     after: int | None
@@ -48,17 +48,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     timestamp: str
     data: msgspec.Raw
     prev: msgspec.Raw
+    ops: tuple[LoggedOp, ...] = ()
 
     def entry(self) -> LogEntry:
         """The log entry that it was."""
         prev = bytes(self.prev)
         was = None if prev == b"null" else prev
         return LogEntry(self.seq, self.entity, self.row_id, self.kind, bytes(self.data), was, self.timestamp)
-
-    @property
-    def second(self) -> int:
-        """When it was committed, in whole Unix seconds."""
-        return int(self.timestamp.rstrip("Z"))
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -76,13 +72,26 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
-def encode(entries: Sequence[LogEntry], after: int | None) -> bytes:
-    """One gzip member of these records, the first of which follows `after`."""
+def encode(entries: Sequence[LogEntry], ops: Sequence[LoggedOp], after: int | None) -> bytes:
+    """One gzip member of these records and the op-ids that made them; the first record follows `after`."""
     lines = []
+    made: dict[int, tuple[LoggedOp, ...]] = {}
+    for op in ops:
+        made[op.seq] = (*made.get(op.seq, ()), op)
     for entry in entries:
         prev = msgspec.Raw(entry.prev or b"null")
         data = msgspec.Raw(entry.data)
-        record = Record(after, entry.seq, entry.entity, entry.row_id, entry.kind, entry.timestamp, data, prev)
+        record = Record(
+            after,
+            entry.seq,
+            entry.entity,
+            entry.row_id,
+            entry.kind,
+            entry.timestamp,
+            data,
+            prev,
+            made.get(entry.seq, ()),
+        )
         body = _encode(record)[:-1]
         lines.append(b'%b,"sum":"%b"}\n' % (body, _sum(body)))
         after = entry.seq
@@ -159,7 +168,7 @@ class Segments:
             if last is None:
                 path.unlink()
                 continue
-            self.seq, self._file, self._size, self._opened_at = last.seq, path, good, float(last.second)
+            self.seq, self._file, self._size, self._opened_at = last.seq, path, good, float(last.entry().second)
             return True
         return False
 
@@ -167,7 +176,7 @@ class Segments:
         """The segments, oldest first."""
         return sorted(self.folder.glob(f"*{SUFFIX}"))
 
-    def append(self, entries: Sequence[LogEntry], after: int | None, now: float) -> Path:
+    def append(self, entries: Sequence[LogEntry], ops: Sequence[LoggedOp], after: int | None, now: float) -> Path:
         """Add records; the segment that they went to. They are durable after `sync`."""
         full = self._size >= SEGMENT_BYTES or now - self._opened_at >= SEGMENT_SECONDS
         if self._file is None or full:
@@ -179,7 +188,7 @@ class Segments:
             self._descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             if is_new:
                 shelf.sync_folder(self.folder)
-        data = encode(entries, after)
+        data = encode(entries, ops, after)
         written = os.write(self._descriptor, data)
         if written != len(data):  # the disk is full: take the torn part back, the next tick tries again
             os.ftruncate(self._descriptor, self._size)

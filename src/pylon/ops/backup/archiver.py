@@ -111,7 +111,8 @@ class Archiver:
         segments = self._segments or self._resume(self._session)
         made = 0
         while entries := self._session.log_after(segments.seq, self._page):
-            path = segments.append(entries, self._predecessor(segments.seq, entries[0]), began)
+            after = self._predecessor(segments.seq, entries[0])
+            path = segments.append(entries, self._session.ops_of(entries), after, began)
             if path not in self._unsent:
                 self._unsent.append(path)
             made += len(entries)

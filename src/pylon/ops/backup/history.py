@@ -14,7 +14,7 @@ from pylon.ops.backup.archive import DamagedError, Head, Record
 from pylon.ops.backup.keys import Keyring, Reader
 from pylon.ops.backup.manifest import Encryption
 from pylon.ops.backup.shelf import Shelf
-from pylon.store.protocol import LogEntry
+from pylon.store.protocol import LogEntry, LoggedOp
 
 _KEY_END = b"-----END AGE ENCRYPTED FILE-----\n"
 
@@ -44,9 +44,9 @@ class History:
         heads = [head.at for place in self.places if (head := self._head(place, timeline)) is not None]
         return max(heads, default=0.0)
 
-    def records(self, timeline: int, after: int, until: int) -> Iterator[LogEntry]:
-        """What was committed after the seq of a backup, up to and including the Unix second `until`. Raises
-        ARCHIVE_GAP where something is missing."""
+    def records(self, timeline: int, after: int, until: int) -> Iterator[tuple[LogEntry, tuple[LoggedOp, ...]]]:
+        """What was committed after the seq of a backup, up to and including the Unix second `until`, and the op-ids
+        that made it. Raises ARCHIVE_GAP where something is missing."""
         last = after
         is_first = True
         segments = self._segments(timeline)
@@ -59,9 +59,10 @@ class History:
                     continue
                 if record.after is None or (record.after > last if is_first else record.after != last):
                     raise archive.gap(last, record.seq)
-                if record.second > until:
+                entry = record.entry()
+                if entry.second > until:
                     return
-                yield record.entry()
+                yield entry, record.ops
                 last, is_first = record.seq, False
         head = max((h.seq for place in self.places if (h := self._head(place, timeline)) is not None), default=0)
         if head > last:

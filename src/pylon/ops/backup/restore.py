@@ -29,9 +29,8 @@ from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name, par
 from pylon.ops.backup.take import DATA, WORK, Progress, silent
 from pylon.ops.backup.verify import check_database, unpack
 from pylon.store.lock import FolderLock
-from pylon.store.protocol import LogEntry
 from pylon.store.sqlite.database import SqliteStore
-from pylon.store.sqlite.replay import begin_timeline, replay
+from pylon.store.sqlite.replay import Logged, begin_timeline, replay
 
 _OF_THE_FOLDER = frozenset({"lock", WORK, archive.FOLDER})
 """What a data folder may hold and still be empty."""
@@ -190,7 +189,7 @@ def _bring_forward(wish: Wish, to: int, held: Manifest, staged: Path, progress: 
     SqliteStore(database, types).apply(list(entities.values()))
     history = _history(wish)
 
-    def counted() -> Iterator[LogEntry]:
+    def counted() -> Iterator[Logged]:
         for number, record in enumerate(history.records(held.timeline, held.seq, to), 1):
             if number % 1000 == 0:
                 progress("records", number, 0)

@@ -12,12 +12,15 @@ import apsw
 
 from pylon.model.rows import RowTypes
 from pylon.store.filters import quote
-from pylon.store.protocol import LogEntry
+from pylon.store.protocol import LogEntry, LoggedOp
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error
 from pylon.store.sqlite.statements import Statements
 
 _BATCH = 5000
+
+Logged = tuple[LogEntry, tuple[LoggedOp, ...]]
+"""A log entry, and the op-ids that made it."""
 
 
 @dataclass(slots=True)
@@ -29,15 +32,15 @@ class Replayed:
     unknown: int = 0
 
 
-def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[LogEntry]) -> Replayed:
-    """Apply records in order, each as a row written or deleted and a log entry of the same seq. A record of an entity
-    that is not in `types` keeps its log entry and is counted. Raises STORAGE_*."""
+def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[Logged]) -> Replayed:
+    """Apply records in order, each as a row written or deleted, a log entry of the same seq, and its op-ids. A record
+    of an entity that is not in `types` keeps its log entry and is counted. Raises STORAGE_*."""
     done = Replayed()
     tables = {name: _Table(rows) for name, rows in types.items()}
     with contextlib.closing(connect_writer(path, "NORMAL")) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for record in records:
+            for record, ops in records:
                 connection.execute(
                     system.LOG_APPEND,
                     (
@@ -50,6 +53,8 @@ def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[LogEntry
                         record.timestamp,
                     ),
                 )
+                for op in ops:
+                    connection.execute(system.OP_PUT, (op.principal, op.op_id, op.row_id, op.seq, record.second))
                 table = tables.get(record.entity)
                 if table is None:
                     done.unknown += 1

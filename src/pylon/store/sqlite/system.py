@@ -90,6 +90,8 @@ LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
 
 OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
 OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
+# The op-ids of log entries: both carry the second of their commit.
+OPS_OF = "SELECT seq, principal, op_id, row_id FROM _pylon_ops WHERE at BETWEEN ? AND ? AND seq BETWEEN ? AND ?"
 OPS_PRUNE = """DELETE FROM _pylon_ops WHERE (principal, op_id) IN (
     SELECT principal, op_id FROM _pylon_ops WHERE at < :before ORDER BY at LIMIT :limit)"""
 
