@@ -258,7 +258,6 @@ class Server:
         self._lag, self._collector = LoopLag(), Collector()
         watch_process(self.registry, self._lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
-        watch(self.registry, self.engine, self.hub, self.door)
         self.backups = make_backups(spec, settings, self.engine)
         self.backups.watch(self.registry)
         self._stop = asyncio.Event()

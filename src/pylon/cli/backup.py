@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="WHAT",
-        help="DIR [APP], s3://BUCKET/NAME [APP], verify WHERE, list [WHERE]; APP adds what it declares",
+        help="DIR [APP], s3://BUCKET/NAME [APP], verify WHERE, list [WHERE]; APP adds its declaration",
     )
     parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign] # words after options
     parser.add_argument("--tar", metavar="FILE", help="write one tar file instead of a folder")

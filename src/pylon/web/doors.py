@@ -12,9 +12,9 @@ from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
 from pylon.ops.alarms import Alarms
+from pylon.ops.backup.schedule import Backups
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.overview import Overview
-from pylon.ops.backup.schedule import Backups
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic

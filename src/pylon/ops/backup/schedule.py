@@ -143,7 +143,8 @@ class Backups:
         async with self._lock:
             began = self._clock()
             try:
-                name, made = await _in_thread(lambda: self._make(shelf))
+                with self._engine.readers.track("backup", caller, _go_on):
+                    name, made = await _in_thread(lambda: self._make(shelf))
                 dropped = await _in_thread(lambda: self._rotate(shelf))
             except StoppedError:
                 raise PylonError("SHUTTING_DOWN", "The server is stopping; the backup was given up.") from None
@@ -288,6 +289,10 @@ def clean_up(data_dir: Path, shelf: Shelf | None) -> None:
 
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+def _go_on() -> None:
+    """A backup may hold its snapshot for longer than a request's read."""
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -32,10 +32,13 @@ _FLUSH_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How gently to copy: pages in one step, and the rest after it as a multiple of the time that the step took."""
+    """How gently to copy: pages in one step, and the rest after it as a multiple of the time that the step took. Once
+    the write-ahead log, which the copy keeps from beginning anew, holds `hurry_bytes`, the rests are `hurried`."""
 
     pages: int = 256
     rest: float = 3.0
+    hurried: float = 0.5
+    hurry_bytes: int = 512 * 2**20
     least: float = 0.001
 
 
@@ -68,7 +71,7 @@ def copy_database(
             origin.execute("BEGIN")
             origin.execute("SELECT count(*) FROM sqlite_master").fetchall()
             taken_at = clock()
-            _copy_pages(origin, target, pace, progress)
+            _copy_pages(origin, target, pace, progress, source.with_name(source.name + "-wal"))
         _leave_wal_mode(target)
     except apsw.Error as error:
         raise PylonError("BACKUP_FAILED", f"The database could not be copied: {error}") from error
@@ -108,12 +111,15 @@ def examine(path: Path) -> tuple[list[str], dict[str, int]]:
         return found, rows
 
 
-def _copy_pages(origin: apsw.Connection, target: Path, pace: Pace, progress: Callable[[int, int], None]) -> None:
+def _copy_pages(
+    origin: apsw.Connection, target: Path, pace: Pace, progress: Callable[[int, int], None], wal: Path
+) -> None:
     copy = apsw.Connection(str(target))
     descriptor = os.open(target, os.O_RDONLY)
     try:
         copy.execute(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB}")
         unflushed = 0
+        rest = pace.rest
         with copy.backup("main", origin, "main") as backup:
             while not backup.done:
                 began = time.perf_counter()
@@ -123,10 +129,18 @@ def _copy_pages(origin: apsw.Connection, target: Path, pace: Pace, progress: Cal
                 if unflushed >= _FLUSH_BYTES:
                     os.fdatasync(descriptor)
                     unflushed = 0
-                time.sleep(max(pace.least, (time.perf_counter() - began) * pace.rest))
+                    rest = pace.rest if _bytes(wal) < pace.hurry_bytes else pace.hurried
+                time.sleep(max(pace.least, (time.perf_counter() - began) * rest))
     finally:
         os.close(descriptor)
         copy.close()
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _leave_wal_mode(path: Path) -> None:

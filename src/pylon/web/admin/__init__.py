@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, backups, checkpoint, flags, incidents, logs, overview, sessions, switches, tokens, usage
+from pylon.web.admin import (
+    audit,
+    backups,
+    checkpoint,
+    flags,
+    incidents,
+    logs,
+    overview,
+    sessions,
+    switches,
+    tokens,
+    usage,
+)
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
