@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import idle, write_path
+from benchmarks import backup, idle, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -144,6 +144,18 @@ def writes(bench: Bench) -> None:
     bench.lines.append(Line("write path in process", f"{rate:,.0f}/s", "100,000/s", "150,000/s", ratio))
 
 
+def backups(bench: Bench) -> None:
+    """Durable inserts while a backup runs, and what the archive of changes costs them."""
+    cost = backup.measure(APP, _made(bench.folder / "backup"))
+    times = cost.p99_ms_during / cost.p99_ms
+    figure = f"{cost.rate_during:,.0f}/s, p99 {cost.p99_ms_during:.1f} ms ({times:.1f} times that without)"
+    bench.lines.append(Line("HTTP insert while a backup runs", figure, "p99 below 3 times", "2 times"))
+    without = backup.measure(APP, _made(bench.folder / "unarchived"), archive="0")
+    share = cost.rate / without.rate
+    figure = f"{cost.rate:,.0f}/s, p99 {cost.p99_ms:.1f} ms ({share:.0%} of {without.rate:,.0f}/s without)"
+    bench.lines.append(Line("HTTP insert with the archive of changes", figure, "85%", "95%"))
+
+
 def costs(bench: Bench) -> None:
     """Cold start and memory."""
     seconds = min(idle.cold_start(APP, bench.folder / f"cold{i}") for i in range(3))
@@ -161,8 +173,14 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "counter": counter,
     "fanout": fanout,
     "writes": writes,
+    "backup": backups,
     "costs": costs,
 }
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _wait(url: str) -> None:

@@ -35,6 +35,13 @@ from pylon.model.schema import AppSpec
 from pylon.observe import sections, watch
 from pylon.ops.alarm_rules import standard_alarms
 from pylon.ops.alarms import Alarms
+from pylon.ops.backup.archive import FOLDER as ARCHIVE
+from pylon.ops.backup.archiver import Archiver
+from pylon.ops.backup.exchange import unfinished
+from pylon.ops.backup.keys import Keyring
+from pylon.ops.backup.schedule import Backups, Plan, clean_up
+from pylon.ops.backup.shelf import open_shelf
+from pylon.ops.backup.take import Subject
 from pylon.ops.health import Readiness
 from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
@@ -103,6 +110,8 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
     telemetry = None
     try:
         telemetry = _telemetry(spec, settings)
+        if (problem := unfinished(settings.data_dir)) is not None:
+            raise problem
         server = Server(spec, settings, listeners)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(server.serve(reload_channel.ready))
@@ -252,6 +261,8 @@ class Server:
                 *evidence.watched(self.engine, self.overview, self.alarms),
             ],
         )
+        self.backups = make_backups(spec, settings, self.engine)
+        self.backups.watch(self.registry)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -268,6 +279,7 @@ class Server:
                 events=EventStream(self.door),
                 sockets=AsgiSockets(self.door),
                 readiness=self.readiness.check,
+                backups=self.backups,
                 sections=lambda: sections(self.engine, self.hub, self.door),
                 incidents=self.incidents,
                 overview=self.overview,
@@ -293,6 +305,7 @@ class Server:
         self.overview.start()
         self.alarms.start(self.engine)
         ticking = asyncio.create_task(self._tick())
+        self.backups.start()
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
             await self.engine.audit.note(SYSTEM, "server.start", version=_version(), app=self.engine.app.name)
@@ -305,10 +318,12 @@ class Server:
         ticking.cancel()
         await self.alarms.stop()
         await self.overview.stop()
+        await self.backups.stop()
         await self.functions.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
+        await self.backups.stop_archive()
         await self.engine.stop()
         self._lag.stop()
         self._collector.stop()
@@ -355,6 +370,25 @@ class Server:
             return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
 
         return await self.engine.reads.run(answer, _DECIDE_SECONDS, what="fan-out")
+
+
+def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
+    """The backups that this server takes, and its archive of changes."""
+    shelf = None if settings.backup_target is None else open_shelf(settings.backup_target, settings.s3_endpoint)
+    clean_up(settings.data_dir, shelf)
+    keys = Keyring(settings.backup_passphrase, settings.backup_recipient)
+    archiver = None
+    if settings.archive_secs:
+        archiver = Archiver(
+            engine.store,
+            settings.data_dir / ARCHIVE,
+            seconds=settings.archive_secs,
+            shelf=shelf,
+            keys=keys,
+            keep_days=settings.archive_keep_days,
+        )
+    plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, keys=keys)
+    return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
 
 
 def _spare_the_collector() -> None:

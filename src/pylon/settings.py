@@ -181,6 +181,28 @@ def _text(text: str) -> str:
     return text
 
 
+def _seconds_or_off(text: str) -> float:
+    return 0.0 if text.strip("0.") == "" and text.strip(".") else _seconds(text)
+
+
+def _backup_target(text: str) -> str:
+    if "://" in text and not (text.startswith("s3://") and text.removeprefix("s3://").strip("/")):
+        raise _RefusedError(f"{text!r} is no place for backups", "Write a folder, or s3://bucket/prefix")
+    return text
+
+
+def _recipient(text: str) -> str:
+    if not text.startswith("age1"):
+        raise _RefusedError("not an age public key", "It begins with age1; `age-keygen` makes one")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise _RefusedError(f"{text!r} is not a URL", "Write https://host or http://host:port")
+    return text
+
+
 def _variable(
     name: str,
     default: Any,
@@ -477,6 +499,54 @@ class Settings:
         "Free space of the data folder's disk in MB below which the alarm `disk-full` is raised.",
     )
 
+    # Backups
+    backup_target: str | None = _variable(
+        "PYLON_BACKUP_TARGET",
+        None,
+        _backup_target,
+        "Where the server keeps its backups and its archive of changes: a folder, or s3://bucket/prefix.",
+    )
+    backup_every_secs: int = _variable(
+        "PYLON_BACKUP_EVERY_SECS",
+        0,
+        _whole(0),
+        "Seconds between backups that the server takes by itself. 0 takes them only when asked.",
+    )
+    backup_keep: int = _variable(
+        "PYLON_BACKUP_KEEP",
+        7,
+        _whole(1),
+        "Newest backups to keep, besides one for each of the last 7 days and of the last 4 weeks.",
+    )
+    backup_passphrase: str | None = _variable(
+        "PYLON_BACKUP_PASSPHRASE", None, _text, "Seals backups and the archive sent with them.", secret=True
+    )
+    backup_recipient: str | None = _variable(
+        "PYLON_BACKUP_RECIPIENT",
+        None,
+        _recipient,
+        "age public key (age1…) to seal backups to, instead of a passphrase: the server can't open them then.",
+    )
+    archive_secs: float = _variable(
+        "PYLON_ARCHIVE_SECS",
+        2.0,
+        _seconds_or_off,
+        "Seconds between two rounds of archiving changes, for restores to a point in time. 0 turns it off.",
+        shown="2",
+    )
+    archive_keep_days: int = _variable(
+        "PYLON_ARCHIVE_KEEP_DAYS",
+        7,
+        _whole(1),
+        "Days for which archived changes stay in the data folder where PYLON_BACKUP_TARGET is unset.",
+    )
+    s3_endpoint: str | None = _variable(
+        "PYLON_S3_ENDPOINT",
+        None,
+        _endpoint,
+        "S3-compatible server other than Amazon's, such as https://minio.example.com. Credentials are AWS_* variables.",
+    )
+
     # Process
     drain_secs: float = _variable(
         "PYLON_DRAIN_SECS",
@@ -518,11 +588,24 @@ class Settings:
             values = _DEV_DEFAULTS | values
         values.setdefault("csrf_origins", values.get("cors_origins", ()))
         settings = cls(**values)
+        problems.extend(settings._at_odds())
         if not settings.dev_mode:
             problems.extend(settings._unsafe())
         if problems:
             raise SettingsError(tuple(problems))
         return settings
+
+    def _at_odds(self) -> list[Problem]:
+        """Settings that make no sense together."""
+        found: list[Problem] = []
+        if self.backup_every_secs and self.backup_target is None:
+            mend = "Set PYLON_BACKUP_TARGET to a folder or s3://bucket/prefix"
+            found.append(Problem("PYLON_BACKUP_EVERY_SECS", "there is no place for the backups", mend))
+        if self.backup_passphrase is not None and self.backup_recipient is not None:
+            found.append(
+                Problem("PYLON_BACKUP_RECIPIENT", "PYLON_BACKUP_PASSPHRASE is set as well", "Unset one of them")
+            )
+        return found
 
     def _unsafe(self) -> list[Problem]:
         """What may not stand outside dev mode."""

@@ -90,6 +90,19 @@ CODES: dict[str, CommandCode] = {
         "A step of a playbook did not do what it is for; the others go on.",
         "The message says why. Run the playbook again: it tries the step again.",
     ),
+    "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
+    "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),
+    "RESTORE_OK": CommandCode("The backup was restored.", "Start the server; the data of before is kept aside."),
+    "RESTORE_PASSED_OVER": CommandCode(
+        "A newer backup does not verify; an older one is restored.", "Find out what damaged it."
+    ),
+    "RESTORE_ENDS_EARLIER": CommandCode(
+        "The archive ends before the time that was asked for.", "Changes after its end are not in the restored data."
+    ),
+    "RESTORE_UNKNOWN_ENTITY": CommandCode(
+        "Archived changes are of entities that the app does not declare; their rows were left out.",
+        "Name the app's version of that time with --app.",
+    ),
     "EXPLAIN_UNKNOWN": CommandCode("There is no such code.", "`pylon explain` lists them."),
 }
 """Every code of the command line, with what `pylon explain` says about it."""

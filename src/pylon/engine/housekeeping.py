@@ -27,6 +27,9 @@ CHECKPOINT_SECONDS = 1.0
 PAGE_BYTES = 4096
 QUIET_WAL_BYTES = 2**18
 LOOK_SECONDS = 1.0
+PINNED_PAGES = 4096
+"""Pages that a checkpoint may leave under load without somebody's snapshot being the reason."""
+
 PRUNE_SECONDS = 60.0
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 0.05
@@ -143,7 +146,7 @@ class Housekeeping:
             left = await asyncio.to_thread(self._checkpoints.run)
             if is_quiet and self._checkpoints.file_bytes() > self._watermark:
                 complete = await asyncio.to_thread(self._checkpoints.truncate)
-            elif used >= self._watermark:
+            elif used >= self._watermark and left <= PINNED_PAGES:
                 complete = await asyncio.to_thread(self._checkpoints.restart)
             else:
                 complete = not left

@@ -240,5 +240,53 @@ REGISTRY: dict[str, Code] = {
     ),
     "INCIDENT_CLOSED": Code(409, "The incident is closed already.", "Notes may still be added; closing is done once."),
     "INCIDENT_FULL": Code(409, "The incident holds as many notes as it may.", "Start another with --parallel."),
+    "BACKUP_NOT_CONFIGURED": Code(
+        409, "The server has no place for backups.", "Set PYLON_BACKUP_TARGET, or run `pylon backup DIR`."
+    ),
+    "BACKUP_RUNNING": Code(409, "A backup is being taken.", "Wait until it is done."),
+    "BACKUP_NOT_FOUND": Code(404, "There is no such backup.", "`pylon backup list` shows what a place holds."),
+    "BACKUP_EMPTY": Code(
+        500, "There is no database to back up; nothing was written.", "Name the data folder with --data-dir."
+    ),
+    "BACKUP_FAILED": Code(
+        500,
+        "The backup could not be made; nothing that looks like one was left.",
+        "The message says why; check the disk.",
+    ),
+    "BACKUP_TARGET_EXISTS": Code(409, "Something stands where the backup should go.", "Name a new folder or file."),
+    "BACKUP_TARGET_INVALID": Code(500, "The place of the backups is not an address.", "Write a folder or s3://bucket."),
+    "BACKUP_TARGET_UNREACHABLE": Code(
+        502, "The bucket does not answer, or refuses.", "Check the AWS_* variables and PYLON_S3_ENDPOINT."
+    ),
+    "BACKUP_INVALID": Code(
+        422, "The backup is damaged, cut or altered, and is not restored.", "Use another one; keep this for forensics."
+    ),
+    "BACKUP_KEY_REFUSED": Code(
+        400,
+        "The backup is encrypted, and the key is missing or wrong.",
+        "Give the passphrase or identity it was made for.",
+    ),
+    "BACKUP_TOO_NEW": Code(409, "A newer Pylon made the backup.", "Restore it with that release or a newer one."),
+    "RESTORE_TARGET_NOT_EMPTY": Code(
+        409, "The data folder holds something.", "Add --replace, which moves it aside, or name a new folder."
+    ),
+    "RESTORE_NO_BASE": Code(
+        409, "No backup leads to that time.", "Name a later time, or a place that holds older backups."
+    ),
+    "RESTORE_NO_APP": Code(
+        409, "What the archived changes are of is not known.", "Name the app with --app: it declares the entities."
+    ),
+    "RESTORE_FAILED": Code(
+        500, "The backup could not be restored; the target is as it was.", "The message says why; check the disk."
+    ),
+    "RESTORE_UNFINISHED": Code(
+        500, "A restore stopped half-way in this data folder.", "Run the same `pylon restore` again with --replace."
+    ),
+    "ARCHIVE_GAP": Code(
+        409,
+        "The archive lacks changes between the backup and the time asked for.",
+        "Name an earlier time or a later backup.",
+    ),
+    "EXTRA_MISSING": Code(500, "An optional package is not installed.", "The hint names the command that installs it."),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
 }

@@ -36,6 +36,15 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class LoggedOp(msgspec.Struct, frozen=True):
+    """The op-id that made a log entry, and the row that its client was told."""
+
+    seq: int
+    principal: str
+    op_id: str
+    row_id: str
+
+
 class LogEntry(msgspec.Struct, frozen=True):
     """One row of the change log; `data` and `prev` are full JSON rows."""
 
@@ -46,6 +55,11 @@ class LogEntry(msgspec.Struct, frozen=True):
     data: bytes
     prev: bytes | None
     timestamp: str
+
+    @property
+    def second(self) -> int:
+        """When it was committed, in whole Unix seconds."""
+        return int(self.timestamp.rstrip("Z"))
 
 
 class AuditBlock(msgspec.Struct, frozen=True):
@@ -110,8 +124,14 @@ class ReadSession(Rows, Protocol):
     def log_after(self, seq: int, limit: int) -> list[LogEntry]:
         """Entries above `seq`, in order."""
 
+    def ops_of(self, entries: Sequence[LogEntry]) -> list[LoggedOp]:
+        """The op-ids of consecutive log entries, as far as they are remembered."""
+
     def log_floor(self) -> int:
         """Cursors below this are refused, whatever the log holds."""
+
+    def timeline(self) -> int:
+        """The restore that the data descends from, in Unix seconds; 0 when it never was restored."""
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""

@@ -12,6 +12,7 @@ from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
 from pylon.ops.alarms import Alarms
+from pylon.ops.backup.schedule import Backups
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.overview import Overview
 from pylon.settings import Settings
@@ -45,6 +46,7 @@ class Doors:
     events: AsgiHandler
     sockets: AsgiHandler
     readiness: Callable[[], Awaitable[str | None]]
+    backups: Backups
     sections: Callable[[], dict[str, dict[str, Any]]]
     incidents: IncidentDesk
     overview: Overview

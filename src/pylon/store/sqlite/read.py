@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pylon.store.protocol import AuditBlock, LogEntry, SessionRecord
+from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp, SessionRecord
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
@@ -89,9 +89,20 @@ class SqliteReader(SqliteRows):
         """Entries above `seq`, in order."""
         return [LogEntry(*row) for row in self._fetch(system.LOG_AFTER, (seq, limit))]
 
+    def ops_of(self, entries: Sequence[LogEntry]) -> list[LoggedOp]:
+        """The op-ids of consecutive log entries, as far as they are remembered."""
+        first, last = entries[0], entries[-1]
+        seconds = [entry.second for entry in entries]  # the clock may have been set back between them
+        found = self._fetch(system.OPS_OF, (min(seconds), max(seconds), first.seq, last.seq))
+        return [LoggedOp(*row) for row in found]
+
     def log_floor(self) -> int:
         """Cursors below this are refused, whatever the log holds."""
         return int(self._fetch(system.LOG_FLOOR, ())[0][0])
+
+    def timeline(self) -> int:
+        """The restore that the data descends from, in Unix seconds; 0 when it never was restored."""
+        return int(self._fetch(system.META_GET, (system.TIMELINE_KEY,))[0][0])
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""

@@ -64,6 +64,9 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
 )
 
+# The restore that the data descends from, in Unix seconds: the archive keeps the life between two restores apart.
+TIMELINE_KEY = "timeline"
+
 META_GET = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = ?), 0)"
 META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
@@ -87,6 +90,8 @@ LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
 
 OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
 OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
+# The op-ids of log entries: both carry the second of their commit.
+OPS_OF = "SELECT seq, principal, op_id, row_id FROM _pylon_ops WHERE at BETWEEN ? AND ? AND seq BETWEEN ? AND ?"
 OPS_PRUNE = """DELETE FROM _pylon_ops WHERE (principal, op_id) IN (
     SELECT principal, op_id FROM _pylon_ops WHERE at < :before ORDER BY at LIMIT :limit)"""
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, checkpoint, flags, incidents, logs, overview, sessions, switches, tokens, usage
+from pylon.web.admin import (
+    audit,
+    backups,
+    checkpoint,
+    flags,
+    incidents,
+    logs,
+    overview,
+    sessions,
+    switches,
+    tokens,
+    usage,
+)
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -15,5 +27,6 @@ ROUTES: dict[str, object] = {
     **checkpoint.ROUTES,
     **overview.ROUTES,
     **logs.ROUTES,
+    **backups.ROUTES,
 }
 """Every admin route by path."""
