@@ -5,11 +5,11 @@ import { complain, session, remove, whenSignedOut, attempt } from "./core/api.js
 import { app, remember } from "./core/app.js";
 import { brand } from "./core/brand.js";
 import { fill, h, icon, keyed, say } from "./core/dom.js";
-import { duration, some } from "./core/format.js";
+import { duration, some, who } from "./core/format.js";
 import { listenToKeys, showKeys } from "./core/keys.js";
 import { pulse } from "./core/pulse.js";
 import { showSignIn } from "./core/signin.js";
-import { ending, isGrave, named, sentence, turnOff } from "./core/switching.js";
+import { ending, isFromFile, isGrave, named, sentence, turnOff } from "./core/switching.js";
 import { GROUPS, PAGES } from "./pages.js";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("studio"));
@@ -98,14 +98,14 @@ function shell(signal) {
 
 /** What is switched off, on every page and not to be overlooked. @param {AbortSignal} signal */
 function banner(signal) {
-  const list = h("ul.banner", { role: "alert", aria: { label: "Switches that are on" }, data: { testid: "banner" } });
+  const list = h("ul");
   pulse.follow(({ switches = [] }) => {
     const grave = switches.filter(isGrave), others = switches.filter((/** @type {any} */ s) => !isGrave(s));
     const items = grave.map((/** @type {any} */ s) => ({ key: s.id, data: { one: s } }));
     if (others.length) items.push({ key: "others", data: { others } });
     keyed(list, items, (data) => data.one ? graveLine(data.one) : otherLine(data.others));
   }, signal);
-  return list;
+  return h("div.banner", { role: "alert", aria: { label: "Switches that are on" }, data: { testid: "banner" } }, list);
 }
 
 /** @param {any} s */
@@ -113,8 +113,9 @@ function graveLine(s) {
   const text = s.scope === "server" ? "Maintenance mode" : "Read-only";
   return h("li.grave", { data: { testid: "banner-grave" } },
     h("strong", null, text), h("span", null, sentence(s)),
-    h("span.facts", null, [s.reason ? `“${s.reason}”` : "", s.by ? `by ${s.by}` : "", ending(s)].filter(Boolean).join(" · ")),
-    h("button", { type: "button", onclick: () => turnOff(s), data: { testid: "banner-off" } }, "Turn off"));
+    h("span.facts", null, [s.reason ? `“${s.reason}”` : "", s.by ? `by ${who(s.by)}` : "", ending(s)].filter(Boolean).join(" · ")),
+    isFromFile(s) ? h("span", null, "Set by the file “maintenance” in the data folder")
+      : h("button", { type: "button", onclick: () => turnOff(s), data: { testid: "banner-off" } }, "Turn off"));
 }
 
 /** @param {any[]} others */

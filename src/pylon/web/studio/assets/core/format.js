@@ -74,5 +74,8 @@ export function when(at, exact = false) {
   return h("time", { dateTime: date.toISOString(), title: `${date.toISOString()}\n${date.toLocaleString()} here` }, utc(then, exact));
 }
 
+/** Who did it: an admin token has no name of its own. @param {string|null|undefined} user */
+export const who = (user) => (user === "__admin__" ? "admin" : user ?? "");
+
 /** `1 row`, `2 rows`. @param {number} n @param {string} one @param {string} [many] */
 export const some = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -9,7 +9,7 @@ import { pulse } from "./pulse.js";
 import { toast } from "./notices.js";
 import { app } from "./app.js";
 
-/** Scope: label, what it needs as its target, and whether it can block writes alone. */
+/** Scope: label, what it needs as its target, and whether it can stop writes alone. */
 export const SCOPES = /** @type {Record<string, {label: string, target?: string, example?: string, writes: boolean}>} */ ({
   server: { label: "Whole server (maintenance mode)", writes: false },
   "read-only": { label: "Read-only: no writes by anybody", writes: false },
@@ -17,14 +17,13 @@ export const SCOPES = /** @type {Record<string, {label: string, target?: string,
   function: { label: "One function", target: "Function", writes: false },
   user: { label: "One user", target: "User id", writes: true },
   ip: { label: "One address or network", target: "Address", example: "203.0.113.7 or 203.0.113.0/24", writes: true },
-  auth: { label: "Sign-in, by all or one method", target: "Method", example: "empty for every method", writes: false },
+  auth: { label: "Sign-in, by all or one method", target: "Method", example: "* for every method", writes: false },
   sync: { label: "Live sync and sockets", writes: false },
   uploads: { label: "Uploads", writes: false },
   anonymous: { label: "Callers who are not signed in", writes: true },
 });
 
-const OPTIONAL_TARGET = new Set(["auth"]);
-const EXPIRY = /** @type {[string, string][]} */ ([["900", "after 15 minutes"], ["3600", "after 1 hour"], ["14400", "after 4 hours"], ["86400", "after 1 day"], ["0", "never: until it is turned off"]]);
+const EXPIRY = /** @type {[string, string][]} */ ([["900", "after 15 minutes"], ["3600", "after 1 hour"], ["14400", "after 4 hours"], ["86400", "after 1 day"], ["0", "when it is turned off"]]);
 
 /** The switch in a few words: `user mallory`. @param {any} s */
 export function named(s) {
@@ -32,20 +31,23 @@ export function named(s) {
   return s.target ? `${s.scope} ${s.target}` : s.scope;
 }
 
-/** What the switch does, in one sentence. @param {any} s */
+/** What the switch does, in a sentence or two; `ip` blocks speak of addresses. @param {any} s */
 export function sentence({ scope, target, blocks, retry_after: wait }) {
-  const what = blocks === "writes" ? "write" : "request";
-  const whose = {
-    server: "Every request is", "read-only": "Every write is",
-    entity: `Every ${what} on ${target || "the entity"} is`, function: `Every call of ${target || "the function"} is`,
-    user: `Every ${what} of user ${target || "…"} is`, ip: `Every ${what} from ${target || "the address"} is`,
-    auth: target ? `Signing in with ${target} is` : "Every sign-in is", sync: "Every pull, push and socket is",
-    uploads: "Every upload is", anonymous: `Every ${what} of callers who are not signed in is`,
-  }[/** @type {string} */ (scope)] ?? "Matching requests are";
-  const still = { server: "Health checks, admin calls and Studio go on.", "read-only": "Reads go on." }[/** @type {string} */ (scope)]
-    ?? (blocks === "writes" ? "Reads go on." : "Everything else goes on.");
-  const retry = wait ? `, with the advice to come back after ${duration(wait)}` : "";
-  return `${whose} answered 503${retry}. ${still}`;
+  const writes = blocks === "writes", what = writes ? "write" : "request";
+  const person = scope === "user" || scope === "ip";
+  const subject = {
+    server: "Every request", "read-only": "Every write",
+    entity: writes ? `Every write to ${target || "the entity"}` : `Every read and write of ${target || "the entity"}`,
+    function: `Every call of ${target || "the function"}`,
+    user: `Every ${what} of user ${target || "…"}`, ip: `Every ${what} from ${target || "the address"}`,
+    auth: !target || target === "*" ? "Every sign-in" : `Signing in with ${target}`, sync: "Every pull, push and socket",
+    uploads: "Every upload", anonymous: `Every ${what} of callers who are not signed in`,
+  }[/** @type {string} */ (scope)] ?? "Every matching request";
+  const answer = person && !writes ? "403 BLOCKED" : (person || scope === "anonymous") && writes ? "429 RATE_LIMITED" : "503 MAINTENANCE";
+  const retry = answer.startsWith("403") || !wait ? "" : `, to be tried again after ${duration(wait)}`;
+  const rest = scope === "server" ? "Health checks, admins and Studio are let in."
+    : writes || scope === "read-only" ? "Reads go on." : scope === "entity" ? "Its rows leave every client until it is off again." : "Everything else goes on.";
+  return `${subject} is answered ${answer}${retry}. ${rest}`;
 }
 
 /** When it ends. @param {any} s */
@@ -54,6 +56,9 @@ export function ending(s) {
   if (!at) return "until it is turned off";
   return `for another ${duration(at - Date.now() / 1000)}`;
 }
+
+/** Whether the file `maintenance` of the data folder says so, which only its removal undoes. @param {any} s */
+export const isFromFile = (s) => String(s.id).startsWith("file_");
 
 /** How grave it is, for its colour. @param {any} s */
 export const isGrave = (s) => s.scope === "server" || s.scope === "read-only";
@@ -65,7 +70,7 @@ export function turnOn(given = {}) {
   target.setAttribute("list", "switch-targets");
   const known = h("datalist", { id: "switch-targets" });
   const blocks = select("blocks", [["all", "everything"], ["writes", "writes only"]], given.blocks ?? "all");
-  const reason = input("reason", { maxLength: 200, placeholder: "for the timeline and for your colleagues" });
+  const reason = input("reason", { maxLength: 500, placeholder: "shown to clients too" });
   const expiry = select("expires_in", EXPIRY, given.scope && !["server", "read-only"].includes(given.scope) ? "3600" : "0");
   const wait = h("input", { name: "retry_after", type: "number", min: "1", max: "86400", value: "30", data: { testid: "field-retry_after" } });
   const targetField = field("Target", target), blocksField = field("Blocks", blocks);
@@ -78,7 +83,7 @@ export function turnOn(given = {}) {
     return {
       scope: scope.value,
       target: kind.target ? target.value.trim() : "",
-      blocks: kind.writes ? blocks.value : scope.value === "read-only" ? "writes" : "all",
+      blocks: kind.writes ? blocks.value : "all",
       reason: reason.value.trim(),
       expires_in: Number(expiry.value),
       retry_after: Number(wait.value) || 30,
@@ -87,7 +92,7 @@ export function turnOn(given = {}) {
   function show() {
     const kind = SCOPES[scope.value];
     targetField.hidden = !kind.target;
-    target.required = Boolean(kind.target) && !OPTIONAL_TARGET.has(scope.value);
+    target.required = Boolean(kind.target);
     targetField.firstElementChild.textContent = kind.target ?? "";
     hint.textContent = kind.example ?? "";
     blocksField.hidden = !kind.writes;
@@ -95,7 +100,8 @@ export function turnOn(given = {}) {
     const names = { entity: app.entities, function: app.functions, user: top.users?.map(first), ip: top.addresses?.map(first) }[scope.value] ?? [];
     known.replaceChildren(...names.map((/** @type {string} */ value) => h("option", { value })));
     const wish = described();
-    say(preview, `${sentence(wish)} It ends ${EXPIRY.find(([value]) => value === expiry.value)?.[1]}.`);
+    const [, end] = EXPIRY.find(([value]) => value === expiry.value) ?? EXPIRY[0];
+    say(preview, `${sentence(wish)} It ends ${wish.expires_in ? "by itself " : "only "}${end}.`);
   }
   const body = h("div.fields", null,
     field("What", scope), targetField, blocksField, field("Reason", reason),

@@ -5,7 +5,8 @@ import { attempt, download, get, withQuery } from "../core/api.js";
 import { app } from "../core/app.js";
 import { field, input, select } from "../core/dialogs.js";
 import { fill, h, icon, say } from "../core/dom.js";
-import { some, utc, when } from "../core/format.js";
+import { some, utc, when, who } from "../core/format.js";
+import { orMissing } from "../core/missing.js";
 import { table } from "../core/tables.js";
 
 const FIELDS = ["entity", "row", "user", "ip", "action", "kind", "since", "until", "limit"];
@@ -22,7 +23,7 @@ export async function open(root, { query, signal, actions }) {
   const form = h("form.search.card", { role: "search", data: { testid: "audit-form" } },
     field("User", input("user", { data: { filter: "", testid: "field-user" } })), field("Entity", entity), names, field("Row id", input("row")),
     field("Address", input("ip")), field("Action", input("action")),
-    field("Kind", select("kind", [["", "any"], ["write", "writes"], ["read", "reads"], ["operator", "operators"]])),
+    field("Kind", select("kind", [["write,read,operator", "any"], ["write", "writes"], ["read", "reads"], ["operator", "operators"]])),
     field("When", window_), exact,
     field("At most", select("limit", [["100", "100"], ["500", "500"], ["1000", "1,000"]])),
     h("button.primary", { type: "submit", data: { testid: "audit-search" } }, "Search"));
@@ -39,13 +40,13 @@ export async function open(root, { query, signal, actions }) {
       { label: "Kind", cell: (entry) => h(`span.chip.${entry.kind}`, null, entry.kind) },
       { label: "Action", cell: (entry) => entry.action },
       { label: "What", kind: "wide", cell: what },
-      { label: "User", kind: "code", cell: (entry) => entry.user ?? h("span.dim", null, "anonymous") },
+      { label: "User", kind: "code", cell: (entry) => who(entry.user) || h("span.dim", null, "anonymous") },
       { label: "Address", kind: "code", cell: (entry) => entry.ip || "–" },
       { label: "Door", cell: (entry) => entry.door },
     ],
   });
   const save = (/** @type {string} */ format) => h("button", { type: "button", data: { testid: `export-${format}` }, onclick: () =>
-    attempt(() => download(withQuery("/api/admin/audit/export", { ...asked(), format }), `audit-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}Z.${format}`)) }, `Export ${format.toUpperCase()}`);
+    attempt(() => download(withQuery("/api/admin/audit/export", { ...asked(), limit: "", format }), `audit-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}Z.${format === "json" ? "ndjson" : format}`)) }, `Export ${format.toUpperCase()}`);
   const verdict = h("p.verdict", { role: "status", hidden: true, data: { testid: "verdict" } });
   const verify = h("button", { type: "button", data: { testid: "verify-chain" }, onclick: () => verifyChain(verify, verdict) }, "Verify the chain");
   actions.append(verify, save("json"), save("csv"));
@@ -60,7 +61,7 @@ export async function open(root, { query, signal, actions }) {
     return values;
   }
   async function search() {
-    const answer = await attempt(() => get(withQuery("/api/admin/audit", asked()), signal));
+    const answer = await orMissing(results.element, "The audit log is", () => get(withQuery("/api/admin/audit", asked()), signal));
     if (!answer || signal.aborted) return;
     const { entries } = answer;
     results.show(entries);
@@ -108,7 +109,7 @@ function drawer(entry, form) {
   const dialog = h("dialog.drawer", { aria: { label: "Audit entry" }, data: { testid: "drawer" } },
     h("header", null, h("h2", null, `${entry.action} ${entry.entity ?? ""}`), h("button.plain", { type: "button", aria: { label: "Close" }, onclick: () => dialog.close() }, icon("close"))),
     h("dl.details", null, rows.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, String(value))))),
-    h("menu", null, more("user", entry.user, "This user"), more("ip", entry.ip, "This address"),
+    h("menu", null, more("user", entry.user ?? "", "This user"), more("ip", entry.ip, "This address"),
       entry.rows?.length === 1 ? more("row", entry.rows[0], "This row") : null, more("entity", entry.entity, "This entity")));
   dialog.addEventListener("click", (/** @type {Event} */ event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => dialog.remove());
@@ -125,8 +126,7 @@ async function verifyChain(button, verdict) {
   const found = await attempt(() => get("/api/admin/audit/verify"));
   button.disabled = false;
   if (!found) { verdict.hidden = true; return; }
-  const whole = found.ok ?? found.whole ?? found.valid ?? found.intact;
-  verdict.classList.add(whole ? "good" : "bad");
-  const facts = Object.entries(found).filter(([, value]) => typeof value !== "boolean" && value !== null && value !== "").map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
-  fill(verdict, h("strong", null, whole ? "The chain is whole." : "The chain is broken."), " ", facts.join(" · "));
+  verdict.classList.add(found.ok ? "good" : "bad");
+  fill(verdict, h("strong", null, found.ok ? "The chain is whole." : "The chain is broken."), ` ${some(found.records, "record")} in ${some(found.blocks, "block")}; head `,
+    h("code", null, `${found.head_id}:${found.head_hash}`), found.problems?.length ? h("ul", null, found.problems.map((/** @type {string} */ problem) => h("li", null, problem))) : null);
 }

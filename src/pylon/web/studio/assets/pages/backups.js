@@ -4,6 +4,7 @@
 import { attempt, get, post } from "../core/api.js";
 import { h, say } from "../core/dom.js";
 import { ago, bytes, count, duration, when } from "../core/format.js";
+import { orMissing } from "../core/missing.js";
 import { toast } from "../core/notices.js";
 import { table } from "../core/tables.js";
 
@@ -34,7 +35,7 @@ export async function open(root, { signal, actions }) {
   root.append(summary, h("section.card", null, listed.element));
 
   async function load() {
-    const answer = await attempt(() => get("/api/admin/backups", signal));
+    const answer = await orMissing(listed.element, "Backups are", () => get("/api/admin/backups", signal));
     if (!answer || signal.aborted) return;
     const backups = [...answer.backups].sort((a, b) => (taken(a) < taken(b) ? 1 : -1));
     listed.show(backups);

@@ -1,10 +1,11 @@
 // @ts-check
 // Sockets: who listens, since when, and how far behind; closing them by user or address, or all.
 
-import { attempt, get } from "../core/api.js";
+import { get } from "../core/api.js";
 import { h, say } from "../core/dom.js";
 import { bytes, count, duration, some } from "../core/format.js";
 import { bounce, kick } from "../core/kicking.js";
+import { orMissing } from "../core/missing.js";
 import { pulse } from "../core/pulse.js";
 import { table } from "../core/tables.js";
 
@@ -41,7 +42,7 @@ export async function open(root, { query, signal, actions }) {
     say(summary, `${found.length === sockets.length ? "" : `${count(found.length)} of `}${some(sockets.length, "socket")}${found.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`);
   }
   async function load() {
-    const answer = await attempt(() => get("/api/admin/sockets", signal));
+    const answer = await orMissing(listed.element, "The list of sockets is", () => get("/api/admin/sockets", signal));
     if (!answer || signal.aborted) return;
     sockets = answer.sockets;
     show();

@@ -10,7 +10,7 @@ import { table } from "../core/tables.js";
 
 /** Where it stands in the overview, its title, the switch's scope, and how its sockets are named. */
 const LISTS = /** @type {[string, string, string, ((key: string) => any)?][]} */ ([
-  ["users", "Users", "user", (key) => (key.startsWith("ip:") ? { ip: key.slice(3) } : { user: key })],
+  ["users", "Users", "user", (user) => ({ user })],
   ["addresses", "Addresses", "ip", (ip) => ({ ip })],
   ["entities", "Entities", "entity"],
   ["functions", "Functions", "function"],
@@ -21,7 +21,7 @@ export function open(root, { signal }) {
   const lists = LISTS.map(([name]) => h("ol.talkers", { data: { testid: `top-${name}` } }));
   const none = LISTS.map(() => h("p.empty", null, "Nothing in the last minute."));
   root.append(h("div.halves", null, LISTS.map(([, title], i) =>
-    h("section.card", null, h("h2", null, title, h("small", null, "per second, decaying")), lists[i], none[i]))));
+    h("section.card", null, h("h2", null, title, h("small", null, "rows written per second")), lists[i], none[i]))));
 
   const slow = table({
     caption: "Slow queries, the latest first", testid: "slow", key: (q, i) => `${q.at} ${q.request_id} ${i}`,
@@ -66,14 +66,15 @@ export function open(root, { signal }) {
 
 /** @param {string} key @param {string} scope @param {((key: string) => any)|undefined} whose */
 function line(key, scope, whose) {
-  const target = scope === "user" && key.startsWith("ip:") ? { scope: "ip", target: key.slice(3) } : { scope, target: key };
+  const anonymous = scope === "user" && key === "anonymous", admin = scope === "user" && key.startsWith("__");
+  const target = anonymous ? { scope: "anonymous", target: "" } : { scope, target: key };
   const button = (/** @type {string} */ text, /** @type {() => any} */ onclick, testid = text.toLowerCase()) =>
-    h("button", { type: "button", onclick, aria: { label: `${text} ${target.target}` }, data: { testid: `talker-${testid}` } }, text);
+    h("button", { type: "button", onclick, aria: { label: `${text} ${key}` }, data: { testid: `talker-${testid}` } }, text);
   return h("li", { data: { testid: "talker", key } },
-    h("span.key", { title: key }, target.target),
+    h("span.key", { title: key }, key),
     h("span.rate"), h("meter", { min: 0, max: 1, value: 0, aria: { hidden: "true" } }),
-    h("span.buttons", null,
-      scope === "function" ? null : button("Throttle", () => turnOn({ ...target, blocks: "writes", title: `Stop the writes of ${target.target}` })),
-      button("Block", () => turnOn({ ...target, blocks: "all", title: `Block ${target.target}` })),
-      whose ? button("Kick", () => kick(whose(key))) : null));
+    admin ? h("span.buttons.dim", null, "admins pass every switch") : h("span.buttons", null,
+      scope === "function" ? null : button("Throttle", () => turnOn({ ...target, blocks: "writes", title: `Stop the writes of ${key}` })),
+      button("Block", () => turnOn({ ...target, blocks: "all", title: `Block ${key}` })),
+      whose && !anonymous ? button("Kick", () => kick(whose(key))) : null));
 }
