@@ -28,7 +28,11 @@ OWN_PAGE = {**STUDIO, "Sec-Fetch-Site": "same-origin"}
 def sign_in(server: ServerProcess, token: str = ADMIN_TOKEN, address: str = "203.0.113.1", **headers: str) -> Answer:
     """Each test signs in from an address of its own, so that none uses up another's attempts."""
     body = json.dumps({"token": token}).encode()
-    sent = {**OWN_PAGE, "X-Forwarded-For": address, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    sent = {
+        **OWN_PAGE,
+        "X-Forwarded-For": address,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
     return request(server, "POST", "/studio/session", body, sent)
 
 
@@ -232,7 +236,9 @@ def test_signing_out_ends_the_session_and_takes_the_cookie_away(production: Serv
     cookie = cookie_of(sign_in(production, address="203.0.113.6"))
     answer = request(production, "DELETE", "/studio/session", headers={**OWN_PAGE, "Cookie": cookie})
     assert (answer.status, "Max-Age=0" in answer.headers["set-cookie"]) == (200, True)
-    assert request(production, "GET", "/api/admin/studio/sessions", headers={**OWN_PAGE, "Cookie": cookie}).status == 403
+    assert (
+        request(production, "GET", "/api/admin/studio/sessions", headers={**OWN_PAGE, "Cookie": cookie}).status == 403
+    )
 
 
 def test_an_operator_can_be_signed_out_by_another(production: ServerProcess, cookie: str) -> None:

@@ -131,9 +131,9 @@ function line(signal) {
   const element = h("span.line", { role: "status", data: { testid: "line" } });
   const write = () => {
     element.dataset.state = pulse.state;
-    document.body.classList.toggle("stale", pulse.state === "lost");
+    document.body.classList.toggle("stale", ["lost", "failing"].includes(pulse.state));
     const age = pulse.heard ? ` for ${duration((Date.now() - pulse.heard) / 1000)}` : "";
-    say(element, { waiting: "connecting", live: "live", paused: "paused", missing: "no overview", lost: `no answer${age}` }[pulse.state]);
+    say(element, { waiting: "connecting", live: "live", paused: "paused", missing: "no overview", lost: `no answer${age}`, failing: `the overview fails${age}` }[pulse.state]);
   };
   pulse.addEventListener("state", write, { signal });
   pulse.addEventListener("beat", write, { signal });

@@ -24,7 +24,7 @@ function point(o) {
 
 class Pulse extends EventTarget {
   /** @type {any} */ latest = null;
-  /** @type {"waiting"|"live"|"paused"|"lost"|"missing"} */ state = "waiting";
+  /** @type {"waiting"|"live"|"paused"|"lost"|"failing"|"missing"} */ state = "waiting";
   /** When the latest answer came, in ms. */ heard = 0;
   /** @type {number[]} */ times = [];
   /** @type {Record<string, (number|null)[]>} */ series = Object.fromEntries(NAMES.map((name) => [name, []]));
@@ -74,7 +74,8 @@ class Pulse extends EventTarget {
       this.#become("live");
     } catch (error) {
       if (run !== this.#running) return;
-      this.#become(error instanceof ApiError && error.status === 404 ? "missing" : "lost");
+      const status = error instanceof ApiError ? error.status : 0;
+      this.#become(status === 404 ? "missing" : status ? "failing" : "lost");
     }
     this.dispatchEvent(new Event("beat"));
     this.#timer = setTimeout(() => this.#turn(run), EVERY_MS);
