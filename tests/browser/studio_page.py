@@ -8,6 +8,10 @@ from page import Page, until
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
+WATCH = "addEventListener('securitypolicyviolation', e => (window.violations ??= []).push(e.blockedURI))"
+CHOOSE = """
+    arguments[0].value = arguments[1];
+    for (const kind of ['input', 'change']) arguments[0].dispatchEvent(new Event(kind, {bubbles: true}))"""
 REQUESTED = "return performance.getEntriesByType('resource').map(e => e.name)"
 
 
@@ -18,9 +22,7 @@ class Studio(Page):
         self.server = server
         driver.execute_cdp_cmd(
             "Page.addScriptToEvaluateOnNewDocument",
-            {
-                "source": "addEventListener('securitypolicyviolation', e => (window.violations ??= []).push(e.blockedURI))"
-            },
+            {"source": WATCH},
         )
         super().__init__(driver, f"{server.url}/studio{f'#/{page}' if page else ''}")
 
@@ -48,8 +50,7 @@ class Studio(Page):
 
     def choose(self, testid: str, value: str) -> None:
         """Chooses in a list, as the keyboard would."""
-        script = "arguments[0].value = arguments[1]; ['input', 'change'].forEach(k => arguments[0].dispatchEvent(new Event(k, {bubbles: true})))"
-        self.driver.execute_script(script, self.find(testid), value)
+        self.driver.execute_script(CHOOSE, self.find(testid), value)
 
     def confirm(self, typed: str = "") -> None:
         """Goes through with the open dialog, which closes."""

@@ -43,6 +43,11 @@ class Operator(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int
 
+    @property
+    def key(self) -> bytes:
+        """The admin token's hash, as sessions and the audit log know it."""
+        return bytes.fromhex(self.token)
+
 
 class Operators:
     """The operators' sessions of one server."""
@@ -56,7 +61,7 @@ class Operators:
     @property
     def can_sign_in(self) -> bool:
         """Whether there is an admin token to sign in with."""
-        return self._sessions.has_admin_tokens
+        return bool(self._sessions.admin_tokens)
 
     async def sign_in(self, caller: Caller, token: str, *, agent: str = "") -> tuple[str, Operator] | None:
         """A session for who holds an admin token, with the secret that opens it; None for any other token."""
@@ -83,6 +88,7 @@ class Operators:
             tx.session.put_record(KIND, key, msgspec.json.encode(operator))
             tx.note("studio.sign-in", operator.id, agent=operator.agent)
 
+        caller = msgspec.structs.replace(caller, session=operator.key)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await self._engine.run(caller, store, authority=Authority.TRUSTED)
@@ -125,7 +131,7 @@ class Operators:
         return stored + list(self._unstored.items())
 
     def _is_live(self, operator: Operator) -> bool:
-        return operator.expires_at > self._clock() and self._sessions.accepts_admin_key(bytes.fromhex(operator.token))
+        return operator.expires_at > self._clock() and self._sessions.admin_tokens.accept(operator.key) is not None
 
     def _superseded(self) -> list[str]:
         """The keys that the next session replaces: the dead, and the oldest of too many."""

@@ -77,15 +77,6 @@ class Sessions:
             return NOBODY
         return session
 
-    @property
-    def has_admin_tokens(self) -> bool:
-        """Whether anybody can be an admin at all."""
-        return bool(self._admin)
-
-    def accepts_admin_key(self, key: bytes) -> bool:
-        """Whether an admin token of this key is accepted now."""
-        return self._admin.accept(key)
-
     def _load(self, key: bytes) -> Session:
         if (token := self.admin_tokens.accept(key)) is not None:
             return self._keep(key, Session(ADMIN, key, int(token.expires_at)))

@@ -12,10 +12,11 @@ from typing import Any
 import falcon
 import falcon.asgi
 
-from pylon.auth.sessions import ADMINISTRATOR, NOBODY, Session
+from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web.doors import Doors
 from pylon.web.studio.cookie import operator_of
@@ -55,8 +56,10 @@ class Request(falcon.asgi.Request):
     def session(self) -> Session:
         """Whose request this is."""
         if self._session is None:
-            if operator_of(self) is not None:
-                self.door, self._session = "studio", ADMINISTRATOR
+            operator = operator_of(self)
+            if operator is not None:
+                self.door = "studio"
+                self._session = Session(ADMIN, operator.key, operator.expires_at)
             else:
                 token = self.token
                 self._session = NOBODY if token is None else self.doors.sessions.resolve(token)
