@@ -25,7 +25,7 @@ export function whenSignedOut(callback) {
 /** @param {string} method @param {string} path @param {any} [body] @param {AbortSignal} [signal] */
 async function send(method, path, body, signal) {
   /** @type {Record<string, string>} */
-  const headers = { "X-Pylon-Studio": "1", Accept: "application/json" };
+  const headers = { "X-Pylon-Studio": "1", Accept: path === "/metrics" ? "text/plain" : "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
@@ -53,6 +53,8 @@ async function call(method, path, body, signal) {
 
 /** @param {string} path @param {AbortSignal} [signal] */
 export const get = (path, signal) => call("GET", path, undefined, signal);
+/** @param {string} path */
+export const getText = async (path) => (await send("GET", path)).text();
 /** @param {string} path @param {any} [body] */
 export const post = (path, body = {}) => call("POST", path, body);
 /** @param {string} path @param {any} body */

@@ -4,7 +4,7 @@
 import { post } from "./api.js";
 import { ask, field } from "./dialogs.js";
 import { h } from "./dom.js";
-import { some } from "./format.js";
+import { duration, some } from "./format.js";
 import { toast } from "./notices.js";
 import { pulse } from "./pulse.js";
 
@@ -19,7 +19,7 @@ export function kick(whose) {
     async act() {
       const done = await post("/api/admin/sockets/kick", whose);
       pulse.refresh();
-      toast("done", `Closed ${some(closed(done), "socket")} of ${name}`);
+      toast("done", `Closed ${some(done.closed, "socket")} of ${name}`);
     },
   });
 }
@@ -37,10 +37,7 @@ export function bounce() {
     async act() {
       const done = await post("/api/admin/sockets/bounce", { seconds: Number(over.value) });
       pulse.refresh();
-      toast("done", `Bouncing ${some(closed(done), "socket")}`);
+      toast("done", `Bouncing ${some(done.bouncing, "socket")} over ${duration(done.seconds)}`);
     },
   });
 }
-
-/** How many, whatever the answer calls it. @param {any} answer */
-const closed = (answer) => Number(Object.values(answer ?? {}).find((value) => typeof value === "number") ?? 0);

@@ -1,5 +1,5 @@
 // @ts-check
-// A server that has no such route yet, or no more, says so on the page instead of in an error.
+// A server that has no such route, or was not told how to do it, says so on the page instead of in an error.
 
 import { ApiError, complain } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -12,8 +12,9 @@ export async function orMissing(root, what, action) {
   try {
     return await action();
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) {
-      fill(root, h("section.card", { data: { testid: "not-available" } }, h("p.empty", null, `${what} not available on this server.`)));
+    const told = error instanceof ApiError && (error.status === 404 ? `${what} not available on this server.` : error.code.endsWith("_NOT_CONFIGURED") && `${error.message} ${error.hint}`);
+    if (told) {
+      fill(root, h("p.empty", { data: { testid: "not-available" } }, told));
     } else {
       complain(error);
     }

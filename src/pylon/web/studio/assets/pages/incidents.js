@@ -46,11 +46,11 @@ export async function open(root, { query, signal, actions }) {
   });
 
   async function load() {
-    const answer = await orMissing(root, "Incidents are", () => get("/api/admin/incidents", signal));
+    const answer = await orMissing(current, "Incidents are", () => get("/api/admin/incidents", signal));
     if (!answer || signal.aborted) return;
     const { incidents } = answer;
-    if (!current.isConnected) {
-      root.append(current, h("section.card", null, h("h2", null, "All incidents"), listed.element));
+    if (!start.isConnected) {
+      root.append(h("section.card", null, h("h2", null, "All incidents"), listed.element));
       actions.append(evidence, start);
     }
     listed.show(incidents);
@@ -90,6 +90,7 @@ export async function open(root, { query, signal, actions }) {
     }
   }
 
+  root.append(current);
   await load();
   let beats = 0;
   pulse.follow(() => { if (pulse.state === "live" && ++beats % EVERY_BEATS === 0 && document.activeElement?.closest(".timeline, .table") === null) load(); }, signal);
