@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from page import until
 from studio_page import Studio
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -281,6 +284,92 @@ def test_a_throttled_user_reads_on(studio: Studio) -> None:
     assert studio.server.request("GET", "/api/entities/Order", token=token)[0] == 200
 
 
+def test_sockets_are_listed_filtered_and_kicked(studio: Studio) -> None:
+    pytest.importorskip("pylon.web.admin.sockets", reason="the routes of live connections are not in this tree yet")
+    with ExitStack() as stack:
+        sockets = {}
+        for user in ("ada", "mallory"):
+            headers = {"Authorization": f"Bearer {studio.server.token_of(user)}"}
+            url = studio.server.url.replace("http", "ws") + "/api/sync/ws"
+            sockets[user] = stack.enter_context(connect(url, additional_headers=headers, proxy=None))
+        studio.go("sockets")
+        until(lambda: studio.text("sockets-summary") == "2 sockets")
+        studio.type("filter", "mall")
+        until(lambda: len(studio.texts("sockets-row")) == 1)
+        studio.click("kick-user")
+        studio.confirm()
+        until(lambda: "Closed 1 socket of user mallory" in studio.text("toast-done"))
+        until(lambda: is_closed(sockets["mallory"]))
+        assert not is_closed(sockets["ada"])
+        studio.click("bounce")
+        studio.choose("field-seconds", "0")
+        studio.confirm()
+        until(lambda: is_closed(sockets["ada"]))
+    studio.is_clean()
+
+
+def is_closed(socket: ClientConnection) -> bool:
+    try:
+        while True:
+            socket.recv(timeout=0.05)
+    except TimeoutError:
+        return False
+    except ConnectionClosed:
+        return True
+
+
+def test_a_backup_is_taken_and_verified(open_browser: Open, server: ServerProcess, tmp_path: Path) -> None:
+    pytest.importorskip("pylon.web.admin.backups", reason="the routes of backups are not in this tree yet")
+    env = {"PYLON_DEV_MODE": "0", "PYLON_BACKUP_TARGET": str(tmp_path / "kept")}
+    with ServerProcess(server.app, tmp_path / "backed-up", env=env) as process:
+        studio = Studio(open_browser(), process).enter("backups")
+        until(lambda: "There is no backup yet" in studio.text("backups"))
+        studio.click("take-backup")
+        until(lambda: len(studio.texts("backups-row")) == 1)
+        assert "not yet" in studio.text("backups-row")
+        studio.click("verify")
+        until(lambda: "verified" in studio.text("backups-row"))
+        studio.is_clean()
+
+
+def test_a_server_without_a_place_for_backups_says_what_to_set(studio: Studio) -> None:
+    pytest.importorskip("pylon.web.admin.backups", reason="the routes of backups are not in this tree yet")
+    studio.go("backups")
+    until(lambda: "PYLON_BACKUP_TARGET" in studio.text("not-available"))
+
+
+def test_an_incident_is_opened_noted_and_closed_with_what_was_done_meanwhile(studio: Studio) -> None:
+    studio.go("incidents").click("start-incident")
+    studio.type("field-title", "writes fail")
+    studio.confirm()
+    until(lambda: "writes fail" in studio.text("incident"))
+    studio.server.request("POST", "/api/admin/switches", {"scope": "user", "target": "mallory"}, token=ADMIN_TOKEN)
+    studio.type("field-note", "mallory runs a loop\n")
+    until(lambda: "mallory runs a loop" in studio.text("timeline"))
+    assert "user mallory" in studio.text("timeline").replace(":", " ")
+    studio.click("close-incident")
+    studio.type("field-summary", "one client")
+    studio.confirm()
+    until(lambda: "closed" in studio.text("incident") or "No incident is open" in studio.text("incident"))
+    _, answer = studio.server.request("GET", "/api/admin/incidents", token=ADMIN_TOKEN)
+    assert [(one["title"], one["summary"], one["closed_at"] > 0) for one in answer["incidents"]] == [
+        ("writes fail", "one client", True)
+    ]
+    studio.is_clean()
+
+
+def test_a_page_whose_route_is_missing_says_so(studio: Studio) -> None:
+    missing = """
+        const real = fetch;
+        window.fetch = (url, options) => url.startsWith('/api/admin/incidents')
+            ? Promise.resolve(new Response('{"error": {"code": "NOT_FOUND", "message": "x"}}', {status: 404}))
+            : real(url, options)"""
+    studio.driver.execute_script(missing)
+    studio.go("incidents")
+    until(lambda: "not available on this server" in studio.text("not-available"))
+    assert studio.texts("toast-problem") == []
+
+
 def test_a_flag_is_set_changed_and_removed(studio: Studio) -> None:
     studio.go("switches").click("new-flag")
     studio.type("field-name", "new-editor")
@@ -291,6 +380,13 @@ def test_a_flag_is_set_changed_and_removed(studio: Studio) -> None:
     until(lambda: "25 % of users" in studio.text("flags"))
     _, answer = studio.server.request("GET", "/api/admin/flags", token=ADMIN_TOKEN)
     assert [(flag["name"], flag["on"], flag["percentage"]) for flag in answer["flags"]] == [("new-editor", False, 25)]
+    studio.click("edit-flag")
+    studio.choose("field-on", "true")
+    studio.confirm()
+    until(lambda: "everybody" in studio.text("flags"))
+    studio.click("remove-flag")
+    studio.confirm()
+    until(lambda: "No feature flag is set" in studio.text("flags"))
 
 
 def test_the_audit_finds_a_write_and_shows_all_of_it(studio: Studio) -> None:

@@ -44,7 +44,8 @@ export function ask({ title, body = [], confirm, danger = false, typed = () => "
         done = true;
         dialog.close();
       } catch (error) {
-        problem.textContent = /** @type {any} */ (error).message;
+        const { message, hint } = /** @type {any} */ (error);
+        problem.textContent = [message, hint].filter(Boolean).join(". ").replace("..", ".");
         complain(error);
       }
       busy = false;

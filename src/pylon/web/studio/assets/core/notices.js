@@ -3,6 +3,12 @@
 
 import { h, icon } from "./dom.js";
 
+/** Above an open dialog, which stands above everything else. @param {HTMLElement} box */
+function raise(box) {
+  if (box.matches(":popover-open")) box.hidePopover();
+  box.showPopover();
+}
+
 const AT_MOST = 4;
 const SHOWN_MS = 5000;
 
@@ -17,6 +23,7 @@ export function toast(kind, text, more = []) {
     h("div", null, h("strong", null, text), ...more.map((line) => h("p", null, line))), close);
   element.looks = looks;
   box.append(element);
+  raise(box);
   while (box.children.length > AT_MOST) box.firstElementChild?.remove();
   if (kind === "done") setTimeout(() => element.remove(), SHOWN_MS);
 }

@@ -61,8 +61,8 @@ class Pulse extends EventTarget {
   /** @param {number} run */
   async #turn(run) {
     clearTimeout(this.#timer);
-    if (document.hidden) return this.#become("paused");
     run = ++this.#running;
+    if (document.hidden) return this.#become("paused");
     const gap = Date.now() - this.heard > 5 * EVERY_MS;
     try {
       const overview = await get(gap ? "/api/admin/overview?history=1" : "/api/admin/overview");

@@ -37,7 +37,7 @@ function tokenForm(entered) {
       problem.textContent = "The token is right, but the browser dropped the cookie: it is for HTTPS only. Open Studio over HTTPS, or through a tunnel to localhost.";
     } catch (error) {
       const { message, hint } = /** @type {ApiError} */ (error);
-      problem.textContent = [message, hint].filter(Boolean).join(". ").replace(/\.\. /, ". ");
+      problem.textContent = [message, hint].filter(Boolean).join(". ").replace("..", ".");
       token.select();
     } finally {
       button.disabled = false;

@@ -46,7 +46,7 @@ export function sentence({ scope, target, blocks, retry_after: wait }) {
   const answer = person && !writes ? "403 BLOCKED" : (person || scope === "anonymous") && writes ? "429 RATE_LIMITED" : "503 MAINTENANCE";
   const retry = answer.startsWith("403") || !wait ? "" : `, to be tried again after ${duration(wait)}`;
   const rest = scope === "server" ? "Health checks, admins and Studio are let in."
-    : writes || scope === "read-only" ? "Reads go on." : scope === "entity" ? "Its rows leave every client until it is off again." : "Everything else goes on.";
+    : writes || scope === "read-only" ? "Reads go on." : scope === "entity" ? "Nobody but admins sees its rows until it is off again." : "Everything else goes on.";
   return `${subject} is answered ${answer}${retry}. ${rest}`;
 }
 
@@ -97,7 +97,7 @@ export function turnOn(given = {}) {
     hint.textContent = kind.example ?? "";
     blocksField.hidden = !kind.writes;
     const top = pulse.latest?.top ?? {};
-    const names = { entity: app.entities, function: app.functions, user: top.users?.map(first), ip: top.addresses?.map(first) }[scope.value] ?? [];
+    const names = { entity: app.entities, function: app.functions, user: top.users?.map(first), ip: top.addresses?.map(first), auth: ["*", "guest", "session"] }[scope.value] ?? [];
     known.replaceChildren(...names.map((/** @type {string} */ value) => h("option", { value })));
     const wish = described();
     const [, end] = EXPIRY.find(([value]) => value === expiry.value) ?? EXPIRY[0];

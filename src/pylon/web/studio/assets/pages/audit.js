@@ -90,8 +90,8 @@ function what(entry) {
     entry.fields?.length ? h("span.dim", null, ` ${entry.fields.join(", ")}`) : null);
 }
 
-/** @param {string} id */
-const shortened = (id) => (id.length > 14 ? `${id.slice(0, 10)}…` : id);
+/** Ids begin with the time, so their ends tell them apart. @param {string} id */
+const shortened = (id) => (id.length > 14 ? `…${id.slice(-10)}` : id);
 
 /** Everything about one entry, and the way to its neighbours. @param {any} entry @param {any} form */
 function drawer(entry, form) {

@@ -40,8 +40,8 @@ export async function open(root, { signal, actions }) {
       { label: "By", cell: (flag) => who(flag.by) },
       { label: "Changed (UTC)", cell: (flag) => when(flag.changed_at) },
       { label: "Edit", hideLabel: true, kind: "buttons", cell: (flag) => [
-        h("button", { type: "button", onclick: () => editFlag(flag).then(load) }, "Edit"),
-        h("button", { type: "button", onclick: () => dropFlag(flag).then(load) }, "Remove")] },
+        h("button", { type: "button", data: { testid: "edit-flag" }, onclick: () => editFlag(flag).then(load) }, "Edit"),
+        h("button", { type: "button", data: { testid: "remove-flag" }, onclick: () => dropFlag(flag).then(load) }, "Remove")] },
     ],
   });
   actions.append(h("button.danger", { type: "button", data: { new: "", testid: "new-switch" }, onclick: () => turnOn().then(load) }, "Turn a switch on"));

@@ -1,6 +1,7 @@
 // @ts-check
 // Top talkers: who and what is busiest now, each with the means to stop it; and what is slow or running.
 
+import { withQuery } from "../core/api.js";
 import { h, keyed } from "../core/dom.js";
 import { duration, figure, milliseconds, when } from "../core/format.js";
 import { kick } from "../core/kicking.js";
@@ -64,6 +65,10 @@ export function open(root, { signal }) {
   }, signal);
 }
 
+/** The name, as the way to what it did. @param {string} scope @param {string} key */
+const auditOf = (scope, key) => (scope === "function" || key === "anonymous" ? h("span.key", { title: key }, key)
+  : h("a.key", { href: withQuery("#/audit", { [scope]: key, window: 3600 }), title: `${key}: what it did in the last hour` }, key));
+
 /** @param {string} key @param {string} scope @param {((key: string) => any)|undefined} whose */
 function line(key, scope, whose) {
   const anonymous = scope === "user" && key === "anonymous", admin = scope === "user" && key.startsWith("__");
@@ -71,7 +76,7 @@ function line(key, scope, whose) {
   const button = (/** @type {string} */ text, /** @type {() => any} */ onclick, testid = text.toLowerCase()) =>
     h("button", { type: "button", onclick, aria: { label: `${text} ${key}` }, data: { testid: `talker-${testid}` } }, text);
   return h("li", { data: { testid: "talker", key } },
-    h("span.key", { title: key }, key),
+    auditOf(scope, key),
     h("span.rate"), h("meter", { min: 0, max: 1, value: 0, aria: { hidden: "true" } }),
     admin ? h("span.buttons.dim", null, "admins pass every switch") : h("span.buttons", null,
       scope === "function" ? null : button("Throttle", () => turnOn({ ...target, blocks: "writes", title: `Stop the writes of ${key}` })),
