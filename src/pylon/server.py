@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM
@@ -269,6 +270,7 @@ class Server:
             Doors(
                 engine=self.engine,
                 sessions=self.sessions,
+                operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
                 pull=Pull(self.engine),
                 push=Push(self.engine),

@@ -18,6 +18,7 @@ from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.origins import Origins
 from pylon.web.request import Request, choose_request_id
+from pylon.web.studio.pages import routes as studio_routes
 from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
@@ -92,6 +93,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
         routes["/_pylon/dev/live"] = dev.Live(diagnostics)
     routes |= admin.ROUTES
+    routes |= studio_routes()
     for path, resource in routes.items():
         app.add_route(path, resource)
     folder = doors.web_folder

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
@@ -36,6 +37,7 @@ class Doors:
 
     engine: Engine
     sessions: Sessions
+    operators: Operators
     functions: Functions
     pull: Pull
     push: Push

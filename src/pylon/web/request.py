@@ -16,8 +16,10 @@ from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web.doors import Doors
+from pylon.web.studio.cookie import operator_of
 
 BODY_SECONDS = 30.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
@@ -28,13 +30,14 @@ _serial = itertools.count(1)
 class Request(falcon.asgi.Request):
     """A request with its door. Its id is the caller's own when that is sane, else a new one."""
 
-    __slots__ = ("_session", "began", "request_id")
+    __slots__ = ("_session", "began", "door", "request_id")
     doors: Doors
 
     def __init__(self, scope: Any, receive: Any, first_event: Any = None, options: Any = None) -> None:
         super().__init__(scope, receive, first_event=first_event, options=options)
         self.began = time.perf_counter()
         self._session: Session | None = None
+        self.door = "http"
         self.request_id = choose_request_id(self._asgi_headers.get(b"x-request-id"))
         logged_request_id.set(self.request_id)
 
@@ -53,8 +56,13 @@ class Request(falcon.asgi.Request):
     def session(self) -> Session:
         """Whose request this is."""
         if self._session is None:
-            token = self.token
-            self._session = NOBODY if token is None else self.doors.sessions.resolve(token)
+            operator = operator_of(self)
+            if operator is not None:
+                self.door = "studio"
+                self._session = Session(ADMIN, operator.key, operator.expires_at)
+            else:
+                token = self.token
+                self._session = NOBODY if token is None else self.doors.sessions.resolve(token)
         return self._session
 
     @property
@@ -70,7 +78,7 @@ class Request(falcon.asgi.Request):
         """The caller, for the rooms below."""
         session = self.session
         return Caller(
-            identity=session.identity, request_id=self.request_id, ip=self.ip, door="http", session=session.key
+            identity=session.identity, request_id=self.request_id, ip=self.ip, door=self.door, session=session.key
         )
 
     async def body(self) -> bytes:
