@@ -1,6 +1,6 @@
 """`python unit_sandbox.py UNIT -- COMMAND...`: runs a command under what a systemd unit's SystemCallFilter and
-MemoryDenyWriteExecute leave it, without systemd as process 1. As systemd does, through seccomp and prctl; a refused call
-gets EPERM.
+MemoryDenyWriteExecute leave it, without systemd as process 1. As systemd does, through seccomp and prctl; a refused
+call gets EPERM.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def why_not() -> str | None:
         return "only written for x86_64"
     if not any(header.is_file() for header in HEADERS):
         return "no kernel headers with the numbers of system calls"
+    if tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2]) < (6, 3):
+        return "Linux before 6.3 can't refuse executable memory by prctl"
     return None
 
 
