@@ -188,6 +188,7 @@ def http_server(app: Any, socket_protocol: type[asyncio.Protocol], *, drain_seco
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # else it believes X-Forwarded-For of any local peer, whatever PYLON_TRUST_PROXY_HOPS says
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,  # type: ignore[arg-type]
         backlog=4096,
