@@ -143,7 +143,7 @@ class Backups:
         async with self._lock:
             began = self._clock()
             try:
-                with self._engine.readers.track("backup", caller, _go_on):
+                with self._engine.reads.readers.track("backup", caller, _go_on):
                     name, made = await _in_thread(lambda: self._make(shelf))
                 dropped = await _in_thread(lambda: self._rotate(shelf))
             except StoppedError:
