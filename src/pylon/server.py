@@ -49,8 +49,10 @@ from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.asgi_socket import AsgiSockets
+from pylon.sync.audiences import View
+from pylon.sync.deciding import Question
 from pylon.sync.door import PING_BUCKETS, Door
-from pylon.sync.hub import Hub, Question, View
+from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.sse import EventStream, sse_protocol

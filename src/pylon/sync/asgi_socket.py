@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from pylon.sync.door import Credential, Door, Kind, bearer_protocol
-from pylon.sync.hub import Frames
+from pylon.sync.events import Frames
 from pylon.sync.websocket import CLOSE_SECONDS
 
 PATHS = ("/", "/api/sync/ws")

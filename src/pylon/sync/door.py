@@ -9,7 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from pylon.model.addresses import client_address
 from pylon.model.identity import Identity
-from pylon.sync.hub import Frames, Hub
+from pylon.sync.events import Frames
+from pylon.sync.hub import Hub
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from pylon.sync.door import Credential, Door, Kind
-from pylon.sync.hub import Frames
+from pylon.sync.events import Frames
 from pylon.sync.websocket import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
 
 _HEADERS = {

@@ -15,8 +15,8 @@ import msgspec
 
 from pylon.signals.logs import Log
 from pylon.sync.door import Credential, Door, Kind, bearer_protocol
+from pylon.sync.events import Frames
 from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
-from pylon.sync.hub import Frames
 
 log = Log("pylon.sync")
 
