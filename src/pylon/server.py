@@ -1,7 +1,8 @@
 """One server process: builds the rooms over one data folder, serves them, and stops them in order.
 
 Signals are ours: SIGTERM or SIGINT turns readiness to 503, drains requests, closes sockets with 1001, checkpoints and
-exits with 0; a second one exits at once. Nothing acknowledged is lost either way.
+exits with 0; a second one exits at once. Nothing acknowledged is lost either way. SIGHUP recycles the live connections
+in waves and stops nothing.
 """
 
 from __future__ import annotations
@@ -171,7 +172,9 @@ class Server:
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
         views = {name: View(plan.policy.read, plan.scope) for name, plan in plans.items() if plan.spec.sync}
-        self.hub = Hub(views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2)
+        self.hub = Hub(
+            views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2, entity_rate=settings.fanout_entity_rate
+        )
         self.engine.subscribe(self.hub.publish)
         self.readiness = Readiness(self.engine)
         self.registry = Registry()
@@ -187,6 +190,7 @@ class Server:
             trusted_origin=origins.is_trusted,
             proxy_hops=settings.trust_proxy_hops,
             per_ip=settings.ws_per_ip_max,
+            per_user=settings.ws_per_user_max,
             max_frame=settings.ws_max_frame,
             max_buffer=settings.ws_buffer_max_bytes,
         )
@@ -253,6 +257,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.hub.preload(await recent_changes(self.engine))
         await self.incidents.start()
@@ -292,6 +297,13 @@ class Server:
         self.readiness.stop("SHUTTING_DOWN")
         self.door.close(1001, "server is stopping")
         self._stop.set()
+
+    def _on_hangup(self) -> None:
+        """SIGHUP: recycle the live connections; the process lives."""
+        if self._stop.is_set():
+            return
+        count, seconds = self.door.bounce()
+        log.info("recycling live connections", signal="SIGHUP", connections=count, seconds=round(seconds, 1))
 
     async def _serve_extra_ports(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.AbstractServer]:
         servers = []

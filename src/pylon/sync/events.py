@@ -43,15 +43,13 @@ class Event:
 class Frames:
     """The events of one turn for those who see the same, in the form each kind of connection sends."""
 
-    __slots__ = ("_events", "_sse", "_websocket")
+    __slots__ = ("_events", "_sse", "_websocket", "number")
 
     def __init__(self, events: list[Event]) -> None:
+        self.number = len(events)
         self._events = events
         self._websocket: bytes | None = None
         self._sse: bytes | None = None
-
-    def __len__(self) -> int:
-        return len(self._events)
 
     @property
     def websocket(self) -> bytes:
