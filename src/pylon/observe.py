@@ -39,9 +39,18 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door) -> None:
     registry.gauge("pylon_readers_interrupted", "Reads that held a snapshot too long.", lambda: readers.interrupted)
     registry.gauge("pylon_slow_queries", "Reads and functions over PYLON_SLOW_QUERY_MS.", lambda: readers.slow)
     registry.gauge("pylon_live_connections", "Open sockets and streams.", lambda: len(door))
-    registry.gauge("pylon_live_refused", "Connections refused by the per-address cap.", lambda: door.refused)
+    registry.gauge(
+        "pylon_live_refused", "Connections refused by the caps of addresses and users.", lambda: door.refused
+    )
     registry.gauge("pylon_live_slow_closed", "Connections closed for reading too slowly.", lambda: door.slow_consumers)
     registry.gauge("pylon_fanout_events", "Changes fanned out.", lambda: hub.statistics.events)
+    registry.gauge("pylon_live_unsent_bytes", "What all connections have not sent yet.", lambda: door.unsent_bytes)
+    registry.gauge("pylon_fanout_queue", "What waits for the store or a throttle.", lambda: hub.queued)
+    registry.gauge(
+        "pylon_fanout_coalesced",
+        "Deliveries spared because a newer state of the row replaced them.",
+        lambda: hub.statistics.coalesced,
+    )
     registry.gauge("pylon_fanout_errors", "Policy failures in fan-out.", lambda: hub.statistics.errors)
 
 
@@ -62,7 +71,12 @@ def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:
             "slow_closed": door.slow_consumers,
             "refused": door.refused,
         },
-        "fanout": {"events": hub.statistics.events, "broadcasts": dict(hub.statistics.broadcasts)},
+        "fanout": {
+            "events": hub.statistics.events,
+            "broadcasts": dict(hub.statistics.broadcasts),
+            "rates": dict(hub.statistics.rates.top(20)),
+            "coalesced": hub.statistics.coalesced,
+        },
     }
 
 

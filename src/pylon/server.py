@@ -51,6 +51,7 @@ from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
+from pylon.sync.controls import Controls
 from pylon.sync.deciding import Question
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
@@ -58,6 +59,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.tail import recent_changes
+from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.doors import Doors
@@ -195,6 +197,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
         )
         self.sessions.on_revoked(self.door.revoke)
+        self.controls = Controls(self.door, self.engine.switches)
+        self.throttles = Throttles(self.engine, self.hub)
         watch(self.registry, self.engine, self.hub, self.door)
         self.incidents = IncidentDesk(
             self.engine,
@@ -244,6 +248,8 @@ class Server:
                 incidents=self.incidents,
                 overview=self.overview,
                 alarms=self.alarms,
+                live=self.door,
+                throttles=self.throttles,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -259,6 +265,7 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
+        self.throttles.load()
         self.hub.preload(await recent_changes(self.engine))
         await self.incidents.start()
         self.overview.start()

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
-from pylon.model.errors import PylonError
+from pylon.engine.limits.switch import parse_network
 from pylon.model.identity import Identity
 from pylon.sync.events import Frames
 
@@ -112,10 +112,7 @@ def matching(user: str | None, ip: str | None) -> Predicate:
 
 def within(network: str) -> Callable[[str], bool]:
     """Whether an address is this one, or in this network (CIDR). Raises INVALID_DATA."""
-    try:
-        wanted = ipaddress.ip_network(network.strip(), strict=False)
-    except ValueError:
-        raise PylonError("INVALID_DATA", f"{network!r} is not an address or a network such as 10.0.0.0/8") from None
+    wanted = parse_network(network)
 
     def is_within(text: str) -> bool:
         try:

@@ -13,7 +13,7 @@ from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.sync.connection import Connection, Credential, Kind, Predicate, Snapshot, everybody, matching, snapshot
-from pylon.sync.events import notice
+from pylon.sync.events import Frames, notice
 from pylon.sync.hub import Hub
 from pylon.sync.recycling import recycle, seconds_for
 from pylon.sync.refusal import crowded
@@ -21,17 +21,17 @@ from pylon.sync.refusal import crowded
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
-Gate = Callable[[Identity, str], PylonError | None]
-"""Why somebody at an address may not connect now; None for welcome."""
+Gate = Callable[[Identity, str], None]
+"""Raises why somebody at an address may not connect now."""
 
 
-def _open_gate(identity: Identity, ip: str) -> PylonError | None:
-    return None
+def _open_gate(identity: Identity, ip: str) -> None:
+    """Everybody is welcome."""
 
 
 class Door:
     """The live door of one server. `trusted_origin(origin, host)` says whether a page may use its cookie; `gate` turns
-    away whom an operator keeps out."""
+    away whom an operator keeps out, `greeting` is what all others but admins are sent first."""
 
     def __init__(
         self,
@@ -64,9 +64,11 @@ class Door:
         self._numbers = itertools.count(1)
         self._bouncing: asyncio.Task[None] | None = None
         self.gate: Gate = _open_gate
+        self.greeting: Frames | None = None
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
+        self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
         self.refused = 0
 
@@ -89,8 +91,7 @@ class Door:
         if user is not None and self._per_user and self._users.get(user, 0) >= self._per_user:
             self.refused += 1
             raise crowded("of this user")
-        if (closed := self.gate(credential.identity, ip)) is not None:
-            raise closed
+        self.gate(credential.identity, ip)
         return credential
 
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
@@ -114,12 +115,15 @@ class Door:
         connection.id = next(self._numbers)
         connection.opened_at = self._clock()
         self.open[connection.kind] += 1
+        self.opened[connection.kind] += 1
         _add(self._addresses, connection.ip)
         if (user := credential.identity.user_id) is not None:
             _add(self._users, user)
         min(self._buckets, key=len).add(connection)
         if (key := credential.key) is not None:
             self._sessions.setdefault(key, set()).add(connection)
+        if self.greeting is not None and not credential.identity.is_admin:
+            connection.deliver(self.greeting)
         self.hub.add(connection, credential.identity)
 
     def leave(self, connection: Connection) -> None:

@@ -61,7 +61,7 @@ class Hub:
         self._tail_bytes = 0
 
     @property
-    def backlog(self) -> int:
+    def queued(self) -> int:
         """What waits: batches and newcomers for the store, events for a throttle."""
         return self._throttle.events + (0 if self._deciding is None else len(self._deciding))
 
@@ -100,7 +100,7 @@ class Hub:
         group = self._audiences.open(identity)
         held = self._shared if self._is_shared else group.events
         tail = self.recent() if not held else [change for change in self.recent() if change.seq < held[0].seq]
-        events = [event for change in tail if (event := self._event_for(group, change, answers)) is not None]
+        events = coalesce([event for change in tail if (event := self._event_for(group, change, answers)) is not None])
         group.subscribers.add(subscriber)
         self.statistics.subscribers += 1
         if events:
@@ -121,7 +121,9 @@ class Hub:
     def withhold(self, entities: frozenset[str]) -> None:
         """Deliver no change of these entities to anybody but admins. Who was connected meanwhile has a gap when this
         is lifted, and must start over."""
-        self._withheld = entities
+        if entities != self._withheld:
+            self.flush()  # what was committed before
+            self._withheld = entities
 
     # -- changes -------------------------------------------------------------------------------------------------
 
@@ -205,7 +207,10 @@ class Hub:
     def _event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
         if change.entity in self._withheld and not group.identity.is_admin:
             return None
-        return self._audiences.event_for(group, change, answers)
+        event = self._audiences.event_for(group, change, answers)
+        if event is not None and self._throttle.rate(change.entity) > 0:
+            event.key = change.entity, change.row_id
+        return event
 
     # -- the end of a turn ---------------------------------------------------------------------------------------
 

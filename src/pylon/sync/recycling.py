@@ -23,6 +23,12 @@ def seconds_for(count: int) -> float:
     return max(1.0, count / PER_SECOND)
 
 
+def send_away(connection: Connection, most_ms: int = RECONNECT_MS[1]) -> None:
+    """End a connection whose client is to come back at a random moment."""
+    connection.deliver(ReconnectNotice(random.randint(RECONNECT_MS[0], most_ms)))  # noqa: S311 - jitter
+    connection.end(1012, "service restart; reconnect")
+
+
 async def recycle(connections: Sequence[Connection], seconds: float, is_open: Callable[[Connection], bool]) -> None:
     """End these connections in random order, spread over the seconds, those that are still open when it is their
     turn."""
@@ -35,8 +41,7 @@ async def recycle(connections: Sequence[Connection], seconds: float, is_open: Ca
         until = len(order) * (wave + 1) // waves
         for connection in order[done:until]:
             if is_open(connection):
-                connection.deliver(ReconnectNotice(random.randint(*RECONNECT_MS)))  # noqa: S311 - jitter
-                connection.end(1012, "service restart; reconnect")
+                send_away(connection)
         done = until
         next_wave = began + (wave + random.uniform(0.5, 1.5)) * seconds / waves  # noqa: S311 - jitter
         if done < len(order):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pylon.web.admin import audit, checkpoint, flags, incidents, overview, sessions, switches, tokens, usage
+from pylon.web.admin import audit, flags, sockets, switches
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
@@ -14,5 +15,6 @@ ROUTES: dict[str, object] = {
     **usage.ROUTES,
     **checkpoint.ROUTES,
     **overview.ROUTES,
+    **sockets.ROUTES,
 }
 """Every admin route by path."""
