@@ -372,8 +372,8 @@ class Outbox {
   /** @param {number} ms */
   pause(ms) {
     return new Promise((resolve) => {
-      this.wake = () => resolve(undefined);
-      setTimeout(this.wake, ms);
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => (clearTimeout(timer), resolve(undefined));
     });
   }
 }
@@ -386,6 +386,8 @@ class Socket {
   constructor(url, token, receive) {
     /** The highest seq this socket has brought, or that was pulled when it opened. */
     this.seen = 0;
+    /** What the server said over this socket. @type {Maintenance|null} */
+    this.maintenance = null;
     this.ws = new WebSocket(url, token ? [`bearer.${encodeURIComponent(token)}`] : []);
     this.ws.binaryType = "arraybuffer";
     /** @type {Promise<number>} */
@@ -454,7 +456,7 @@ class Sync {
   async run() {
     for (let attempt = 0; !this.closed; ) {
       const epoch = this.epoch;
-      const { code, livedMs, error } = await this.session();
+      const { code, livedMs, maintenance, error } = await this.session();
       if (this.closed) return;
       if (epoch !== this.epoch) {
         attempt = 0; // somebody signed in or out: no failure, go on at once
@@ -465,17 +467,17 @@ class Sync {
       const isRestart = (code === 1001 || code === 1012) && attempt <= 3;
       const step = Math.max(isRestart ? Math.random() * 1_000 : backoff(attempt), code === 1013 ? 500 : 0);
       const wait = this.comeBackIn || Math.max(step, asked(error?.retryAfter ?? 0));
-      if (error) this.become(statusAfter(error), error.maintenance);
-      else this.become(this.maintenance ? "maintenance" : "connecting", this.maintenance);
+      this.become(maintenance ? "maintenance" : error ? statusAfter(error) : "connecting", maintenance);
       if (code === 1008 || error?.status === 401) await this.hooks.session().catch(nothing);
       await new Promise((resolve) => {
-        this.wake = () => resolve(undefined);
-        if (this.status !== "blocked" || epoch !== this.epoch) setTimeout(this.wake, epoch === this.epoch ? wait : 0);
+        const isOver = this.status === "blocked" && epoch === this.epoch; // until somebody signs in or the network comes back
+        const timer = isOver ? undefined : setTimeout(resolve, epoch === this.epoch ? wait : 0);
+        this.wake = () => (clearTimeout(timer), resolve(undefined));
       });
     }
   }
 
-  /** One connection from opening to end. @returns {Promise<{code: number, livedMs: number, error?: PylonError}>} */
+  /** One connection from opening to end. @returns {Promise<{code: number, livedMs: number, maintenance?: Maintenance|null, error?: PylonError}>} */
   async session() {
     this.held = [];
     this.holders += 1;
@@ -491,20 +493,19 @@ class Sync {
         throw error;
       }
       const openedAt = Date.now();
-      this.maintenance = null; // if it goes on, the server says so again
       await this.catchUp();
       socket.seen = this.replica.cursor;
       holding = false;
       this.release();
       this.current = true;
-      this.become(this.maintenance ? "maintenance" : "live", this.maintenance);
+      this.become(socket.maintenance ? "maintenance" : "live", socket.maintenance);
       this.hooks.live();
       const code = await socket.ended;
-      return { code, livedMs: Date.now() - openedAt };
+      return { code, livedMs: Date.now() - openedAt, maintenance: socket.maintenance };
     } catch (raised) {
       this.held = []; // there is a gap before them: the next pull brings them
       const error = raised instanceof PylonError ? raised : networkError(raised);
-      return { code: 0, livedMs: 0, error };
+      return { code: 0, livedMs: 0, maintenance: error.maintenance, error };
     } finally {
       this.current = false;
       this.socket?.hangUp();
@@ -527,17 +528,16 @@ class Sync {
       this.hooks.session().catch(nothing);
       this.catchUp().catch(() => from.hangUp());
     } else if (frame.type === "reconnect") this.comeBackIn = Math.max(1, Number(frame.after_ms) || 0);
-    else if (frame.type === "maintenance") this.maintain(frame);
+    else if (frame.type === "maintenance") this.maintain(from, frame);
   }
 
   /** The server goes into maintenance, and closes the socket next unless it only refuses writes; or it is over.
-   * @param {{on: boolean, scope?: string, reason?: string, retry_after?: number, until?: number|null}} frame */
-  maintain(frame) {
-    if (frame.on) {
-      this.comeBackIn = asked(Number(frame.retry_after) || 0);
-      this.become("maintenance", maintenanceOf(frame.reason ?? "", frame));
-    } else if (this.current && this.maintenance) {
-      this.comeBackIn = 0;
+   * @param {Socket} from @param {{on: boolean, scope?: string, reason?: string, retry_after?: number, until?: number|null}} frame */
+  maintain(from, frame) {
+    from.maintenance = frame.on ? maintenanceOf(frame.reason ?? "", frame) : null;
+    this.comeBackIn = frame.on ? asked(Number(frame.retry_after) || 0) : 0;
+    if (from.maintenance) this.become("maintenance", from.maintenance);
+    else if (this.current && this.maintenance) {
       this.become("live");
       later(() => this.hooks.live(), Math.random() * 1_000); // not everybody's writes at once
     }
@@ -658,7 +658,7 @@ class Sync {
 }
 
 /** @param {PylonError} error @returns {Status} */
-const statusAfter = ({ code }) => (code === "MAINTENANCE" ? "maintenance" : code === "BLOCKED" ? "blocked" : "offline");
+const statusAfter = ({ code }) => (code === "BLOCKED" ? "blocked" : "offline");
 
 // ── Live rows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
