@@ -45,7 +45,7 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door) -> None:
     registry.gauge("pylon_live_slow_closed", "Connections closed for reading too slowly.", lambda: door.slow_consumers)
     registry.gauge("pylon_fanout_events", "Changes fanned out.", lambda: hub.statistics.events)
     registry.gauge("pylon_live_unsent_bytes", "What all connections have not sent yet.", lambda: door.unsent_bytes)
-    registry.gauge("pylon_fanout_queue", "What waits for the store or a throttle.", lambda: hub.queued)
+    registry.gauge("pylon_fanout_held", "Rows and events that wait for a throttle.", lambda: hub.held)
     registry.gauge(
         "pylon_fanout_coalesced",
         "Deliveries spared because a newer state of the row replaced them.",

@@ -274,7 +274,7 @@ def test_sighup_recycles_connections_and_the_process_lives_on(server: ServerProc
         wait_for(lambda: all({"through the hangup", "after the hangup"} <= one.titles for one in group))
     assert server.process.poll() is None
     assert server.process.pid == pid
-    assert "recycling live connections" in server.log()
+    wait_for(lambda: "recycling live connections" in server.log())
 
 
 @pytest.mark.parametrize(("path", "port"), [("/api/sync/events", 0), ("/events", 2)])

@@ -62,13 +62,13 @@ class Hub:
 
     @property
     def queued(self) -> int:
-        """What waits: batches and newcomers for the store, events for a throttle."""
-        return self._throttle.events + (0 if self._deciding is None else len(self._deciding))
+        """Batches and newcomers that wait for the store."""
+        return 0 if self._deciding is None else len(self._deciding)
 
     @property
-    def queued(self) -> int:
-        """What waits: batches and newcomers for the store."""
-        return len(self._queue)
+    def held(self) -> int:
+        """Rows and events that wait for a throttle."""
+        return self._throttle.events
 
     # -- subscribers ---------------------------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pylon.web.admin import audit, checkpoint, flags, incidents, overview, sessions, switches, tokens, usage
-from pylon.web.admin import audit, flags, sockets, switches
+from pylon.web.admin import audit, checkpoint, flags, incidents, overview, sessions, sockets, switches, tokens, usage
 
 ROUTES: dict[str, object] = {
     **switches.ROUTES,
