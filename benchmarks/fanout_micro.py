@@ -17,8 +17,10 @@ from pylon.model.identity import Identity
 from pylon.model.rows import compile_rows
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
 from pylon.policy.rules import compile_entity_policy
+from pylon.sync.audiences import View
+from pylon.sync.deciding import Question
 from pylon.sync.door import Door
-from pylon.sync.hub import Hub, Question, View
+from pylon.sync.hub import Hub
 from pylon.sync.websocket import socket_protocol
 
 SOCKETS = 200

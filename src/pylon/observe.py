@@ -17,8 +17,9 @@ from pylon.model.errors import PylonError
 from pylon.ops.health import Readiness
 from pylon.signals import logs
 from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
+from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
-from pylon.sync.hub import QUEUE_LIMIT, Hub
+from pylon.sync.hub import Hub
 
 ENTITIES_TOLD = 100
 """Entities told apart in one series; the others are summed up as `other`."""
@@ -185,6 +186,12 @@ def _live(door: Door) -> _Figures:
             "counter",
             lambda: door.slow_consumers,
         ),
+        (
+            "pylon_sockets_unsent_bytes",
+            "What all connections have not sent yet.",
+            "gauge",
+            lambda: door.unsent_bytes,
+        ),
     )
 
 
@@ -205,6 +212,18 @@ def _fan_out(hub: Hub) -> _Figures:
             "Events dropped; always 0, slow consumers are closed instead.",
             "counter",
             lambda: 0,
+        ),
+        (
+            "pylon_fanout_held",
+            "Rows and events that wait for a throttle.",
+            "gauge",
+            lambda: hub.held,
+        ),
+        (
+            "pylon_fanout_coalesced_total",
+            "Deliveries spared because a newer state of the row replaced them.",
+            "counter",
+            lambda: statistics.coalesced,
         ),
         ("pylon_fanout_subscribers", "Connections that fan-out serves.", "gauge", lambda: statistics.subscribers),
     )

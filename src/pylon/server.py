@@ -1,7 +1,8 @@
 """One server process: builds the rooms over one data folder, serves them, and stops them in order.
 
 Signals are ours: SIGTERM or SIGINT turns readiness to 503, drains requests, closes sockets with 1001, checkpoints and
-exits with 0; a second one exits at once. Nothing acknowledged is lost either way.
+exits with 0; a second one exits at once. Nothing acknowledged is lost either way. SIGHUP recycles the live connections
+in waves and stops nothing.
 """
 
 from __future__ import annotations
@@ -58,12 +59,16 @@ from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
 from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.asgi_socket import AsgiSockets
+from pylon.sync.audiences import View
+from pylon.sync.controls import Controls
+from pylon.sync.deciding import Question
 from pylon.sync.door import PING_BUCKETS, Door
-from pylon.sync.hub import Hub, Question, View
+from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.tail import recent_changes
+from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.doors import Doors
@@ -207,7 +212,9 @@ class Server:
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
         views = {name: View(plan.policy.read, plan.scope) for name, plan in plans.items() if plan.spec.sync}
-        self.hub = Hub(views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2)
+        self.hub = Hub(
+            views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2, entity_rate=settings.fanout_entity_rate
+        )
         self.engine.subscribe(self.hub.publish)
         self.readiness = Readiness(self.engine)
         self.registry = Registry()
@@ -223,10 +230,13 @@ class Server:
             trusted_origin=origins.is_trusted,
             proxy_hops=settings.trust_proxy_hops,
             per_ip=settings.ws_per_ip_max,
+            per_user=settings.ws_per_user_max,
             max_frame=settings.ws_max_frame,
             max_buffer=settings.ws_buffer_max_bytes,
         )
         self.sessions.on_revoked(self.door.revoke)
+        self.controls = Controls(self.door, self.engine.switches)
+        self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
         self.overview = Overview(
             self.engine,
@@ -286,6 +296,8 @@ class Server:
                 incidents=self.incidents,
                 overview=self.overview,
                 alarms=self.alarms,
+                live=self.door,
+                throttles=self.throttles,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -301,7 +313,9 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
         self._lag.start()
         self._collector.start()
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
+        self.throttles.load()
         self.hub.preload(await recent_changes(self.engine))
         await self.incidents.start()
         self.overview.start()
@@ -345,6 +359,13 @@ class Server:
         self.readiness.stop("SHUTTING_DOWN")
         self.door.close(1001, "server is stopping")
         self._stop.set()
+
+    def _on_hangup(self) -> None:
+        """SIGHUP: recycle the live connections; the process lives."""
+        if self._stop.is_set():
+            return
+        count, seconds = self.door.bounce()
+        log.info("recycling live connections", signal="SIGHUP", connections=count, seconds=round(seconds, 1))
 
     async def _serve_extra_ports(self, loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.AbstractServer]:
         servers = []

@@ -452,6 +452,17 @@ class Settings:
     # Live connections
     ws_max_frame: int = _variable("PYLON_WS_MAX_FRAME", 16_777_216, _whole(1024), "Largest WebSocket message.")
     ws_per_ip_max: int = _variable("PYLON_WS_PER_IP_MAX", 64, _whole(0), "WebSockets of one address. 0 means no limit.")
+    ws_per_user_max: int = _variable(
+        "PYLON_WS_PER_USER_MAX", 32, _whole(0), "WebSockets and streams of one signed-in user. 0 means no limit."
+    )
+    fanout_entity_rate: float = _variable(
+        "PYLON_FANOUT_ENTITY_RATE",
+        0.0,
+        _rate,
+        "Events per second of one entity that each client is sent; above it, of each row only the newest is. 0 means "
+        "no limit.",
+        shown="0",
+    )
     ws_buffer_max_bytes: int = _variable(
         "PYLON_WS_BUFFER_MAX_BYTES",
         4_194_304,

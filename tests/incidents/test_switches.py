@@ -52,6 +52,7 @@ def test_maintenance_answers_503_at_every_door_but_health_and_admin(server: Serv
         ("POST", "/api/fn/notes", {}),
         ("GET", "/api/auth/me", None),
         ("POST", "/api/auth/guest", None),
+        ("GET", "/api/sync/events", None),
         ("GET", "/", None),
     ):
         status, answer = server.request(method, path, body, token=user)

@@ -10,8 +10,10 @@ from typing import Any
 from pylon.auth.sessions import NOBODY, Session
 from pylon.model.identity import Identity
 from pylon.sync.asgi_socket import AsgiSockets
+from pylon.sync.audiences import View
+from pylon.sync.deciding import Question
 from pylon.sync.door import Door
-from pylon.sync.hub import Hub, Question, View
+from pylon.sync.hub import Hub
 from tests.sync.test_hub import change, rule
 
 SCOPE = {"type": "websocket", "path": "/", "client": ("127.0.0.1", 1), "headers": []}

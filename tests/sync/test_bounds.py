@@ -12,8 +12,10 @@ import pytest
 
 from pylon.model.identity import ANONYMOUS, Identity
 from pylon.sync import asgi_socket, sse
+from pylon.sync.audiences import View
+from pylon.sync.deciding import Question
 from pylon.sync.frames import CLOSE, PING, TEXT, FrameError, Message, Parser
-from pylon.sync.hub import Hub, Question, View
+from pylon.sync.hub import Hub
 from pylon.sync.sse import EventStream
 from pylon.sync.websocket import socket_protocol
 from tests.sync.test_asgi_socket import Peer, door

@@ -17,7 +17,10 @@ from pylon.model.identity import ADMIN, ANONYMOUS, Identity
 from pylon.model.rows import compile_rows
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
 from pylon.policy.rules import Rule, compile_entity_policy, compile_scope
-from pylon.sync.hub import Frames, Hub, Question, View
+from pylon.sync.audiences import View
+from pylon.sync.deciding import Question
+from pylon.sync.events import Frames
+from pylon.sync.hub import Hub
 
 DOC = EntitySpec(
     name="Doc",
@@ -232,7 +235,7 @@ async def test_a_store_that_fails_denies_and_the_stream_goes_on() -> None:
 
 
 async def test_a_store_too_slow_to_decide_sends_everybody_to_their_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pylon.sync.hub.QUEUE_LIMIT", 5)
+    monkeypatch.setattr("pylon.sync.deciding.QUEUE_LIMIT", 5)
     release = asyncio.Event()
 
     async def slow(questions: Sequence[Question]) -> list[bool]:

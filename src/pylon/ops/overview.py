@@ -195,7 +195,7 @@ class Overview:
                 "sse": door.open["sse"],
                 "slow_closed": door.slow_consumers,
                 "refused": door.refused,
-                "unsent_bytes": getattr(door, "unsent_bytes", 0),
+                "unsent_bytes": door.unsent_bytes,
             },
             "top": self._top(),
             "slow_queries": _plain(readers.slow_queries(SLOW_SHOWN)),

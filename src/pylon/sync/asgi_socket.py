@@ -11,8 +11,11 @@ import contextlib
 from collections import deque
 from typing import Any
 
-from pylon.sync.door import Credential, Door, Kind, bearer_protocol
-from pylon.sync.hub import Frames
+from pylon.model.errors import PylonError
+from pylon.sync.connection import Credential, Kind
+from pylon.sync.door import Door, bearer_protocol
+from pylon.sync.events import Frames
+from pylon.sync.refusal import send_refusal
 from pylon.sync.websocket import CLOSE_SECONDS
 
 PATHS = ("/", "/api/sync/ws")
@@ -27,8 +30,10 @@ class _AsgiSocket:
         self.credential = credential
         self.ip = ip
         self._door = door
+        self.id = self.sent_events = self.sent_bytes = 0
+        self.opened_at = 0.0
         self.waiting: deque[bytes] = deque()
-        self.size = 0
+        self.unsent_bytes = 0
         self.news = asyncio.Event()
         self.close_code: int | None = None
         self.sending: asyncio.Task[None] | None = None
@@ -37,10 +42,14 @@ class _AsgiSocket:
         if self.close_code is not None:
             return
         messages = frames.messages
+        size = sum(map(len, messages))
         self.waiting.extend(messages)
-        self.size += sum(map(len, messages))
-        if self.size > self._door.max_buffer:
+        self.unsent_bytes += size
+        self.sent_events += frames.number
+        self.sent_bytes += size
+        if self.unsent_bytes > self._door.max_buffer:
             self._door.slow_consumers += 1
+            self.waiting.clear()  # nobody takes it
             self.end(1013, "too slow")
         self.news.set()
 
@@ -68,12 +77,19 @@ class AsgiSockets:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
-        if scope["path"] not in PATHS or self._door.is_closing or not self._door.has_room(ip):
-            await send({"type": "websocket.close", "code": 1013})
-            return
         bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
+        try:
+            if scope["path"] not in PATHS:
+                raise PylonError("NOT_FOUND", "Not found")
+            credential = self._door.admit(ip, headers, bearer[1] if bearer else None)
+        except PylonError as error:
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await send_refusal(send, error, "websocket.http.response")
+            else:
+                await send({"type": "websocket.close", "code": 1013})
+            return
         await send({"type": "websocket.accept", "subprotocol": bearer[0] if bearer else None})
-        connection = _AsgiSocket(self._door, self._door.credential(headers, bearer[1] if bearer else None), ip)
+        connection = _AsgiSocket(self._door, credential, ip)
         self._door.enter(connection)
         sending = connection.sending = asyncio.create_task(self._send(send, connection))
         listening = asyncio.create_task(self._listen(receive, connection))
@@ -89,12 +105,12 @@ class AsgiSockets:
             sending.result()
 
     async def _send(self, send: Any, connection: _AsgiSocket) -> None:
-        while connection.close_code is None:
+        while connection.waiting or connection.close_code is None:
             await connection.news.wait()
             connection.news.clear()
-            while connection.waiting and connection.close_code is None:
+            while connection.waiting:
                 data = connection.waiting.popleft()
-                connection.size -= len(data)
+                connection.unsent_bytes -= len(data)
                 await send({"type": "websocket.send", "text": data.decode()})
         if connection.close_code:
             await send({"type": "websocket.close", "code": connection.close_code})
@@ -104,4 +120,5 @@ class AsgiSockets:
             text = message.get("text")
             if text is not None:
                 self._door.received(connection, text.encode())
+        connection.waiting.clear()
         connection.end(0, "gone")

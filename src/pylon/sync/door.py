@@ -1,58 +1,37 @@
-"""What every live connection goes through: who it is, whether its address may open another, and when it must go."""
+"""What every live connection goes through: who it is, whether it may open one more, and when it must go."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
-from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pylon.model.addresses import client_address
+from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
-from pylon.sync.hub import Frames, Hub
+from pylon.sync.connection import Connection, Credential, Kind, Predicate, Snapshot, everybody, matching, snapshot
+from pylon.sync.events import Frames, notice
+from pylon.sync.hub import Hub
+from pylon.sync.recycling import recycle, seconds_for
+from pylon.sync.refusal import crowded
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
-
-Kind = Literal["ws", "sse"]
-
-
-class Credential(Protocol):
-    """A resolved token; Session of auth is one."""
-
-    @property
-    def identity(self) -> Identity:
-        """Who it is."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The session's key, None without one."""
-
-    @property
-    def expires_at(self) -> int:
-        """When the session ends in Unix seconds, 0 for never."""
+Gate = Callable[[Identity, str], None]
+"""Raises why somebody at an address may not connect now."""
 
 
-class Connection(Protocol):
-    """One open socket or stream."""
-
-    kind: Kind
-    credential: Credential
-    ip: str
-
-    def deliver(self, frames: Frames) -> None:
-        """Send what a turn brought."""
-
-    def probe(self) -> None:
-        """Show that the connection lives, and end it when the peer does not."""
-
-    def end(self, code: int, reason: str) -> None:
-        """Close with a WebSocket close code."""
+def _open_gate(identity: Identity, ip: str) -> None:
+    """Everybody is welcome."""
 
 
 class Door:
-    """The live door of one server. `trusted_origin(origin, host)` says whether a page may use its cookie."""
+    """The live door of one server. `trusted_origin(origin, host)` says whether a page may use its cookie; `gate` turns
+    away whom an operator keeps out, `greeting` is what all others but admins are sent first."""
 
     def __init__(
         self,
@@ -63,6 +42,7 @@ class Door:
         trusted_origin: Callable[[str, str], bool],
         proxy_hops: int = 0,
         per_ip: int = 64,
+        per_user: int = 32,
         max_frame: int = 16 * 2**20,
         max_buffer: int = 4 * 2**20,
         clock: Callable[[], float] = time.time,
@@ -75,10 +55,16 @@ class Door:
         self._trusted_origin = trusted_origin
         self._hops = proxy_hops
         self._per_ip = per_ip
+        self._per_user = per_user
         self._clock = clock
         self._buckets: list[set[Connection]] = [set() for _ in range(PING_BUCKETS)]
         self._next_bucket = 0
         self._addresses: dict[str, int] = {}
+        self._users: dict[str, int] = {}
+        self._numbers = itertools.count(1)
+        self._bouncing: asyncio.Task[None] | None = None
+        self.gate: Gate = _open_gate
+        self.greeting: Frames | None = None
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
@@ -92,12 +78,21 @@ class Door:
         """The client's address: the peer's, or the one that the trusted proxies report."""
         return client_address(peer, forwarded, self._hops)
 
-    def has_room(self, ip: str) -> bool:
-        """Whether this address may open one more connection; counts those refused."""
-        if not self._per_ip or self._addresses.get(ip, 0) < self._per_ip:
-            return True
-        self.refused += 1
-        return False
+    def admit(self, ip: str, headers: dict[str, str], token: str | None = None) -> Credential:
+        """Who may now open a connection from this address; `credential` says where the token comes from. Raises
+        SHUTTING_DOWN, RATE_LIMITED, and what the gate says."""
+        if self.is_closing:
+            raise PylonError("SHUTTING_DOWN", "The server is stopping", headers={"Retry-After": "1"})
+        if self._per_ip and self._addresses.get(ip, 0) >= self._per_ip:
+            self.refused += 1
+            raise crowded("from this address")
+        credential = self.credential(headers, token)
+        user = credential.identity.user_id
+        if user is not None and self._per_user and self._users.get(user, 0) >= self._per_user:
+            self.refused += 1
+            raise crowded("of this user")
+        self.gate(credential.identity, ip)
+        return credential
 
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
@@ -116,13 +111,20 @@ class Door:
 
     def enter(self, connection: Connection) -> None:
         """Count a connection in and subscribe it."""
+        credential = connection.credential
+        connection.id = next(self._numbers)
+        connection.opened_at = self._clock()
         self.open[connection.kind] += 1
         self.opened[connection.kind] += 1
-        self._addresses[connection.ip] = self._addresses.get(connection.ip, 0) + 1
+        _add(self._addresses, connection.ip)
+        if (user := credential.identity.user_id) is not None:
+            _add(self._users, user)
         min(self._buckets, key=len).add(connection)
-        if (key := connection.credential.key) is not None:
+        if (key := credential.key) is not None:
             self._sessions.setdefault(key, set()).add(connection)
-        self.hub.add(connection, connection.credential.identity)
+        if self.greeting is not None and not credential.identity.is_admin:
+            connection.deliver(self.greeting)
+        self.hub.add(connection, credential.identity)
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out; a no-op the second time."""
@@ -132,14 +134,13 @@ class Door:
                 break
         else:
             return
+        credential = connection.credential
         self.open[connection.kind] -= 1
-        self.hub.remove(connection, connection.credential.identity)
-        left = self._addresses[connection.ip] - 1
-        if left:
-            self._addresses[connection.ip] = left
-        else:
-            del self._addresses[connection.ip]
-        if (key := connection.credential.key) is not None:
+        self.hub.remove(connection, credential.identity)
+        _take(self._addresses, connection.ip)
+        if (user := credential.identity.user_id) is not None:
+            _take(self._users, user)
+        if (key := credential.key) is not None:
             group = self._sessions[key]
             group.discard(connection)
             if not group:
@@ -170,12 +171,76 @@ class Door:
     def close(self, code: int, reason: str) -> None:
         """End all connections and take no more."""
         self.is_closing = True
-        for bucket in self._buckets:
-            for connection in list(bucket):
-                connection.end(code, reason)
+        if self._bouncing is not None:
+            self._bouncing.cancel()
+        self.end_where(everybody, code, reason)
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets))
+
+    def __iter__(self) -> Iterator[Connection]:
+        """The connections as they are now: the loop's body may end some."""
+        return iter([connection for bucket in self._buckets for connection in bucket])
+
+    def __contains__(self, connection: Connection) -> bool:
+        return any(connection in bucket for bucket in self._buckets)
+
+    # -- what an operator does -----------------------------------------------------------------------------------
+
+    def connections(self, where: Predicate = everybody) -> list[Snapshot]:
+        """What is open, oldest first."""
+        return sorted(snapshot(connection) for connection in self if where(connection))
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What all connections have not sent yet."""
+        return sum(connection.unsent_bytes for connection in self)
+
+    def announce(self, payload: dict[str, Any], where: Predicate = everybody) -> int:
+        """Send one frame that is not data to these connections; how many they were."""
+        frames = notice(payload)
+        reached = [connection for connection in self if where(connection)]
+        for connection in reached:
+            connection.deliver(frames)
+        return len(reached)
+
+    def end_where(self, where: Predicate, code: int, reason: str, *, frame: dict[str, Any] | None = None) -> int:
+        """End these connections, each told why by a frame first if there is one; how many they were."""
+        frames = None if frame is None else notice(frame)
+        ended = [connection for connection in self if where(connection)]
+        for connection in ended:
+            if frames is not None:
+                connection.deliver(frames)
+            connection.end(code, reason)
+        return len(ended)
+
+    def kick(self, *, user: str | None = None, ip: str | None = None) -> int:
+        """End the connections of a user, of an address or network (CIDR), or of that user from there; how many they
+        were. They may come back. Raises INVALID_DATA."""
+        if user is None and ip is None:
+            raise PylonError("INVALID_DATA", "name a user or an address")
+        return self.end_where(matching(user, ip), 1008, "ended by an operator")
+
+    def bounce(self, seconds: float | None = None) -> tuple[int, float]:
+        """Recycle every connection that is open now, spread over these seconds, by default at most 500 a second; new
+        ones are taken meanwhile. How many they are, and the seconds."""
+        connections = list(self)
+        span = seconds_for(len(connections)) if seconds is None else seconds
+        if self._bouncing is not None:
+            self._bouncing.cancel()  # those it had left are among these
+        self._bouncing = asyncio.create_task(recycle(connections, span, self.__contains__))
+        return len(connections), span
+
+
+def _add(counts: dict[str, int], key: str) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _take(counts: dict[str, int], key: str) -> None:
+    if (left := counts[key] - 1) > 0:
+        counts[key] = left
+    else:
+        del counts[key]
 
 
 def bearer_protocol(offered: str) -> tuple[str, str] | None:

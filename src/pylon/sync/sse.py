@@ -10,10 +10,11 @@ from collections import deque
 from typing import Any, cast
 from urllib.parse import parse_qs
 
-import msgspec
-
-from pylon.sync.door import Credential, Door, Kind
-from pylon.sync.hub import Frames
+from pylon.model.errors import PylonError
+from pylon.sync.connection import Credential, Kind
+from pylon.sync.door import Door
+from pylon.sync.events import Frames
+from pylon.sync.refusal import refuse, send_refusal
 from pylon.sync.websocket import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
 
 _HEADERS = {
@@ -25,15 +26,23 @@ _HEADERS = {
 }
 _CONNECTED = b": connected\n\n"
 _KEEPALIVE = b": keepalive\n\n"
-_UNAUTHENTICATED = {"error": {"code": "AUTH_REQUIRED", "message": "authenticated session required"}}
-_STOPPING = {"error": {"code": "SHUTTING_DOWN", "message": "The server is stopping"}}
-_CROWDED = {"error": {"code": "RATE_LIMITED", "message": "Too many connections from this address"}}
 
 
 class SseProtocol(asyncio.Protocol):
     """One connection to the SSE port: any path. `door` and `needs_session` are set by `sse_protocol`."""
 
-    __slots__ = ("_head", "_is_open", "_timer", "_transport", "credential", "ip")
+    __slots__ = (
+        "_head",
+        "_is_open",
+        "_timer",
+        "_transport",
+        "credential",
+        "id",
+        "ip",
+        "opened_at",
+        "sent_bytes",
+        "sent_events",
+    )
     kind: Kind = "sse"
     door: Door
     needs_session = False
@@ -45,6 +54,8 @@ class SseProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.credential: Credential
         self.ip = ""
+        self.id = self.sent_events = self.sent_bytes = 0
+        self.opened_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -69,32 +80,29 @@ class SseProtocol(asyncio.Protocol):
         query = parse_qs(target.partition("?")[2])
         peer = self._transport.get_extra_info("peername")
         self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
-        self.credential = self.door.credential(headers, query.get("token", [None])[0])
-        if self.needs_session and self.credential.identity.user_id is None:
-            self._refuse("401 Unauthorized", _UNAUTHENTICATED)
-        elif self.door.is_closing:
-            self._refuse("503 Service Unavailable", _STOPPING, "Retry-After: 1\r\n")
-        elif not self.door.has_room(self.ip):
-            self._refuse("429 Too Many Requests", _CROWDED, "Retry-After: 5\r\n")
+        try:
+            self.credential = self.door.admit(self.ip, headers, query.get("token", [None])[0])
+            if self.needs_session and self.credential.identity.user_id is None:
+                raise PylonError("AUTH_REQUIRED", "authenticated session required")
+        except PylonError as error:
+            refuse(self._transport, error)
         else:
             lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
             self._transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + _CONNECTED)
             self._is_open = True
             self.door.enter(self)
 
-    def _refuse(self, status: str, body: dict[str, Any], header: str = "") -> None:
-        assert self._transport is not None
-        content = msgspec.json.encode(body)
-        self._transport.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n{header}"
-            f"Content-Length: {len(content)}\r\n\r\n".encode()
-            + content
-        )
-        self._transport.close()
-
     def deliver(self, frames: Frames) -> None:
         """Send what a turn brought; end the stream when it can't keep up."""
-        self._write(frames.sse)
+        data = frames.sse
+        self.sent_events += frames.number
+        self.sent_bytes += len(data)
+        self._write(data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits in the transport."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def probe(self) -> None:
         """A comment keeps proxies from cutting an idle stream."""
@@ -110,12 +118,16 @@ class SseProtocol(asyncio.Protocol):
             self.end(1013, "too slow")
 
     def end(self, code: int, reason: str) -> None:
-        """End the stream; the client reconnects and pulls."""
+        """End the stream behind what was written, soon; the client reconnects and pulls."""
+        if not self._is_open:
+            return
         self._leave()
-        if code == 1013 and self._transport is not None:
+        self._close()
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        if self._transport is not None:
             self._transport.abort()
-        else:
-            self._close()
 
     def _leave(self) -> None:
         if self._is_open:
@@ -151,14 +163,19 @@ class _AsgiStream:
         self.door = door
         self.credential = credential
         self.ip = ip
+        self.id = self.sent_events = self.sent_bytes = 0
+        self.opened_at = 0.0
         self.waiting: deque[bytes] = deque()
-        self.size = 0
+        self.unsent_bytes = 0
         self.news = asyncio.Event()
         self.is_ended = False
         self.sending: asyncio.Task[None] | None = None
 
     def deliver(self, frames: Frames) -> None:
-        self._put(frames.sse)
+        data = frames.sse
+        self.sent_events += frames.number
+        self.sent_bytes += len(data)
+        self._put(data)
 
     def probe(self) -> None:
         self._put(_KEEPALIVE)
@@ -167,10 +184,10 @@ class _AsgiStream:
         if self.is_ended:
             return
         self.waiting.append(data)
-        self.size += len(data)
-        if self.size > self.door.max_buffer:
+        self.unsent_bytes += len(data)
+        if self.unsent_bytes > self.door.max_buffer:
             self.door.slow_consumers += 1
-            self.end(1013, "too slow")
+            self.give_up()
         self.news.set()
 
     def end(self, code: int, reason: str) -> None:
@@ -181,14 +198,19 @@ class _AsgiStream:
         if self.sending is not None:  # it may be waiting for a client that takes nothing
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.sending.cancel)
 
+    def give_up(self) -> None:
+        """End without what waits: nobody takes it."""
+        self.waiting.clear()
+        self.end(1013, "too slow")
+
     async def send_all(self, send: Any) -> None:
         """Send what comes, until the end."""
-        while not self.is_ended:
+        while self.waiting or not self.is_ended:
             await self.news.wait()
             self.news.clear()
-            while self.waiting and not self.is_ended:
+            while self.waiting:
                 data = self.waiting.popleft()
-                self.size -= len(data)
+                self.unsent_bytes -= len(data)
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -205,13 +227,12 @@ class EventStream:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
-        if self._door.is_closing:
-            await _json(send, 503, _STOPPING)
+        try:
+            credential = self._door.admit(ip, headers, query.get("token", [None])[0])
+        except PylonError as error:
+            await send_refusal(send, error)
             return
-        if not self._door.has_room(ip):
-            await _json(send, 429, _CROWDED)
-            return
-        stream = _AsgiStream(self._door, self._door.credential(headers, query.get("token", [None])[0]), ip)
+        stream = _AsgiStream(self._door, credential, ip)
         answer = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items() if name != "Connection"]
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": _CONNECTED, "more_body": True})
@@ -231,10 +252,4 @@ class EventStream:
 async def _gone(receive: Any, stream: _AsgiStream) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    stream.end(1000, "gone")
-
-
-async def _json(send: Any, status: int, body: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"retry-after", b"5")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
+    stream.give_up()

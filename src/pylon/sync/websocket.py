@@ -11,12 +11,13 @@ import base64
 import hashlib
 from typing import Any, cast
 
-import msgspec
-
+from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
-from pylon.sync.door import Credential, Door, Kind, bearer_protocol
+from pylon.sync.connection import Credential, Kind
+from pylon.sync.door import Door, bearer_protocol
+from pylon.sync.events import Frames
 from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
-from pylon.sync.hub import Frames
+from pylon.sync.refusal import refuse
 
 log = Log("pylon.sync")
 
@@ -31,7 +32,20 @@ _MAIN_PATHS = ("/", "/api/sync/ws")
 class SocketProtocol(asyncio.Protocol):
     """One WebSocket. `door` is set by `socket_protocol`; `main_port` tells apart who wrote the request's head."""
 
-    __slots__ = ("_head", "_missed", "_parser", "_peers", "_timer", "_transport", "credential", "ip")
+    __slots__ = (
+        "_head",
+        "_missed",
+        "_parser",
+        "_peers",
+        "_timer",
+        "_transport",
+        "credential",
+        "id",
+        "ip",
+        "opened_at",
+        "sent_bytes",
+        "sent_events",
+    )
     kind: Kind = "ws"
     door: Door
     main_port = True
@@ -45,6 +59,8 @@ class SocketProtocol(asyncio.Protocol):
         self._missed = 0
         self.credential: Credential
         self.ip = ""
+        self.id = self.sent_events = self.sent_bytes = 0
+        self.opened_at = 0.0
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------
 
@@ -106,46 +122,34 @@ class SocketProtocol(asyncio.Protocol):
         assert self._transport is not None
         peer = self._transport.get_extra_info("peername")
         self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
-        if self.main_port and path not in _MAIN_PATHS:
-            self._refuse("404 Not Found", "NOT_FOUND", "Not found")
-        elif method != "GET" or not _is_key(key):
-            self._refuse("400 Bad Request", "INVALID_QUERY", "Not a WebSocket handshake")
-        elif headers.get("sec-websocket-version") != "13":
-            self._refuse(
-                "426 Upgrade Required", "INVALID_QUERY", "WebSocket version 13 is required", "Sec-WebSocket-Version: 13"
-            )
-        elif self.door.is_closing:
-            self._refuse("503 Service Unavailable", "SHUTTING_DOWN", "The server is stopping", "Retry-After: 1")
-        elif not self.door.has_room(self.ip):
-            self._refuse(
-                "429 Too Many Requests", "RATE_LIMITED", "Too many connections from this address", "Retry-After: 5"
-            )
-        else:
-            self._accept(key, headers)
-
-    def _accept(self, key: str, headers: dict[str, str]) -> None:
-        assert self._transport is not None
         bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
-        self.credential = self.door.credential(headers, bearer[1] if bearer else None)
+        try:
+            self._check(method, path, key, headers)
+            self.credential = self.door.admit(self.ip, headers, bearer[1] if bearer else None)
+        except PylonError as error:
+            refuse(self._transport, error)
+        else:
+            self._accept(key, None if bearer is None else bearer[0])
+
+    def _check(self, method: str, path: str, key: str, headers: dict[str, str]) -> None:
+        if self.main_port and path not in _MAIN_PATHS:
+            raise PylonError("NOT_FOUND", "Not found")
+        if method != "GET" or not _is_key(key):
+            raise PylonError("INVALID_QUERY", "Not a WebSocket handshake")
+        if headers.get("sec-websocket-version") != "13":
+            version = {"Sec-WebSocket-Version": "13"}
+            raise PylonError("INVALID_QUERY", "WebSocket version 13 is required", status=426, headers=version)
+
+    def _accept(self, key: str, protocol: str | None) -> None:
+        assert self._transport is not None
         accept = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
-        echo = b"Sec-WebSocket-Protocol: %b\r\n" % bearer[0].encode("latin-1") if bearer else b""
+        echo = b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode("latin-1") if protocol is not None else b""
         self._transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accept, echo)
         )
         self._parser = Parser(self.door.max_frame)
         self.door.enter(self)
-
-    def _refuse(self, status: str, code: str, message: str, header: str = "") -> None:
-        assert self._transport is not None
-        body = msgspec.json.encode({"error": {"code": code, "message": message}})
-        extra = f"{header}\r\n" if header else ""
-        self._transport.write(
-            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}"
-            f"Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        self._transport.close()
 
     # -- open ----------------------------------------------------------------------------------------------------
 
@@ -159,7 +163,15 @@ class SocketProtocol(asyncio.Protocol):
 
     def deliver(self, frames: Frames) -> None:
         """Send what a turn brought; close the socket when it can't keep up."""
-        self._write(frames.websocket)
+        data = frames.websocket
+        self.sent_events += frames.number
+        self.sent_bytes += len(data)
+        self._write(data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits in the transport."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def _write(self, data: bytes) -> None:
         transport = self._transport

@@ -19,8 +19,10 @@ from pylon.ops.overview import Overview
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
+from pylon.sync.door import Door
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.throttles import Throttles
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -31,8 +33,8 @@ class Doors:
 
     `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers; the latter serves under other servers than
     ours, which handles upgrades itself. `readiness` tells why the server is not ready, None when it is; `sections` is
-    what `/metrics` adds in JSON. `stopping` is set when the server begins to stop, so that streams without an end of
-    their own don't hold it up.
+    what `/metrics` adds in JSON. `live` is where sockets and streams come in, for operators. `stopping` is set when the
+    server begins to stop, so that streams without an end of their own don't hold it up.
     """
 
     engine: Engine
@@ -53,6 +55,8 @@ class Doors:
     incidents: IncidentDesk
     overview: Overview
     alarms: Alarms
+    live: Door
+    throttles: Throttles
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

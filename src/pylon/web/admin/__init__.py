@@ -11,22 +11,24 @@ from pylon.web.admin import (
     logs,
     overview,
     sessions,
+    sockets,
     switches,
     tokens,
     usage,
 )
 
 ROUTES: dict[str, object] = {
-    **switches.ROUTES,
-    **flags.ROUTES,
     **audit.ROUTES,
-    **incidents.ROUTES,
-    **tokens.ROUTES,
-    **sessions.ROUTES,
-    **usage.ROUTES,
-    **checkpoint.ROUTES,
-    **overview.ROUTES,
-    **logs.ROUTES,
     **backups.ROUTES,
+    **checkpoint.ROUTES,
+    **flags.ROUTES,
+    **incidents.ROUTES,
+    **logs.ROUTES,
+    **overview.ROUTES,
+    **sessions.ROUTES,
+    **sockets.ROUTES,
+    **switches.ROUTES,
+    **tokens.ROUTES,
+    **usage.ROUTES,
 }
 """Every admin route by path."""

@@ -9,7 +9,14 @@ export interface Written {
   seq: number;
 }
 
-export type Status = "connecting" | "live" | "offline" | "maintenance";
+export type Status = "connecting" | "live" | "offline" | "maintenance" | "blocked";
+
+/** What is switched off (`server`, `sync`, `read-only` …), why, and until when if that is known. */
+export interface Maintenance {
+  scope: string;
+  reason: string;
+  until: Date | null;
+}
 
 export interface Session {
   user_id: string | null;
@@ -36,12 +43,13 @@ export class PylonError extends Error {
   constructor(
     code: string,
     message: string,
-    more?: { hint?: string; status?: number; retryAfter?: number; cause?: unknown },
+    more?: { hint?: string; status?: number; retryAfter?: number; maintenance?: Maintenance | null; cause?: unknown },
   );
   code: string;
   hint?: string;
   status: number;
   retryAfter: number;
+  maintenance: Maintenance | null;
 }
 
 /** The rows of one entity that match, sorted, always current. */
@@ -55,10 +63,11 @@ export interface Live<T = Row> {
 
 export interface Database {
   readonly status: Status;
+  readonly maintenance: Maintenance | null;
   readonly pending: number;
   readonly token: string | null;
   readonly user: Session | null;
-  onStatus(fn: (status: Status) => void): () => void;
+  onStatus(fn: (status: Status, maintenance: Maintenance | null) => void): () => void;
   onSession(fn: (session: Session) => void): () => void;
   me(): Promise<Session>;
   guest(): Promise<Session>;

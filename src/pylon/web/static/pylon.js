@@ -16,7 +16,8 @@
  * @typedef {"insert"|"update"|"delete"} Kind
  * @typedef {{seq: number, entity: string, row_id: string, kind: Kind, data?: Record<string, any>}} Change
  * @typedef {{id: string, seq: number}} Written  What a write resolves with, once it is durable on the server.
- * @typedef {"connecting"|"live"|"offline"|"maintenance"} Status
+ * @typedef {"connecting"|"live"|"offline"|"maintenance"|"blocked"} Status
+ * @typedef {{scope: string, reason: string, until: Date|null}} Maintenance  What is switched off, why, and until when if that is known.
  * @typedef {{user_id: string|null, is_admin: boolean, is_guest?: boolean, tenant_id?: string|null, roles: string[]}} Session
  * @typedef {{id: string|null, event: string, data: string}} Frame  One frame of a stream; `event` is "message" if unnamed.
  * @typedef {{op_id: string, entity: string, row_id: string, kind: Kind, data?: Record<string, any>,
@@ -32,15 +33,17 @@ const CHECKUP_MS = 60_000; //     how often a quiet connection is compared with 
 const ECHO_MS = 2_000; //         how long a confirmed write may wait for its own event before we pull
 const REQUEST_MS = 60_000;
 const OPEN_MS = 10_000;
+const READ_TRIES = 3; //          requests for one read that the server is too busy for
+const READ_WAIT_S = 5; //         a read that would have to wait longer fails instead
 
 /** Every failure: a stable `code` (see `pylon explain CODE`), a message, and sometimes a hint of what to do. */
 export class PylonError extends Error {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {{hint?: string, status?: number, retryAfter?: number, cause?: unknown}} [more]
+   * @param {{hint?: string, status?: number, retryAfter?: number, maintenance?: Maintenance|null, cause?: unknown}} [more]
    */
-  constructor(code, message, { hint, status = 0, retryAfter = 0, cause } = {}) {
+  constructor(code, message, { hint, status = 0, retryAfter = 0, maintenance = null, cause } = {}) {
     super(message, { cause });
     this.name = "PylonError";
     this.code = code;
@@ -49,6 +52,8 @@ export class PylonError extends Error {
     this.status = status;
     /** Seconds the server asked us to wait, 0 if it did not. */
     this.retryAfter = retryAfter;
+    /** What is switched off, where the code is MAINTENANCE; else null. */
+    this.maintenance = maintenance;
   }
 }
 
@@ -64,6 +69,9 @@ export function generateId() {
 
 /** Full jitter, as AWS calls it: anything from nothing up to the doubled step, at most 30 s. @param {number} attempt */
 const backoff = (attempt) => Math.random() * Math.min(30_000, 1_000 * 2 ** (attempt - 1));
+/** Never sooner than the server asked, and spread behind it: those it sent away together must not return together. @param {number} seconds */
+const asked = (seconds) => seconds && seconds * 1_000 + Math.random() * Math.max(1_000, seconds * 500);
+const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const randomText = () => Math.random().toString(36).slice(2, 10).padEnd(8, "0");
 const nothing = () => {};
 
@@ -112,13 +120,20 @@ class Http {
     }
   }
 
-  /** The answer's JSON; anything but 2xx throws. @param {string} method @param {string} path @param {unknown} [body] */
+  /** The answer's JSON; anything but 2xx throws. A read that the server is too busy for is asked again. @param {string} method @param {string} path @param {unknown} [body] */
   json = async (method, path, body) => (await this.exchange(method, path, body)).value;
 
   /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<{value: any, seq: number}>} */
   async exchange(method, path, body) {
-    const response = await this.send(method, path, body, { signal: AbortSignal.timeout(REQUEST_MS) });
-    if (!response.ok) throw await errorOf(response);
+    let response;
+    for (let tries = 1; ; tries += 1) {
+      response = await this.send(method, path, body, { signal: AbortSignal.timeout(REQUEST_MS) });
+      if (response.ok) break;
+      const error = await errorOf(response);
+      const isBusy = error.status === 429 || (error.status === 503 && error.code !== "MAINTENANCE");
+      if (method !== "GET" || !isBusy || tries === READ_TRIES || error.retryAfter > READ_WAIT_S) throw error;
+      await sleep(Math.max(backoff(tries), asked(error.retryAfter)));
+    }
     try {
       return { value: await response.json(), seq: Number(response.headers.get("X-Pylon-Change-Seq")) || 0 };
     } catch (cause) {
@@ -135,12 +150,17 @@ async function errorOf(response) {
   const { error } = await response.json().catch(() => ({}));
   const wait = response.headers.get("Retry-After") ?? error?.retry_after_secs ?? 0;
   const seconds = Number.isNaN(Number(wait)) ? (Date.parse(wait) - Date.now()) / 1000 || 0 : Number(wait);
-  return new PylonError(error?.code ?? `HTTP_${response.status}`, error?.message ?? `The server answered ${response.status}.`, {
+  const code = error?.code ?? `HTTP_${response.status}`;
+  return new PylonError(code, error?.message ?? `The server answered ${response.status}.`, {
     hint: error?.hint,
     status: response.status,
     retryAfter: Math.max(0, seconds),
+    maintenance: code === "MAINTENANCE" ? maintenanceOf(error.reason ?? error.message, error) : null,
   });
 }
+
+/** @param {string} reason @param {{scope?: string, until?: number|null}} said @returns {Maintenance} */
+const maintenanceOf = (reason, { scope = "server", until }) => ({ scope, reason, until: until ? new Date(until * 1_000) : null });
 
 /** Worth repeating the same request? After these the server has not judged it. @param {PylonError} error */
 const isPassing = (error) => error.status === 0 || [408, 429, 502, 503, 504, 507].includes(error.status);
@@ -312,7 +332,7 @@ class Outbox {
         if (isPassing(error) || (error.status >= 500 && failures < 5)) {
           this.hooks.trouble(error);
           // The answer may be what got lost: the same op_ids go out again, and the server knows them.
-          await this.pause(Math.max(backoff(failures), error.retryAfter * 1000));
+          await this.pause(Math.max(backoff(failures), asked(error.retryAfter)));
         } else if (error.status === 413 && batch.length > 1) this.size = Math.ceil(batch.length / 2);
         else if (batch.length > 1 && error.status >= 500) this.size = 1; // find the one that it chokes on
         else batch.forEach((write) => this.refuse(write, error));
@@ -352,8 +372,8 @@ class Outbox {
   /** @param {number} ms */
   pause(ms) {
     return new Promise((resolve) => {
-      this.wake = () => resolve(undefined);
-      setTimeout(this.wake, ms);
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => (clearTimeout(timer), resolve(undefined));
     });
   }
 }
@@ -366,6 +386,8 @@ class Socket {
   constructor(url, token, receive) {
     /** The highest seq this socket has brought, or that was pulled when it opened. */
     this.seen = 0;
+    /** What the server said over this socket. @type {Maintenance|null} */
+    this.maintenance = null;
     this.ws = new WebSocket(url, token ? [`bearer.${encodeURIComponent(token)}`] : []);
     this.ws.binaryType = "arraybuffer";
     /** @type {Promise<number>} */
@@ -411,6 +433,9 @@ class Sync {
   /** @type {Socket|null} */ socket = null;
   /** @type {Promise<void>} */ pulling = Promise.resolve();
   pulledHead = 0;
+  /** The socket is open and nothing is missing. */ current = false;
+  /** @type {Maintenance|null} */ maintenance = null;
+  /** Milliseconds after which the server asked us to come back, 0 if it did not. */ comeBackIn = 0;
   wake = nothing;
 
   /** @param {Http} http @param {Replica} replica @param {{status: (status: Status) => void, live: () => void, session: () => Promise<void>}} hooks */
@@ -431,7 +456,7 @@ class Sync {
   async run() {
     for (let attempt = 0; !this.closed; ) {
       const epoch = this.epoch;
-      const { code, livedMs, error } = await this.session();
+      const { code, livedMs, maintenance, error } = await this.session();
       if (this.closed) return;
       if (epoch !== this.epoch) {
         attempt = 0; // somebody signed in or out: no failure, go on at once
@@ -440,20 +465,23 @@ class Sync {
       }
       attempt = livedMs > STEADY_MS ? 1 : attempt + (error?.status === 429 ? 3 : 1);
       const isRestart = (code === 1001 || code === 1012) && attempt <= 3;
-      const wait = Math.max(isRestart ? Math.random() * 1_000 : backoff(attempt), code === 1013 ? 500 : 0, (error?.retryAfter ?? 0) * 1_000);
-      this.become(error ? statusAfter(error) : "connecting");
+      const step = Math.max(isRestart ? Math.random() * 1_000 : backoff(attempt), code === 1013 ? 500 : 0);
+      const wait = this.comeBackIn || Math.max(step, asked(error?.retryAfter ?? 0));
+      this.become(maintenance ? "maintenance" : error ? statusAfter(error) : "connecting", maintenance);
       if (code === 1008 || error?.status === 401) await this.hooks.session().catch(nothing);
       await new Promise((resolve) => {
-        this.wake = () => resolve(undefined);
-        setTimeout(this.wake, epoch === this.epoch ? wait : 0);
+        const isOver = this.status === "blocked" && epoch === this.epoch; // until somebody signs in or the network comes back
+        const timer = isOver ? undefined : setTimeout(resolve, epoch === this.epoch ? wait : 0);
+        this.wake = () => (clearTimeout(timer), resolve(undefined));
       });
     }
   }
 
-  /** One connection from opening to end. @returns {Promise<{code: number, livedMs: number, error?: PylonError}>} */
+  /** One connection from opening to end. @returns {Promise<{code: number, livedMs: number, maintenance?: Maintenance|null, error?: PylonError}>} */
   async session() {
     this.held = [];
     this.holders += 1;
+    this.comeBackIn = 0;
     let holding = true;
     try {
       const socket = (this.socket = new Socket(this.http.base.replace(/^http/, "ws") + "/api/sync/ws", this.http.token, (from, frame) => this.receive(from, frame)));
@@ -469,15 +497,17 @@ class Sync {
       socket.seen = this.replica.cursor;
       holding = false;
       this.release();
-      this.become("live");
+      this.current = true;
+      this.become(socket.maintenance ? "maintenance" : "live", socket.maintenance);
       this.hooks.live();
       const code = await socket.ended;
-      return { code, livedMs: Date.now() - openedAt };
+      return { code, livedMs: Date.now() - openedAt, maintenance: socket.maintenance };
     } catch (raised) {
       this.held = []; // there is a gap before them: the next pull brings them
       const error = raised instanceof PylonError ? raised : networkError(raised);
-      return { code: 0, livedMs: 0, error };
+      return { code: 0, livedMs: 0, maintenance: error.maintenance, error };
     } finally {
+      this.current = false;
       this.socket?.hangUp();
       this.socket = null;
       if (holding) this.release();
@@ -497,6 +527,19 @@ class Sync {
       this.replica.clear();
       this.hooks.session().catch(nothing);
       this.catchUp().catch(() => from.hangUp());
+    } else if (frame.type === "reconnect") this.comeBackIn = Math.max(1, Number(frame.after_ms) || 0);
+    else if (frame.type === "maintenance") this.maintain(from, frame);
+  }
+
+  /** The server goes into maintenance, and closes the socket next unless it only refuses writes; or it is over.
+   * @param {Socket} from @param {{on: boolean, scope?: string, reason?: string, retry_after?: number, until?: number|null}} frame */
+  maintain(from, frame) {
+    from.maintenance = frame.on ? maintenanceOf(frame.reason ?? "", frame) : null;
+    this.comeBackIn = frame.on ? asked(Number(frame.retry_after) || 0) : 0;
+    if (from.maintenance) this.become("maintenance", from.maintenance);
+    else if (this.current && this.maintenance) {
+      this.become("live");
+      later(() => this.hooks.live(), Math.random() * 1_000); // not everybody's writes at once
     }
   }
 
@@ -565,31 +608,23 @@ class Sync {
     }
   }
 
-  /** One page; a server that is busy is asked again before the whole pull is given up. @param {string} query */
-  async page(query) {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await this.http.json("GET", `/api/sync/pull?${query}`);
-      } catch (raised) {
-        const error = /** @type {PylonError} */ (raised);
-        if (error.status !== 503 || error.code === "MAINTENANCE" || tries === 3 || error.retryAfter > 5) throw error;
-        await new Promise((resolve) => setTimeout(resolve, error.retryAfter * 1_000 + backoff(tries)));
-      }
-    }
+  /** @param {string} query */
+  page(query) {
+    return this.http.json("GET", `/api/sync/pull?${query}`);
   }
 
   /** A half-open socket looks healthy from here: if a pull brings what the socket does not, replace the socket. */
   async checkUp() {
     const socket = this.socket;
-    if (!socket || this.status !== "live") return;
+    if (!socket || !this.current) return;
     await this.catchUp().catch(() => socket.hangUp());
     later(() => socket === this.socket && socket.seen < this.pulledHead && socket.hangUp(), 5_000);
   }
 
   /** Resolves when the replica has reached `seq`; pulls if the event does not come by itself. @param {number} seq */
   async reach(seq) {
-    if (this.status === "live" && this.replica.cursor < seq) await this.replica.reached(seq, ECHO_MS);
-    if (this.status === "live" && this.replica.cursor < seq) await this.catchUp().catch(nothing);
+    if (this.current && this.replica.cursor < seq) await this.replica.reached(seq, ECHO_MS);
+    if (this.current && this.replica.cursor < seq) await this.catchUp().catch(nothing);
   }
 
   /** Another caller from now on: forget the rows, connect anew. */
@@ -613,16 +648,17 @@ class Sync {
     this.nudge();
   }
 
-  /** @param {Status} status */
-  become(status) {
-    if (status === this.status) return;
+  /** @param {Status} status @param {Maintenance|null} [maintenance] */
+  become(status, maintenance = null) {
+    const isNews = status !== this.status || String(maintenance?.reason) !== String(this.maintenance?.reason);
     this.status = status;
-    this.hooks.status(status);
+    this.maintenance = maintenance;
+    if (isNews) this.hooks.status(status);
   }
 }
 
 /** @param {PylonError} error @returns {Status} */
-const statusAfter = (error) => (error.code === "MAINTENANCE" ? "maintenance" : "offline");
+const statusAfter = ({ code }) => (code === "BLOCKED" ? "blocked" : "offline");
 
 // ── Live rows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -801,7 +837,7 @@ export class Database {
   #outbox;
   #sync;
   #tokenKey;
-  /** @type {Set<(status: Status) => void>} */
+  /** @type {Set<(status: Status, maintenance: Maintenance|null) => void>} */
   #statusListeners = new Set();
   /** @type {Set<(session: Session) => void>} */
   #sessionListeners = new Set();
@@ -816,15 +852,15 @@ export class Database {
     this.#tokenKey = app === "default" ? "pylon_token" : `pylon:${app}:token`;
     this.#http = new Http(base.replace(/\/+$/, ""), token ?? storage()?.getItem(this.#tokenKey) ?? null);
     this.#sync = new Sync(this.#http, this.#replica, {
-      status: (status) => tellAll(this.#statusListeners, status),
+      status: (status) => tellAll([...this.#statusListeners].map((fn) => () => fn(status, this.maintenance)), undefined),
       live: () => this.#outbox.wake(),
       session: () => this.#reviewSession(),
     });
     this.#outbox = new Outbox(this.#http, this.#replica, clientId(), {
       confirmed: (seq) => this.#awaitEcho(seq),
       trouble: (error) => {
-        if (error?.code === "MAINTENANCE") this.#sync.become("maintenance");
-        else if (!error && this.#sync.status === "maintenance" && this.#sync.socket) this.#sync.become("live");
+        if (error?.maintenance) this.#sync.become("maintenance", error.maintenance);
+        else if (!error && this.#sync.status === "maintenance" && this.#sync.current) this.#sync.become("live");
       },
     });
     globalThis.addEventListener?.("online", this.#nudge);
@@ -837,6 +873,11 @@ export class Database {
     return this.#sync.status;
   }
 
+  /** Why the server is in maintenance and until when, as far as it told; null when it is not. @returns {Maintenance|null} */
+  get maintenance() {
+    return this.status === "maintenance" ? this.#sync.maintenance : null;
+  }
+
   /** The number of writes that the server has not confirmed yet. */
   get pending() {
     return this.#outbox.queue.length;
@@ -847,10 +888,10 @@ export class Database {
     return this.#http.token;
   }
 
-  /** Calls `fn` with the status at once and whenever it changes. @param {(status: Status) => void} fn @returns {() => void} stop */
+  /** Calls `fn` with the status, and in maintenance with why, at once and whenever it changes. @param {(status: Status, maintenance: Maintenance|null) => void} fn @returns {() => void} stop */
   onStatus(fn) {
     this.#statusListeners.add(fn);
-    fn(this.status);
+    fn(this.status, this.maintenance);
     return () => void this.#statusListeners.delete(fn);
   }
 

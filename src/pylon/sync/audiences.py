@@ -1,0 +1,162 @@
+"""Who is connected, by identity class, and which of the classes may see a row (design §5).
+
+A rule that doesn't read the row is decided once per class; one that compares a field with the caller's user, tenant,
+e-mail or role finds its classes in an index; only the rest are evaluated class by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pylon.model.change import Change
+from pylon.model.identity import Identity
+from pylon.policy.audience import ByIdentity, ByKey, Everyone, Nobody
+from pylon.policy.rules import Rule
+from pylon.signals.logs import Log
+from pylon.sync.events import Event, Subscriber
+from pylon.sync.statistics import Statistics
+
+log = Log("pylon.sync")
+
+Answers = dict[tuple[int, Identity, int], bool]
+"""What the store said: by rule, identity and row object."""
+
+
+class View(NamedTuple):
+    """What fan-out needs of an entity: its read rule, and what narrows replication further."""
+
+    read: Rule
+    scope: Rule | None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Every rule that must hold."""
+        return (self.read,) if self.scope is None else (self.read, self.scope)
+
+    @property
+    def uses_exists(self) -> bool:
+        """Whether the store must be asked."""
+        return any(rule.uses_exists for rule in self.rules)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody sees every row."""
+        return self.scope is None and isinstance(self.read.audience, Everyone)
+
+
+class IdentityClass:
+    """All subscribers of one identity, and what waits for them; `is_held` while a throttle holds it back."""
+
+    __slots__ = ("events", "identity", "is_held", "subscribers", "verdicts")
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.subscribers: set[Subscriber] = set()
+        self.events: list[Event] = []
+        self.is_held = False
+        self.verdicts: dict[Rule, bool] = {}
+
+
+class Audiences:
+    """The classes of everybody connected."""
+
+    def __init__(self, views: dict[str, View], statistics: Statistics) -> None:
+        self.views = views
+        self.admins: set[IdentityClass] = set()
+        self._statistics = statistics
+        self._classes: dict[Identity, IdentityClass] = {}
+        self._index: dict[str, dict[str, set[IdentityClass]]] = {
+            "user_id": {},
+            "tenant_id": {},
+            "email": {},
+            "role": {},
+        }
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def __iter__(self) -> Iterator[IdentityClass]:
+        return iter(self._classes.values())
+
+    def get(self, identity: Identity) -> IdentityClass | None:
+        """The class of this identity, None while nobody of it is connected."""
+        return self._classes.get(identity)
+
+    def open(self, identity: Identity) -> IdentityClass:
+        """The class of this identity, made when it is the first of it."""
+        if (group := self._classes.get(identity)) is not None:
+            return group
+        group = self._classes[identity] = IdentityClass(identity)
+        if identity.is_admin:
+            self.admins.add(group)
+        for member, value in _keys(identity):
+            self._index[member].setdefault(value, set()).add(group)
+        return group
+
+    def drop(self, group: IdentityClass) -> None:
+        """Forget a class that nobody is left of."""
+        del self._classes[group.identity]
+        self.admins.discard(group)
+        for member, value in _keys(group.identity):
+            groups = self._index[member][value]
+            groups.discard(group)
+            if not groups:
+                del self._index[member][value]
+
+    def readers(self, view: View, row: Any, answers: Answers) -> set[IdentityClass]:
+        """The classes that may see this row."""
+        found = {group for group in self.candidates(view.read, row) if self.reads(group, view, row, answers)}
+        return found | self.admins
+
+    def candidates(self, rule: Rule, row: Any) -> Iterable[IdentityClass]:
+        """The classes that the rule could let see this row."""
+        audience = rule.audience
+        if isinstance(audience, Nobody):
+            return ()
+        if isinstance(audience, ByKey):
+            found: set[IdentityClass] = set()
+            for key in audience.keys:
+                value = getattr(row, key.field)
+                if value is not None:
+                    found |= self._index[key.member].get(value, _NONE)
+            return found
+        return self._classes.values()
+
+    def reads(self, group: IdentityClass, view: View, row: Any, answers: Answers) -> bool:
+        """Whether a class that is not an admin's may see this row."""
+        return all(self._holds(rule, group, row, answers) for rule in view.rules)
+
+    def event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
+        """The change as one class sees it, by the table of spec 02 §8; None for nothing."""
+        view = self.views[change.entity]
+        if group.identity.is_admin or self.reads(group, view, change.row, answers):
+            return Event(change.event(), change.seq)
+        if change.old is not None and self.reads(group, view, change.old, answers):
+            return Event(change.delete_event(), change.seq)
+        return None
+
+    def _holds(self, rule: Rule, group: IdentityClass, row: Any, answers: Answers) -> bool:
+        if rule.uses_exists:
+            return answers.get((id(rule), group.identity, id(row)), False)
+        by_identity = isinstance(rule.audience, ByIdentity) and not rule.uses_clock
+        if by_identity and (verdict := group.verdicts.get(rule)) is not None:
+            return verdict
+        try:
+            verdict = rule.allows(group.identity, row, now=datetime.now(UTC))
+        except Exception:  # one rule that fails denies its row; it must not stop the others
+            log.exception("policy failed in fan-out")
+            self._statistics.errors += 1
+            return False
+        if by_identity:
+            group.verdicts[rule] = verdict
+        return verdict
+
+
+_NONE: frozenset[IdentityClass] = frozenset()
+
+
+def _keys(identity: Identity) -> list[tuple[str, str]]:
+    pairs = [("user_id", identity.user_id), ("tenant_id", identity.tenant_id), ("email", identity.email)]
+    return [(m, v) for m, v in pairs if v is not None] + [("role", role) for role in identity.roles]

@@ -1,0 +1,91 @@
+"""What travels to live connections: change events, framed once for everybody, and notices about the connection."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from pylon.sync.frames import frame
+
+Key = tuple[str, str]
+"""Entity and row of an event that a newer one of the same row may replace."""
+
+
+class Subscriber(Protocol):
+    """A socket or stream."""
+
+    def deliver(self, frames: Frames) -> None:
+        """Send what this turn brought. Never raises, never blocks."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close, and deliver nothing more: the client catches up by its cursor."""
+
+
+class Event:
+    """One event's JSON, framed once. `key` is set where the entity is throttled."""
+
+    __slots__ = ("_frame", "json", "key", "seq")
+
+    def __init__(self, json: bytes, seq: int = 0, key: Key | None = None) -> None:
+        self.json = json
+        self.seq = seq
+        self.key = key
+        self._frame: bytes | None = None
+
+    def frame(self) -> bytes:
+        """The WebSocket text frame."""
+        if self._frame is None:
+            self._frame = frame(self.json)
+        return self._frame
+
+
+class Frames:
+    """The events of one turn for those who see the same, in the form each kind of connection sends."""
+
+    __slots__ = ("_events", "_sse", "_websocket", "number")
+
+    def __init__(self, events: list[Event]) -> None:
+        self.number = len(events)
+        self._events = events
+        self._websocket: bytes | None = None
+        self._sse: bytes | None = None
+
+    @property
+    def websocket(self) -> bytes:
+        """Text frames, ready to write."""
+        if self._websocket is None:
+            self._websocket = b"".join([event.frame() for event in self._events])
+        return self._websocket
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The events one by one, as JSON."""
+        return [event.json for event in self._events]
+
+    @property
+    def sse(self) -> bytes:
+        """`data:` lines, ready to write."""
+        if self._sse is None:
+            self._sse = b"".join([b"data: %b\n\n" % event.json for event in self._events])
+        return self._sse
+
+
+def notice(payload: dict[str, Any]) -> Frames:
+    """A frame that is about the connection and not about data; it has a `type` and no seq."""
+    return Frames([Event(msgspec.json.encode(payload))])
+
+
+class ReconnectNotice(Frames):
+    """Asks a client to come back after so many milliseconds; a stream's own reader is told by `retry:`."""
+
+    __slots__ = ("_retry",)
+
+    def __init__(self, after_ms: int) -> None:
+        super().__init__([Event(msgspec.json.encode({"type": "reconnect", "after_ms": after_ms}))])
+        self._retry = b"retry: %d\n\n" % after_ms
+
+    @property
+    def sse(self) -> bytes:
+        """The time to wait, as `EventSource` understands it."""
+        return self._retry
