@@ -74,7 +74,7 @@ def test_the_database_and_the_log_hold_no_token(server: ServerProcess, pylon: Py
     _, made = pylon("admin", "token", "rotate")
     pylon("switch", "list", token=made["token"])
     server.stop()
-    for path in (*server.data.iterdir(), server.log_path):
+    for path in (*(p for p in server.data.rglob("*") if p.is_file()), server.log_path):
         content = path.read_bytes()
         assert made["token"].encode() not in content
         assert ADMIN_TOKEN.encode() not in content
