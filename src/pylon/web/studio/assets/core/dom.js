@@ -3,8 +3,8 @@
 
 /**
  * An element: `h("div.card", {id: "x", onclick}, child, …)`. Classes follow the tag; properties are assigned; `aria` and
- * `data` take objects, `attributes` is for what has no property. Children may be null, which leaves them out.
- * @param {string} tag @param {Record<string, any>|null} [properties] @param {...(Node|string|number|null|undefined|false|(Node|string|null)[])} children
+ * `data` take objects, `attributes` is for what has no property.
+ * @param {string} tag @param {Record<string, any>|null} [properties] @param {...any} children nodes and text, in arrays as deep as they come; null, undefined and false are left out
  * @returns {any}
  */
 export function h(tag, properties, ...children) {
@@ -57,7 +57,7 @@ export function keyed(list, items, build) {
     let element = old.get(key);
     if (element?.looks !== looks) {
       const focused = element?.contains(document.activeElement) ? document.activeElement : null;
-      const place = focused && [...element.querySelectorAll("button, a, [tabindex]")].indexOf(focused);
+      const place = focused ? [...element.querySelectorAll("button, a, [tabindex]")].indexOf(focused) : -1;
       const built = /** @type {any} */ (build(data));
       Object.assign(built, { key, looks });
       element?.replaceWith(built);

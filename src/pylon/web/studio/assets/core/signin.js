@@ -10,7 +10,7 @@ export function showSignIn(root, said, entered, why = "") {
   document.title = "Sign in · Pylon Studio";
   const way = said.methods.includes("token") ? tokenForm(entered) : noToken(said.dev);
   root.replaceChildren(h("main.signin", null, h("div.card", null,
-    h("div.brand", null, brand(), h("span", null, "Pylon Studio", h("small", null, said.app.name))),
+    h("div.brand", null, brand(), h("h1", null, "Pylon Studio", h("small", null, said.app.name))),
     why ? h("p.why", { role: "status" }, why) : null, way)));
   /** @type {HTMLElement|null} */ (root.querySelector("input"))?.focus();
 }
@@ -49,7 +49,7 @@ function tokenForm(entered) {
 /** @param {boolean} dev */
 function noToken(dev) {
   return h("div.how", { data: { testid: "no-token" } },
-    h("h1", null, "No admin token is set"),
+    h("h2", null, "No admin token is set"),
     h("p", null, "Studio opens for whoever holds one. Make one, put it into the ", h("code", null, ".env"), " file of the app, and start the server again:"),
     h("pre", null, "echo \"PYLON_ADMIN_TOKEN=$(openssl rand -hex 32)\" >> .env\n", dev ? "pylon dev" : "pylon start"));
 }

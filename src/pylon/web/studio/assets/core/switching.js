@@ -97,7 +97,7 @@ export function turnOn(given = {}) {
     hint.textContent = kind.example ?? "";
     blocksField.hidden = !kind.writes;
     const top = pulse.latest?.top ?? {};
-    const names = { entity: app.entities, function: app.functions, user: top.users?.map(first), ip: top.addresses?.map(first), auth: ["*", "guest", "session"] }[scope.value] ?? [];
+    const names = /** @type {Record<string, string[]|undefined>} */ ({ entity: app.entities, function: app.functions, user: top.users?.map(first), ip: top.addresses?.map(first), auth: ["*", "guest", "session"] })[scope.value] ?? [];
     known.replaceChildren(...names.map((/** @type {string} */ value) => h("option", { value })));
     const wish = described();
     const [, end] = EXPIRY.find(([value]) => value === expiry.value) ?? EXPIRY[0];

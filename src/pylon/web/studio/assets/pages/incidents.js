@@ -33,7 +33,7 @@ export async function open(root, { query, signal, actions }) {
     ],
   });
   const evidence = h("button", { type: "button", data: { testid: "capture" }, title: "Logs, metrics, audit and settings of the last 30 minutes, secrets masked", onclick: () => attempt(() => download("/api/admin/capture", `capture-${stamp()}.tar.gz`)) }, "Capture evidence");
-  const start = h("button.primary", { type: "button", data: { new: "", testid: "start-incident" }, onclick: () => begin().then((done) => done && load()) }, "Start an incident");
+  const start = h("button.primary", { type: "button", data: { new: "", testid: "start-incident" }, onclick: () => begin().then((done) => (done ? load() : undefined)) }, "Start an incident");
   /** @type {string|null} */ let chosen = query.get("id");
   /** @type {any} */ let shown = null;
 

@@ -2,7 +2,7 @@
 // Top talkers: who and what is busiest now, each with the means to stop it; and what is slow or running.
 
 import { withQuery } from "../core/api.js";
-import { h, keyed } from "../core/dom.js";
+import { h, keyed, say } from "../core/dom.js";
 import { duration, figure, milliseconds, when } from "../core/format.js";
 import { kick } from "../core/kicking.js";
 import { pulse } from "../core/pulse.js";
@@ -51,12 +51,12 @@ export function open(root, { signal }) {
 
   pulse.follow((o) => {
     LISTS.forEach(([name, , scope, whose], i) => {
-      const top = o.top?.[name] ?? [], most = top[0]?.[1] || 1;
+      const top = /** @type {[string, number][]} */ (o.top?.[name] ?? []), most = top[0]?.[1] || 1;
       none[i].hidden = top.length > 0;
       keyed(lists[i], top.map(([key]) => ({ key, data: key })), (key) => line(key, scope, whose));
       top.forEach(([, rate], at) => {
         const element = /** @type {HTMLElement} */ (lists[i].children[at]);
-        element.querySelector(".rate").textContent = `${figure(rate)}/s`;
+        say(/** @type {Element} */ (element.querySelector(".rate")), `${figure(rate)}/s`);
         /** @type {any} */ (element.querySelector("meter")).value = rate / most;
       });
     });
