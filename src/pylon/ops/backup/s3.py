@@ -6,7 +6,6 @@ is uploaded last and deleted first, so what has none is no backup.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pylon.ops.backup.shelf import Shelf
 
 _PARALLEL = 2
-_REGION = "us-east-1"
 _BUFFER = 2**20
 
 
@@ -52,8 +50,6 @@ class S3Shelf:
         if endpoint is not None:
             options["endpoint"] = endpoint
             options["client_options"] = {"allow_http": endpoint.startswith("http://")}
-        if not any(os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")):
-            options["region"] = _REGION
         return cls(S3Store(bucket, prefix=prefix.strip("/") or None, **options), address)
 
     def names(self) -> list[str]:
