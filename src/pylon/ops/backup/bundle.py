@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import tarfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pylon.model.errors import PylonError
 from pylon.ops.backup import manifest
 from pylon.ops.backup.keys import Reader
 from pylon.ops.backup.manifest import Manifest
+
+if TYPE_CHECKING:  # felt at cold start, and needed for tar files only
+    import tarfile
 
 VERIFIED = "verified.json"
 """Beside the manifest, and not of the backup itself: when it was last verified, and whether it did."""
@@ -118,6 +120,8 @@ class TarBundle:
 
     @contextmanager
     def _opened(self) -> Iterator[tarfile.TarFile]:
+        import tarfile
+
         try:
             with tarfile.open(self._path, "r:") as tar:
                 yield tar

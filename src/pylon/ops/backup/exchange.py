@@ -4,7 +4,6 @@ folder stands there."""
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from pathlib import Path
 
@@ -83,6 +82,8 @@ def _exchange_entries(staged: Path, data_dir: Path, aside: Path) -> Path:
 
 def _swap(one: Path, other: Path) -> bool:
     """Exchange two names in one step, where the system can (Linux)."""
+    import ctypes  # felt at cold start, and needed for a restore only
+
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):

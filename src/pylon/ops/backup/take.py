@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +24,9 @@ from pylon.ops.backup import manifest, shelf
 from pylon.ops.backup.keys import Measure, Seal, copy_stream
 from pylon.ops.backup.manifest import AppFacts, AuditHead, Database, FileEntry, Manifest, SealedFile
 from pylon.store.sqlite.snapshot import Pace, contents, copy_database
+
+if TYPE_CHECKING:  # felt at cold start, and needed for tar files only
+    import tarfile
 
 UPLOADS = "uploads"
 DATA = "data"
@@ -115,6 +117,8 @@ def take(
 def to_tar(staged: Path, target: Path) -> None:
     """Pack a staged backup into one file beside which it lies, and put it in its place. Each file is deleted once it is
     packed, so that the disk holds little twice. Raises BACKUP_TARGET_EXISTS."""
+    import tarfile
+
     if target.exists():
         raise shelf.target_exists(str(target))
     temporary = target.with_name(f"{staged.name}.tar")
