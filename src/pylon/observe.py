@@ -74,6 +74,13 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         ("kind",),
         lambda: _limits(door, engine),
     )
+    registry.asked_by(
+        "pylon_budget_used_ratio",
+        "Share of a budget that is used, by whoever used most of it.",
+        "gauge",
+        ("meter", "per", "of"),
+        lambda: _budgets(engine),
+    )
     registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
     registry.asked_by(
         "pylon_top_writes_per_second",
@@ -238,6 +245,12 @@ def _guards(engine: Engine, readiness: Readiness) -> _Figures:
             "gauge",
             lambda: readiness.known is None,
         ),
+        (
+            "pylon_containment_level",
+            "How far writers are shed: 0 not, 1 the top writer, 2 anonymous, 3 all but admins.",
+            "gauge",
+            lambda: int(engine.containment.level),
+        ),
         ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
         (
             "pylon_audit_refused_total",
@@ -278,6 +291,12 @@ def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked
     yield ("write_queue",), _writer(engine).rejected
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
+
+
+def _budgets(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    for state in engine.budgets.states:
+        budget = state.budget
+        yield (budget.meter.value, budget.per, budget.of), state.share
 
 
 def _switches(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:

@@ -35,7 +35,7 @@ def test_rotation_ends_the_token_that_was_used_also_across_a_restart(server: Ser
     server.start()
     assert not opens(server, ADMIN_TOKEN), "the environment still has it, and it stays revoked"
     assert opens(server, made["token"])
-    assert "revoked and not accepted" in server.log()
+    eventually(lambda: "revoked and not accepted" in server.log())
 
 
 def test_rotation_with_a_grace_lets_the_old_token_live_for_a_moment(server: ServerProcess, pylon: Pylon) -> None:

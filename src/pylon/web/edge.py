@@ -26,11 +26,16 @@ SECURITY_HEADERS = {
     ),
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN_PATHS = ("/health", "/readyz", "/metrics", "/api/admin/", "/studio")
+_OPEN_PATHS = frozenset({"/health", "/readyz", "/metrics", "/studio"})
+_OPEN_FOLDERS = ("/api/admin/", "/studio/")
 """What answers whatever is switched off: each has a guard of its own."""
 
 _UPLOADS = "/api/files"
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics", "/api/admin/overview"})
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
 
 
 class Edge:
@@ -47,7 +52,7 @@ class Edge:
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Refuse what a switch turns off, and writes that a strange page sends with its visitor's cookie."""
         board = self._engine.switches.board
-        if not board.is_quiet and not req.path.startswith(_OPEN_PATHS):
+        if not board.is_quiet and not _is_open(req.path):
             self._engine.gate.enter(req.caller)
             if req.path.startswith(_UPLOADS):
                 board.check_uploads(req.session.identity)
