@@ -230,13 +230,19 @@ def _fan_out(hub: Hub) -> _Figures:
 
 
 def _guards(engine: Engine, readiness: Readiness) -> _Figures:
-    audit = engine.audit
+    audit, containment = engine.audit, engine.containment
     return (
         (
             "pylon_ready",
             "1 while the server is ready for traffic, as of the last look at it.",
             "gauge",
             lambda: readiness.known is None,
+        ),
+        (
+            "pylon_containment_level",
+            "How far the server has gone in shedding writers, 0 to 3.",
+            "gauge",
+            lambda: containment.level,
         ),
         ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
         (
@@ -274,7 +280,7 @@ def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
 
 
 def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
-    yield ("sockets_per_address",), door.refused
+    yield ("sockets",), door.refused
     yield ("write_queue",), _writer(engine).rejected
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count

@@ -46,7 +46,6 @@ NOT_YET = {
     "pylon_backup_failures_total",
     "pylon_backup_last_success_timestamp_seconds",
     "pylon_budget_used_ratio",
-    "pylon_containment_level",
     "pylon_oldest_reader_seconds",
 }
 
