@@ -83,6 +83,13 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         lambda: _talkers(engine),
     )
     registry.asked_by(
+        "pylon_budget_used_ratio",
+        "Share used of a budget; of one for each user, by the one who used most.",
+        "gauge",
+        ("meter", "per", "of"),
+        lambda: _budgets(engine),
+    )
+    registry.asked_by(
         "pylon_log_lines_total", "Log lines by level.", "counter", ("level",), lambda: _by(logs.lines_by_level())
     )
 
@@ -154,7 +161,7 @@ def _storage(engine: Engine, data: Path) -> _Figures:
             "pylon_database_bytes",
             "Size of the database file and its write-ahead log.",
             "gauge",
-            lambda: _database_bytes(data),
+            store.used_bytes,
         ),
         ("pylon_disk_free_bytes", "Free space of the data folder's disk.", "gauge", store.free_bytes),
         ("pylon_disk_total_bytes", "Size of the data folder's disk.", "gauge", lambda: shutil.disk_usage(data).total),
@@ -292,6 +299,12 @@ def _switches(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
         yield (scope.value,), on[scope]
 
 
+def _budgets(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    for state in engine.budgets.states:
+        budget = state.budget
+        yield (budget.meter.value, budget.per, budget.of), state.share
+
+
 def _talkers(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
     talkers = engine.gate.talkers
     for by, busiest in (
@@ -321,10 +334,6 @@ def _bounded(counts: dict[str, int]) -> Iterator[tuple[tuple[str, ...], Asked]]:
         yield (name,), count
     if len(known) > ENTITIES_TOLD:
         yield (OVERFLOW,), sum(count for _, count in known[ENTITIES_TOLD:])
-
-
-def _database_bytes(data: Path) -> int:
-    return sum(file.stat().st_size for file in data.glob("pylon.db*"))
 
 
 def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:

@@ -40,15 +40,6 @@ ANCHORS = {
     "overload",
 }
 
-# Series that other parts of this release bring. A name goes from here when /metrics has it, and the test says so.
-NOT_YET = {
-    "pylon_archive_lag_seconds",
-    "pylon_backup_failures_total",
-    "pylon_backup_last_success_timestamp_seconds",
-    "pylon_budget_used_ratio",
-    "pylon_oldest_reader_seconds",
-}
-
 _NAME = re.compile(r"\bpylon_[a-z0-9_]+")
 _PARTS = re.compile(r"_(?:bucket|sum|count)\Z")
 
@@ -162,10 +153,9 @@ def test_every_runbook_link_leads_to_a_heading() -> None:
 
 def test_every_series_that_is_asked_for_exists(server: ServerProcess) -> None:
     known = exposed(server)
-    assert not NOT_YET & known, f"/metrics has these now: take them off NOT_YET: {NOT_YET & known}"
     for text in [*(rule["expr"] for rule in alerts()), *dashboard_expressions()]:
         for name in _NAME.findall(text):
-            assert name in known | NOT_YET or _PARTS.sub("", name) in known, f"{name} in {text}"
+            assert name in known or _PARTS.sub("", name) in known, f"{name} in {text}"
 
 
 def test_the_dashboard_holds_together() -> None:
@@ -270,13 +260,13 @@ def test_a_real_prometheus_scrapes_a_real_server_and_answers_every_panel(
 
 
 def _allowed_empty(text: str) -> bool:
-    """Queries of what a healthy server has none of, or that need series of `NOT_YET`."""
+    """Queries of what a healthy server has none of."""
     return (
-        any(name in text for name in NOT_YET)
-        or "ALERTS" in text
+        "ALERTS" in text
         or "changes(" in text
         or '"5xx"' in text
         or '"4xx"' in text
         or "pylon_policy_denials_total" in text
         or "pylon_top_writes_per_second" in text
+        or "pylon_budget_used_ratio" in text
     )
