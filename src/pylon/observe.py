@@ -74,13 +74,6 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         ("kind",),
         lambda: _limits(door, engine),
     )
-    registry.asked_by(
-        "pylon_budget_used_ratio",
-        "Share of a budget that is used, by whoever used most of it.",
-        "gauge",
-        ("meter", "per", "of"),
-        lambda: _budgets(engine),
-    )
     registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
     registry.asked_by(
         "pylon_top_writes_per_second",
@@ -88,6 +81,13 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         "gauge",
         ("by", "name"),
         lambda: _talkers(engine),
+    )
+    registry.asked_by(
+        "pylon_budget_used_ratio",
+        "Share used of a budget; of one for each user, by the one who used most.",
+        "gauge",
+        ("meter", "per", "of"),
+        lambda: _budgets(engine),
     )
     registry.asked_by(
         "pylon_log_lines_total", "Log lines by level.", "counter", ("level",), lambda: _by(logs.lines_by_level())
@@ -161,7 +161,7 @@ def _storage(engine: Engine, data: Path) -> _Figures:
             "pylon_database_bytes",
             "Size of the database file and its write-ahead log.",
             "gauge",
-            lambda: _database_bytes(data),
+            store.used_bytes,
         ),
         ("pylon_disk_free_bytes", "Free space of the data folder's disk.", "gauge", store.free_bytes),
         ("pylon_disk_total_bytes", "Size of the data folder's disk.", "gauge", lambda: shutil.disk_usage(data).total),
@@ -237,7 +237,7 @@ def _fan_out(hub: Hub) -> _Figures:
 
 
 def _guards(engine: Engine, readiness: Readiness) -> _Figures:
-    audit = engine.audit
+    audit, containment = engine.audit, engine.containment
     return (
         (
             "pylon_ready",
@@ -247,9 +247,9 @@ def _guards(engine: Engine, readiness: Readiness) -> _Figures:
         ),
         (
             "pylon_containment_level",
-            "How far writers are shed: 0 not, 1 the top writer, 2 anonymous, 3 all but admins.",
+            "How far the server has gone in shedding writers, 0 to 3.",
             "gauge",
-            lambda: int(engine.containment.level),
+            lambda: containment.level,
         ),
         ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
         (
@@ -287,22 +287,22 @@ def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
 
 
 def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
-    yield ("sockets_per_address",), door.refused
+    yield ("sockets",), door.refused
     yield ("write_queue",), _writer(engine).rejected
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
-
-
-def _budgets(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
-    for state in engine.budgets.states:
-        budget = state.budget
-        yield (budget.meter.value, budget.per, budget.of), state.share
 
 
 def _switches(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
     on = Counter(switch.scope for switch in engine.switches.current())
     for scope in Scope:
         yield (scope.value,), on[scope]
+
+
+def _budgets(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+    for state in engine.budgets.states:
+        budget = state.budget
+        yield (budget.meter.value, budget.per, budget.of), state.share
 
 
 def _talkers(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
@@ -334,10 +334,6 @@ def _bounded(counts: dict[str, int]) -> Iterator[tuple[tuple[str, ...], Asked]]:
         yield (name,), count
     if len(known) > ENTITIES_TOLD:
         yield (OVERFLOW,), sum(count for _, count in known[ENTITIES_TOLD:])
-
-
-def _database_bytes(data: Path) -> int:
-    return sum(file.stat().st_size for file in data.glob("pylon.db*"))
 
 
 def sections(engine: Engine, hub: Hub, door: Door) -> dict[str, dict[str, Any]]:

@@ -53,7 +53,7 @@ from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs, redaction, tracing
 from pylon.signals.metrics import Registry
-from pylon.signals.process import Collector, LoopLag, watch_process
+from pylon.signals.process import Collector, watch_process
 from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
 from pylon.store.protocol import ReadSession
@@ -252,8 +252,8 @@ class Server:
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
-        self._lag, self._collector = LoopLag(), Collector()
-        watch_process(self.registry, self._lag, self._collector)
+        self._collector = Collector()
+        watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
         self.incidents = IncidentDesk(
             self.engine,
@@ -311,7 +311,6 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
-        self._lag.start()
         self._collector.start()
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
@@ -341,7 +340,6 @@ class Server:
             await self.engine.audit.note(SYSTEM, "server.stop")
         await self.backups.stop_archive()
         await self.engine.stop()
-        self._lag.stop()
         self._collector.stop()
         log.info("stopped")
         return 0

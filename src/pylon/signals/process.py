@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from pylon.signals.metrics import Asked, Histogram, Registry
@@ -17,6 +18,8 @@ PAUSE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 """Upper bounds for pauses of the collector and of the loop."""
 
 LAG_TICK_SECONDS = 0.1
+LAG_KEPT = 100
+"""Ticks remembered one by one: ten seconds of them."""
 
 _GENERATIONS = 3
 
@@ -31,8 +34,8 @@ class LoopLag:
         self._clock = clock
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._lately: deque[tuple[float, float]] = deque(maxlen=LAG_KEPT)
         self.seconds = Histogram(PAUSE_SECONDS)
-        self.last = 0.0
 
     def start(self) -> None:
         """Watch the running loop."""
@@ -46,9 +49,16 @@ class LoopLag:
             self._timer = None
 
     def _tick(self) -> None:
-        self.last = max(0.0, self._clock() - self._due)
-        self.seconds.observe(self.last)
+        now = self._clock()
+        late = max(0.0, now - self._due)
+        self._lately.append((now, late))
+        self.seconds.observe(late)
         self.start()
+
+    def worst(self, seconds: float) -> float:
+        """The longest delay of the last `seconds`, at most ten of them; a delay that still lasts doesn't count yet."""
+        since = self._clock() - seconds
+        return max((late for at, late in self._lately if at >= since), default=0.0)
 
 
 class Collector:
