@@ -9,6 +9,8 @@ import pytest
 
 from pylon.model.errors import PylonError
 from pylon.ops.backup import exchange
+from pylon.ops.backup.restore import Wish, candidates, restore
+from pylon.ops.backup.shelf import open_location
 from pylon.testing.process import ServerProcess
 from tests.backup.conftest import Command, files, tables
 
@@ -131,3 +133,37 @@ def test_what_the_database_says_of_its_restore(pylon: Command, data: Path, tmp_p
     connection.close()
     assert meta["log_floor"] == 75 + 2**40
     assert meta["timeline"] > 1_700_000_000
+
+
+def test_two_restores_in_one_second_keep_both_old_folders(data: Path, tmp_path: Path) -> None:
+    kept = []
+    for number in range(3):
+        staged = tmp_path / f"staged{number}"
+        staged.mkdir()
+        (staged / "pylon.db").write_text(str(number))
+        kept.append(exchange.exchange(staged, data, tmp_path / "data.before-restore-X"))
+    assert [path.name for path in kept if path] == [f"data.before-restore-X{end}" for end in ("", "-2", "-3")]
+    assert (tmp_path / "data.before-restore-X" / "uploads" / "empty").exists()
+    assert (tmp_path / "data.before-restore-X-3" / "pylon.db").read_text() == "1"
+    assert (data / "pylon.db").read_text() == "2"
+
+
+def test_a_restore_that_fails_while_it_exchanges_the_folders_loses_neither(
+    pylon: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pylon.json("backup", "copy", "--data-dir", "data")
+    (data / "uploads" / "later").write_text("later")
+    before = tables(data / "pylon.db"), files(data)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if ".before-restore-" in str(target):
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    wish = Wish(open_location(str(tmp_path / "copy")), data, "0.1.0", replace=True)
+    with pytest.raises(PylonError) as failed:
+        restore(wish, candidates(wish))
+    assert failed.value.code == "RESTORE_FAILED"
+    assert (tables(data / "pylon.db"), files(data)) == before

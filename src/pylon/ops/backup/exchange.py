@@ -26,16 +26,22 @@ def can_rename(data_dir: Path) -> bool:
 
 def exchange(staged: Path, data_dir: Path, aside: Path) -> Path | None:
     """Put `staged` in the place of `data_dir`; where the old folder is now, None when there was none. In a folder that
-    can't be renamed its entries are moved instead."""
+    can't be renamed its entries are moved instead. When this raises, `staged` may hold the old data: never delete it.
+    """
     if not data_dir.exists():
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(data_dir)
         sync_folder(data_dir.parent)
         return None
     if not can_rename(data_dir):
-        return _exchange_entries(staged, data_dir, data_dir / (INSIDE + aside.name.rsplit(INSIDE, 1)[1]))
+        return _exchange_entries(staged, data_dir, _free(data_dir / (INSIDE + aside.name.rsplit(INSIDE, 1)[1])))
+    aside = _free(aside)
     if _swap(staged, data_dir):
-        staged.rename(aside)
+        try:
+            staged.rename(aside)
+        except OSError:
+            _swap(staged, data_dir)
+            raise
     else:
         data_dir.rename(aside)
         try:
@@ -58,11 +64,20 @@ def unfinished(data_dir: Path) -> PylonError | None:
     )
 
 
+def _free(path: Path) -> Path:
+    """A name that nothing has: two restores may fall into one second."""
+    number, found = 1, path
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
+
+
 def _exchange_entries(staged: Path, data_dir: Path, aside: Path) -> Path:
     marker = data_dir / MARKER
     marker.touch()
     sync_folder(data_dir)
-    aside.mkdir(mode=0o700, exist_ok=True)
+    aside.mkdir(mode=0o700)
     keep = {aside.name, staged.name, marker.name, "lock"}
     for entry in sorted(data_dir.iterdir()):
         if entry.name not in keep and not entry.name.startswith(INSIDE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from pylon.ops.backup.exchange import INSIDE, can_rename, exchange
 from pylon.ops.backup.history import History
 from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.manifest import Manifest
-from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name, partial
+from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name
 from pylon.ops.backup.take import DATA, WORK, Progress, silent
 from pylon.ops.backup.verify import check_database, unpack
 from pylon.store.lock import FolderLock
@@ -155,31 +156,43 @@ def restore(
 def _restore(wish: Wish, candidate: Candidate, progress: Progress, clock: Callable[[], float]) -> Restored:
     held, label = candidate.manifest, candidate.bundle.label
     now = clock()
-    stamp = backup_name(now)
     target = wish.data_dir.resolve()
-    staged = partial(target / ".restoring" if not can_rename(target) else target.with_name(f"{target.name}.restoring"))
+    kept_as = target.with_name(f"{target.name}.{INSIDE}{backup_name(now)}")
     try:
-        unpack(candidate.bundle, held, staged, wish.keys, progress)
-        database = staged / manifest.DATABASE
-        rows = check_database(database, held, label)
-        replayed, unknown, until = 0, 0, held.taken
-        if wish.to is not None:
-            replayed, unknown, until = _bring_forward(wish, wish.to, held, staged, progress)
-        _arrange(staged)
-        floor = begin_timeline(
-            database, timeline=int(now), keep_sessions=wish.keep_sessions, reserved_ids_ns=int(now * 1e9)
-        )
-        _keep_archive(target / archive.FOLDER, staged / archive.FOLDER)
-        with _locked(staged):
-            aside = exchange(staged, target, target.with_name(f"{target.name}.{INSIDE}{stamp}"))
+        staged = _stage(target)
+        try:
+            unpack(candidate.bundle, held, staged, wish.keys, progress)
+            database = staged / manifest.DATABASE
+            rows = check_database(database, held, label)
+            replayed, unknown, until = 0, 0, held.taken
+            if wish.to is not None:
+                replayed, unknown, until = _bring_forward(wish, wish.to, held, staged, progress)
+            _arrange(staged)
+            floor = begin_timeline(
+                database, timeline=int(now), keep_sessions=wish.keep_sessions, reserved_ids_ns=int(now * 1e9)
+            )
+            _keep_archive(target / archive.FOLDER, staged / archive.FOLDER)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+        with _locked(staged):  # from here on `staged` may hold the old data: it is never deleted
+            aside = exchange(staged, target, kept_as)
         if aside is not None and {path.name for path in aside.iterdir()} <= {"lock"}:
             shutil.rmtree(aside)  # there was nothing in it
             aside = None
     except OSError as error:
         raise PylonError("RESTORE_FAILED", f"The backup could not be restored: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
     return Restored(label, held, rows, replayed, unknown, until, floor, aside)
+
+
+def _stage(target: Path) -> Path:
+    """A new folder beside the target, or in it when it can't be renamed. Not one of the names that are swept away."""
+    inside = not can_rename(target)
+    parent, name = (target, "") if inside else (target.parent, target.name)
+    parent.mkdir(parents=True, exist_ok=True)
+    staged = parent / f"{name}.restoring-{secrets.token_hex(4)}"
+    staged.mkdir(mode=0o700)
+    return staged
 
 
 def _bring_forward(wish: Wish, to: int, held: Manifest, staged: Path, progress: Progress) -> tuple[int, int, float]:
