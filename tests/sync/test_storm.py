@@ -253,7 +253,7 @@ def test_a_bounce_recycles_everybody_in_waves_and_nobody_loses_a_change(server: 
         wait_for(lambda: all(wrote <= one.titles for one in group))
     ends = sorted(one.ended[0][0] - began for one in group)
     assert ends[-1] - ends[0] > 0.5
-    assert ends[-1] < 4
+    assert ends[-1] < 8
     assert [len(one.ended) for one in group] == [1] * 12
     for _, code, notices in (one.ended[0] for one in group):
         assert code == 1012
@@ -346,7 +346,7 @@ def cpu_seconds(pid: int) -> float:
 def test_a_throttled_hot_row_costs_less_and_everybody_ends_with_its_last_state(server: ServerProcess) -> None:
     assert server.process is not None
     deliveries, cpu = [], []
-    for rate in (None, 5):
+    for rate in (None, 2):
         admin(server, "POST", "fanout/throttle", {"entity": "Post", "rate": rate})
         row_id = post(server, "hot")
         crowd = Counter(server, CROWD)

@@ -41,22 +41,16 @@ class Event:
 
 
 class Frames:
-    """The events of one turn for those who see the same, in the form each kind of connection sends."""
+    """The events of one turn for those who see the same, in the form each kind of connection sends. `websocket` are
+    text frames, ready to write: a plain attribute, since it is read for each socket."""
 
-    __slots__ = ("_events", "_sse", "_websocket", "number")
+    __slots__ = ("_events", "_sse", "number", "websocket")
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], *, sse: bytes | None = None) -> None:
         self.number = len(events)
+        self.websocket = b"".join([event.frame() for event in events])
         self._events = events
-        self._websocket: bytes | None = None
-        self._sse: bytes | None = None
-
-    @property
-    def websocket(self) -> bytes:
-        """Text frames, ready to write."""
-        if self._websocket is None:
-            self._websocket = b"".join([event.frame() for event in self._events])
-        return self._websocket
+        self._sse = sse
 
     @property
     def messages(self) -> list[bytes]:
@@ -76,16 +70,7 @@ def notice(payload: dict[str, Any]) -> Frames:
     return Frames([Event(msgspec.json.encode(payload))])
 
 
-class ReconnectNotice(Frames):
-    """Asks a client to come back after so many milliseconds; a stream's own reader is told by `retry:`."""
-
-    __slots__ = ("_retry",)
-
-    def __init__(self, after_ms: int) -> None:
-        super().__init__([Event(msgspec.json.encode({"type": "reconnect", "after_ms": after_ms}))])
-        self._retry = b"retry: %d\n\n" % after_ms
-
-    @property
-    def sse(self) -> bytes:
-        """The time to wait, as `EventSource` understands it."""
-        return self._retry
+def reconnect_notice(after_ms: int) -> Frames:
+    """Asks a client to come back after so many milliseconds; `EventSource` understands `retry:`."""
+    payload = msgspec.json.encode({"type": "reconnect", "after_ms": after_ms})
+    return Frames([Event(payload)], sse=b"retry: %d\n\n" % after_ms)

@@ -44,6 +44,7 @@ class Hub:
     ) -> None:
         self.statistics = Statistics()
         self._views = views
+        self._public = frozenset(name for name, view in views.items() if view.is_public)
         self._clock = clock
         self._audiences = Audiences(views, self.statistics)
         self._deciding: Deciding | None = None
@@ -147,16 +148,17 @@ class Hub:
         now = self._clock()
         throttle = self._throttle if self._throttle.is_on else None
         broadcasts: dict[str, int] = {}
+        is_heard = bool(self._audiences)
         for change in changes:
             entity = change.entity
             if entity not in self._views:
                 continue
             self._keep(now, change)
             broadcasts[entity] = broadcasts.get(entity, 0) + 1
-            if self._audiences:
+            if is_heard:
                 self._route(change, answers, None if throttle is None else throttle.take(change, now))
         self.statistics.count(broadcasts)
-        if not self._flushing and self._audiences:
+        if not self._flushing and is_heard:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._end_turn)
 
@@ -168,9 +170,8 @@ class Hub:
             self._tail_bytes -= len(tail.popleft()[1].data)
 
     def _route(self, change: Change, answers: Answers, key: Key | None) -> None:
-        view = self._views[change.entity]
         is_withheld = change.entity in self._withheld
-        if view.is_public and not is_withheld:
+        if change.entity in self._public and not is_withheld:
             event = Event(change.event(), change.seq, key)
             if self._is_shared:
                 self._shared.append(event)
@@ -180,6 +181,7 @@ class Hub:
             return
         if self._is_shared:
             self._unshare()
+        view = self._views[change.entity]
         admins = self._audiences.admins
         readers = admins if is_withheld else self._audiences.readers(view, change.row, answers)
         if readers:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from pylon.sync.connection import Connection
-from pylon.sync.events import ReconnectNotice
+from pylon.sync.events import reconnect_notice
 
 PER_SECOND = 500
 """Connections recycled a second, unless somebody says how long it may take."""
@@ -25,7 +25,7 @@ def seconds_for(count: int) -> float:
 
 def send_away(connection: Connection, most_ms: int = RECONNECT_MS[1]) -> None:
     """End a connection whose client is to come back at a random moment."""
-    connection.deliver(ReconnectNotice(random.randint(RECONNECT_MS[0], most_ms)))  # noqa: S311 - jitter
+    connection.deliver(reconnect_notice(random.randint(RECONNECT_MS[0], most_ms)))  # noqa: S311 - jitter
     connection.end(1012, "service restart; reconnect")
 
 

@@ -163,10 +163,15 @@ class SocketProtocol(asyncio.Protocol):
 
     def deliver(self, frames: Frames) -> None:
         """Send what a turn brought; close the socket when it can't keep up."""
+        transport = self._transport
+        if transport is None or self._parser is None:
+            return
         data = frames.websocket
         self.sent_events += frames.number
         self.sent_bytes += len(data)
-        self._write(data)
+        transport.write(data)
+        if transport.get_write_buffer_size() > self.door.max_buffer:
+            self._fall_behind(transport)
 
     @property
     def unsent_bytes(self) -> int:
@@ -179,9 +184,12 @@ class SocketProtocol(asyncio.Protocol):
             return
         transport.write(data)
         if transport.get_write_buffer_size() > self.door.max_buffer:
-            self.door.slow_consumers += 1
-            log.warning("slow consumer closed", buffered_bytes=transport.get_write_buffer_size())
-            self.end(1013, "too slow; catch up by cursor")
+            self._fall_behind(transport)
+
+    def _fall_behind(self, transport: asyncio.Transport) -> None:
+        self.door.slow_consumers += 1
+        log.warning("slow consumer closed", buffered_bytes=transport.get_write_buffer_size())
+        self.end(1013, "too slow; catch up by cursor")
 
     def probe(self) -> None:
         """Ping; a peer that answered neither of the last two is gone."""
