@@ -2,12 +2,13 @@
 
 Inserts and updates rows through the write path, as one user, and measures by table what they leave in the database: the
 rows, the change log that clients catch up from, the audit log; and what is handed to the disk in all, which is more, as
-each page goes through the write-ahead log first.
+each page goes through the write-ahead log first. The archive, for restores to a point in time, is measured at a server.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pylon.engine.engine import Engine
 from pylon.engine.transaction import Transaction
 from pylon.model.identity import Identity
 from pylon.testing.engine import open_engine
+from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
 WRITES = 10_000
 BODY_BYTES = 200
@@ -127,6 +129,21 @@ async def run() -> list[Cost]:
     return costs
 
 
+def archived() -> float:
+    """Bytes of the archive per insert. It is compressed: the text is hexadecimal, which halves at best."""
+    batches = WRITES // 100
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        with ServerProcess(Path(__file__).with_name("app.py"), data) as server:
+            for _ in range(batches):
+                rows = [{"title": secrets.token_hex(BODY_BYTES // 2), "n": 5} for _ in range(100)]
+                operations = [{"op": "insert", "entity": "Item", "data": row} for row in rows]
+                status, told = server.request("POST", "/api/transact", operations, token=ADMIN_TOKEN)
+                assert status == 200, told
+        size = sum(path.stat().st_size for path in (data / "archive").rglob("*") if path.is_file())
+    return size / (batches * 100)
+
+
 def main() -> None:
     """Print the table."""
     kinds = ("rows", "change log", "audit log")
@@ -135,6 +152,7 @@ def main() -> None:
     for cost in asyncio.run(run()):
         cells = " | ".join(f"{cost.tables.get(kind, 0):,.0f}" for kind in kinds)
         print(f"| {cost.what} | {cells} | {cost.total:,.0f} | {cost.written:,.0f} |")
+    print(f"archive: {archived():,.0f} bytes per insert")
 
 
 if __name__ == "__main__":
