@@ -63,23 +63,9 @@ def copied() -> list[str]:
 
 
 def test_every_instruction_is_one_that_docker_knows() -> None:
-    known = [
-        "ARG",
-        "CMD",
-        "COPY",
-        "ENTRYPOINT",
-        "ENV",
-        "EXPOSE",
-        "FROM",
-        "HEALTHCHECK",
-        "LABEL",
-        "RUN",
-        "STOPSIGNAL",
-        "USER",
-        "VOLUME",
-        "WORKDIR",
-    ]
-    assert {found.name for found in instructions()} <= set(known)
+    known = {"ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "RUN"}
+    known |= {"STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
+    assert {found.name for found in instructions()} <= known
 
 
 @pytest.mark.parametrize("source", copied())

@@ -70,7 +70,17 @@ def test_a_failure_restarts_but_not_for_ever(unit: str) -> None:
 
 
 def test_the_data_folder_is_the_state_directory(unit: str) -> None:
-    assert f"PYLON_DATA_DIR=/var/lib/{last(unit, 'StateDirectory')}" in last(unit, "Environment")
+    assert f"PYLON_DATA_DIR=/var/lib/{last(unit, 'StateDirectory').split()[0]} " in last(unit, "Environment")
+
+
+def test_commands_run_by_hand_get_what_the_service_gets(unit: str) -> None:
+    script = (DEPLOY / "systemd" / "pylon-run").read_text("utf-8")
+    user = last(unit, "User")
+    assert f"--uid={user} --gid={user}" in script
+    for name in ("EnvironmentFile", "StateDirectoryMode", "UMask", "LimitNOFILE"):
+        assert f"-p {name}={last(unit, name)}" in script
+    assert f'-p "StateDirectory={last(unit, "StateDirectory")}"' in script
+    assert last(unit, "Environment").split()[0] in script
 
 
 def test_the_example_settings_start_a_server_once_a_token_is_filled_in() -> None:
