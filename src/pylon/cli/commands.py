@@ -41,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("log-level", "pylon.cli.log_level", "Show or change the level that a running server logs from"),
     Command("env", "pylon.cli.env", "List every environment variable and its effective value"),
     Command("top", "pylon.cli.top", "Watch a running server live, and throttle who is too loud"),
+    Command("fanout", "pylon.cli.fanout", "See what is broadcast, and slow an entity down"),
     Command("sockets", "pylon.cli.sockets", "List, bounce or kick live connections"),
     Command("checkpoint", "pylon.cli.checkpoint", "Move the write-ahead log into the database"),
     Command("explain", "pylon.cli.explain", "Tell what an error code means and what to do"),
