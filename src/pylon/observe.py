@@ -84,7 +84,7 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
     )
     registry.asked_by(
         "pylon_budget_used_ratio",
-        "Share used of a budget; of one for each user, by the one who used most.",
+        "Share of a budget that is used, by whoever used most of it.",
         "gauge",
         ("meter", "per", "of"),
         lambda: _budgets(engine),
@@ -186,7 +186,12 @@ def _reads(engine: Engine) -> _Figures:
 
 def _live(door: Door) -> _Figures:
     return (
-        ("pylon_sockets_refused_total", "Connections refused by the per-address cap.", "counter", lambda: door.refused),
+        (
+            "pylon_sockets_refused_total",
+            "Connections refused by the caps of addresses and users.",
+            "counter",
+            lambda: door.refused,
+        ),
         (
             "pylon_sockets_slow_closed_total",
             "Connections closed for reading too slowly.",
@@ -247,7 +252,7 @@ def _guards(engine: Engine, readiness: Readiness) -> _Figures:
         ),
         (
             "pylon_containment_level",
-            "How far the server has gone in shedding writers, 0 to 3.",
+            "How far writers are shed: 0 not, 1 the top writer, 2 anonymous, 3 all but admins.",
             "gauge",
             lambda: containment.level,
         ),
