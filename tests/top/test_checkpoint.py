@@ -77,12 +77,12 @@ def test_a_reader_that_keeps_it_from_being_complete_is_named(app_file: Path, tmp
         fill(server)
         call = threading.Thread(
             target=server.request,
-            args=("POST", "/api/fn/slow", {"seconds": 4.0}),
+            args=("POST", "/api/fn/slow", {"seconds": 6.0}),
             kwargs={"token": server.token_of("alice"), "headers": {"X-Request-Id": "long-1"}},
         )
         call.start()
         eventually(lambda: admin(server, "GET", "/api/admin/readers")["readers"])
-        fill(server)
+        server.request("POST", "/api/entities/Todo", {"title": "newer than the snapshot"}, token=ADMIN_TOKEN)
         done = checkpoint(tmp_path, server, "--wait", "0.3")
         assert done.returncode == 1
         assert "not complete" in done.stdout
