@@ -23,6 +23,6 @@ def test_maintenance_by_the_runbook(server: ServerProcess, operator: Operator, t
         prometheus.wait_until_quiet("PylonMaintenanceLong")
     operator.follow("after-it-is-over", "")
     report = (operator.folder / "post-mortem.md").read_text("utf-8")
-    for told in ("what users see", "switch.on", "switch.off", "what it was", "ada", "2026-12-01"):
+    for told in ("what users see", "switch on", "switch off", "what it was", "ada", "2026-12-01"):
         assert told in report, told
     assert "<html" in (operator.folder / "post-mortem.html").read_text("utf-8")

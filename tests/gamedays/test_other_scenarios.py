@@ -74,18 +74,21 @@ def test_a_storm_of_reconnects_is_seen_and_kept_out(server: ServerProcess, opera
     operator.follow("reconnect-storm", "Undo")
 
 
-def test_overload_is_relieved_by_switching_off_what_costs_most(
-    server: ServerProcess, operator: Operator, tmp_path: Path
-) -> None:
-    with watching(server, tmp_path / "prometheus") as prometheus:
-        with (
-            meanwhile(lambda: server.request("POST", "/api/fn/report", {"seconds": 1.5})),
-            meanwhile(lambda: server.request("POST", "/api/fn/report", {"seconds": 1.5})),
-        ):
-            prometheus.wait_for("PylonLatencyHigh")
-            assert "fn report" in operator.follow("overload", "Look")
-            operator.follow("overload", "Do")
-            assert server.request("POST", "/api/fn/report", {"seconds": 0})[0] == 503
+def test_overload_is_relieved_by_switching_off_what_costs_most(tmp_path: Path) -> None:
+    with ServerProcess(APP, tmp_path / "data", env={"PYLON_WRITES_PER_USER": "5"}) as server:
+        operator = operator_of(server, tmp_path)
+        mallory = server.token_of("mallory")
+        server.request("POST", "/api/fn/flood", {"rows": 3000}, token=mallory)
+        with watching(server, tmp_path / "prometheus") as prometheus:
+            with (
+                meanwhile(lambda: server.request("POST", "/api/fn/report", {"seconds": 1.5})),
+                meanwhile(lambda: server.request("POST", "/api/entities/Note", {"title": "x"}, token=mallory)),
+            ):
+                prometheus.wait_for("PylonRateLimited")
+                assert "fn report" in operator.follow("overload", "Look")
+                operator.follow("overload", "Do")
+                assert server.request("POST", "/api/fn/report", {"seconds": 0})[0] == 503
+            prometheus.wait_until_quiet("PylonRateLimited")
         operator.follow("overload", "Undo")
         assert server.request("POST", "/api/fn/report", {"seconds": 0})[0] == 200
 

@@ -27,4 +27,4 @@ def test_the_leaked_token_opens_nothing_any_more(server: ServerProcess, operator
         prometheus.wait_until_quiet("PylonAdminRefused")
     operator.run('pylon incident close --summary "token rotated"')
     operator.run("pylon incident report --md post-mortem.md")
-    assert "token.rotate" in (operator.folder / "post-mortem.md").read_text("utf-8")
+    assert "admin token rotated" in (operator.folder / "post-mortem.md").read_text("utf-8")

@@ -52,7 +52,7 @@ def test_the_new_token_is_noted_nowhere(operator: Operator) -> None:
     operator.token = fresh
     assert fresh not in json.dumps(operator.events())
     assert fresh not in operator.server.log()
-    for file in operator.server.data.iterdir():
+    for file in (path for path in operator.server.data.rglob("*") if path.is_file()):
         assert fresh.encode() not in file.read_bytes()
 
 

@@ -75,7 +75,7 @@ _CONTAINMENT = frozenset(
         "sockets.kick",
     }
 )
-_TROUBLE = frozenset({"alarm.raise", "containment.shed", "budget.exceeded", "backup.fail"})
+_TROUBLE = frozenset({"alarm.raise", "containment.shed", "budget.reached", "backup.fail"})
 _RECOVERY = frozenset({"switch.off", "alarm.clear"})
 _DEPLOY = frozenset({"server.start", "server.stop"})
 
