@@ -23,16 +23,19 @@ from typing import Any, Protocol
 from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
-from pylon.engine.caller import SYSTEM
+from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
+from pylon.engine.limits.usage import Meter
 from pylon.engine.plan import Plans
 from pylon.engine.readers import Readers
 from pylon.listeners import Listeners
+from pylon.model.change import Change
 from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
 from pylon.observe import sections, watch
 from pylon.ops.alarm_rules import standard_alarms
@@ -211,11 +214,16 @@ class Server:
             timeout=settings.fn_call_timeout,
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
-        views = {name: View(plan.policy.read, plan.scope) for name, plan in plans.items() if plan.spec.sync}
+        views = {
+            name: View(plan.policy.read, plan.scope, self._witness if plan.spec.audit_reads else None)
+            for name, plan in plans.items()
+            if plan.spec.sync
+        }
         self.hub = Hub(
             views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2, entity_rate=settings.fanout_entity_rate
         )
         self.engine.subscribe(self.hub.publish)
+        self.engine.usage.before_flush(self._meter_deliveries)
         self.readiness = Readiness(self.engine)
         self.registry = Registry()
         self.traffic = Traffic(
@@ -382,6 +390,15 @@ class Server:
                 self.door.tick()
             except Exception:  # a supervised boundary: one bad connection must not end the keepalive of all
                 log.exception("keepalive failed")
+
+    def _witness(self, identity: Identity, change: Change) -> None:
+        """Record a row that is shown to everybody of this identity who is connected."""
+        self.engine.audit.shown(Caller(identity=identity, door="live"), change.entity, [change.row_id])
+
+    def _meter_deliveries(self) -> None:
+        for user, events, sent in self.hub.delivered():
+            self.engine.usage.add(Meter.DELIVERIES, user, events)
+            self.engine.usage.add(Meter.EGRESS, user, sent)
 
     async def _decide(self, questions: Sequence[Question]) -> list[bool]:
         """Answer fan-out's questions that ask the store, on one snapshot of it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 import pytest
+from websockets.sync.client import connect
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -81,6 +82,18 @@ def test_a_delta_pull_of_recorded_rows_is_recorded(server: ServerProcess) -> Non
     server.request("GET", "/api/sync/pull?since=1", token=alice)
     [read] = entries(server, "kind=read")
     assert (read["door"], read["rows"]) == ("sync", [made["id"]])
+
+
+def test_rows_that_arrive_over_a_live_connection_are_recorded(server: ServerProcess) -> None:
+    alice = server.token_of("alice")
+    url = f"ws://127.0.0.1:{server.port}/api/sync/ws"
+    with connect(url, additional_headers={"Authorization": f"Bearer {alice}"}, proxy=None) as socket:
+        server.request("POST", "/api/entities/Note", {"title": "marks that the socket is served"})
+        json.loads(socket.recv(timeout=5))
+        _, made = server.request("POST", "/api/entities/Invoice", {"text": "secret"}, token=alice)
+        assert json.loads(socket.recv(timeout=5))["row_id"] == made["id"]
+    [read] = entries(server, "kind=read")
+    assert (read["user"], read["door"], read["rows"]) == ("alice", "live", [made["id"]])
 
 
 def test_reads_of_other_entities_and_empty_answers_cost_no_record(server: ServerProcess) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from pylon.engine.audit.search import AuditFilter
 from pylon.engine.engine import Engine
@@ -126,6 +127,18 @@ def test_the_command_line_tells_who_used_most(server: ServerProcess, pylon: Pylo
     assert [b["key"] for b in listed["budgets"]] == ["requests:month:all"]
     assert pylon("budget", "delete", "requests:month:all")[0] == 0
     assert pylon("budget", "delete", "requests:month:all")[0] == 1
+
+
+def test_deliveries_are_metered_for_whoever_received_them(server: ServerProcess, pylon: Pylon) -> None:
+    alice = server.token_of("alice")
+    url = f"ws://127.0.0.1:{server.port}/api/sync/ws"
+    with connect(url, additional_headers={"Authorization": f"Bearer {alice}"}, proxy=None) as socket:
+        for _ in range(3):
+            server.request("POST", "/api/entities/Note", {"title": "x"})
+            socket.recv(timeout=5)
+        assert pylon("usage", "--user", "alice")[1]["used"]["deliveries"] == 3
+    _, report = pylon("usage", "--user", "alice")
+    assert report["used"]["egress_bytes"] > 300
 
 
 def test_a_client_that_polls_is_named_and_slowed(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ e-mail or role finds its classes in an index; only the rest are evaluated class 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pylon.model.change import Change
+from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.policy.audience import ByIdentity, ByKey, Everyone, Nobody
 from pylon.policy.rules import Rule
@@ -24,11 +25,19 @@ Answers = dict[tuple[int, Identity, int], bool]
 """What the store said: by rule, identity and row object."""
 
 
+Witness = Callable[[Identity, Change], None]
+"""Records that a row was shown; raises PylonError when it can't, and then it must not be shown."""
+
+UNRECORDED = "what is shown can't be recorded; catch up by cursor"
+
+
 class View(NamedTuple):
-    """What fan-out needs of an entity: its read rule, and what narrows replication further."""
+    """What fan-out needs of an entity: its read rule, what narrows replication further, and who writes down whom its
+    rows are shown to, where that is asked for."""
 
     read: Rule
     scope: Rule | None
+    witness: Witness | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -42,20 +51,21 @@ class View(NamedTuple):
 
     @property
     def is_public(self) -> bool:
-        """Whether everybody sees every row."""
-        return self.scope is None and isinstance(self.read.audience, Everyone)
+        """Whether everybody sees every row, and nobody writes it down."""
+        return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
 
 
 class IdentityClass:
     """All subscribers of one identity, and what waits for them; `is_held` while a throttle holds it back."""
 
-    __slots__ = ("events", "identity", "is_held", "subscribers", "verdicts")
+    __slots__ = ("bytes", "deliveries", "events", "identity", "is_held", "subscribers", "verdicts")
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.subscribers: set[Subscriber] = set()
         self.events: list[Event] = []
         self.is_held = False
+        self.deliveries = self.bytes = 0
         self.verdicts: dict[Rule, bool] = {}
 
 
@@ -67,6 +77,7 @@ class Audiences:
         self.admins: set[IdentityClass] = set()
         self._statistics = statistics
         self._classes: dict[Identity, IdentityClass] = {}
+        self._gone: list[tuple[str | None, int, int]] = []
         self._index: dict[str, dict[str, set[IdentityClass]]] = {
             "user_id": {},
             "tenant_id": {},
@@ -98,12 +109,36 @@ class Audiences:
     def drop(self, group: IdentityClass) -> None:
         """Forget a class that nobody is left of."""
         del self._classes[group.identity]
+        if group.deliveries:
+            self._gone.append((group.identity.user_id, group.deliveries, group.bytes))
         self.admins.discard(group)
         for member, value in _keys(group.identity):
             groups = self._index[member][value]
             groups.discard(group)
             if not groups:
                 del self._index[member][value]
+
+    def delivered(self) -> list[tuple[str | None, int, int]]:
+        """(user, events, bytes) that each class was sent since the last time this was asked."""
+        sent, self._gone = self._gone, []
+        for group in self._classes.values():
+            if group.deliveries:
+                sent.append((group.identity.user_id, group.deliveries, group.bytes))
+                group.deliveries = group.bytes = 0
+        return sent
+
+    def witnessed(self, groups: Iterable[IdentityClass], change: Change, witness: Witness) -> set[IdentityClass]:
+        """The classes that the change may be sent to now that it is recorded; the others are closed, not skipped."""
+        shown = set()
+        for group in groups:
+            try:
+                witness(group.identity, change)
+            except PylonError:
+                for subscriber in list(group.subscribers):
+                    subscriber.end(1013, UNRECORDED)
+            else:
+                shown.add(group)
+        return shown
 
     def readers(self, view: View, row: Any, answers: Answers) -> set[IdentityClass]:
         """The classes that may see this row."""

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from pylon.model.change import Change
+from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
-from pylon.sync.audiences import Answers, Audiences, IdentityClass, View
+from pylon.sync.audiences import UNRECORDED, Answers, Audiences, IdentityClass, View
 from pylon.sync.deciding import Decide, Deciding
 from pylon.sync.events import Event, Frames, Key, Subscriber
 from pylon.sync.statistics import Statistics
@@ -101,7 +102,14 @@ class Hub:
         group = self._audiences.open(identity)
         held = self._shared if self._is_shared else group.events
         tail = self.recent() if not held else [change for change in self.recent() if change.seq < held[0].seq]
-        events = coalesce([event for change in tail if (event := self._event_for(group, change, answers)) is not None])
+        try:
+            found = [event for change in tail if (event := self._event_for(group, change, answers)) is not None]
+        except PylonError:  # a row that must be recorded and can't be
+            if not group.subscribers:
+                self._audiences.drop(group)
+            subscriber.end(1013, UNRECORDED)
+            return
+        events = coalesce(found)
         group.subscribers.add(subscriber)
         self.statistics.subscribers += 1
         if events:
@@ -184,6 +192,8 @@ class Hub:
         view = self._views[change.entity]
         admins = self._audiences.admins
         readers = admins if is_withheld else self._audiences.readers(view, change.row, answers)
+        if view.witness is not None:
+            readers = self._audiences.witnessed(readers, change, view.witness)
         if readers:
             self._give(readers, Event(change.event(), change.seq, key))
         if change.old is not None and not is_withheld:
@@ -210,6 +220,8 @@ class Hub:
         if change.entity in self._withheld and not group.identity.is_admin:
             return None
         event = self._audiences.event_for(group, change, answers)
+        if event is not None and (witness := self._views[change.entity].witness) is not None:
+            witness(group.identity, change)
         if event is not None and self._throttle.rate(change.entity) > 0:
             event.key = change.entity, change.row_id
         return event
@@ -283,9 +295,16 @@ class Hub:
         self._deliver(group, Frames(events))
 
     def _deliver(self, group: IdentityClass, frames: Frames) -> None:
+        number = len(group.subscribers)
+        group.deliveries += number * frames.number
+        group.bytes += number * len(frames.websocket)
         for subscriber in list(group.subscribers):
             subscriber.deliver(frames)
-        self.statistics.deliveries += len(group.subscribers)
+        self.statistics.deliveries += number
+
+    def delivered(self) -> list[tuple[str | None, int, int]]:
+        """(user, events, bytes) sent since the last time this was asked, for the meters."""
+        return self._audiences.delivered()
 
     async def stop(self) -> None:
         """Stop deciding and waiting; what is queued is left to the cursor."""

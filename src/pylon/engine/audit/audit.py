@@ -31,7 +31,6 @@ BUFFERED_READS = 50_000
 
 _BLOCK_READS = 2000
 _SEARCH_SECONDS = 30.0
-_VERIFY_SECONDS = 600.0
 _PRUNE_BLOCKS = 2000
 
 
@@ -104,9 +103,11 @@ class Audit:
 
     async def verify(self, expected: tuple[int, bytes] | None = None) -> Verdict:
         """Whether the chain is whole. `expected` is an earlier head."""
-        return await self._engine.reads.run(
-            lambda session: search.verify(session, expected), _VERIFY_SECONDS, what="audit verify"
-        )
+        check = search.Check(expected)
+        while True:
+            verdict = await self._engine.reads.run(check.go_on, _SEARCH_SECONDS, caller=SYSTEM, what="audit verify")
+            if verdict is not None:
+                return verdict
 
     async def prune(self, before: float) -> int:
         """Drop blocks from before a time (Unix seconds), a portion at a time; how many went."""

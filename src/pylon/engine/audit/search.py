@@ -9,6 +9,7 @@ from pylon.engine.audit.trail import ANCHOR_KEY, ANCHOR_KIND, GENESIS, block_has
 from pylon.store.protocol import AuditBlock, ReadSession
 
 _BLOCKS = 200
+_CHECKED_BLOCKS = 2000
 _END = 2**62
 MAX_ENTRIES = 10_000
 
@@ -72,30 +73,53 @@ def page(
             return found, None
 
 
-def verify(session: ReadSession, expected: tuple[int, bytes] | None = None) -> Verdict:
-    """Recompute the whole chain. `expected` is a head (id, hash) noted earlier, which must still be in it."""
-    problems: list[str] = []
-    stored = session.record(ANCHOR_KIND, ANCHOR_KEY)
-    at, before = parse_anchor(stored) if stored is not None else (0, GENESIS)
-    blocks = records = 0
-    met = expected is None or expected == (at, before)
-    while chunk := session.audit_after(at, _BLOCKS):
-        for block in chunk:
-            if block.id != at + 1:
-                problems.append(f"blocks {at + 1} to {block.id - 1} are missing")
-            if block.hash != _expected_hash(before, block):
-                problems.append(f"block {block.id} does not follow from what is before it: it or its past was changed")
-            else:
-                records += _count(block.kind, block.records)
-            at, before = block.id, block.hash
-            blocks += 1
-            met = met or expected == (at, before)
-    issued = session.audit_issued()
-    if issued > at:
-        problems.append(f"blocks {at + 1} to {issued} are missing: the end was cut off")
-    if not met and expected is not None:
-        problems.append(f"the head noted as {expected[0]}:{expected[1].hex()} is not in this trail")
-    return Verdict(not problems, blocks, records, at, before.hex(), tuple(problems[:100]))
+class Check:
+    """The recomputation of the chain, piece by piece, so that no piece holds a snapshot for long. `expected` is a head
+    (id, hash) noted earlier, which must still be in it."""
+
+    def __init__(self, expected: tuple[int, bytes] | None = None) -> None:
+        self._expected = expected
+        self._at: int | None = None
+        self._before = GENESIS
+        self._blocks = self._records = 0
+        self._is_met = expected is None
+        self._problems: list[str] = []
+
+    def go_on(self, session: ReadSession) -> Verdict | None:
+        """Look at the next blocks; the verdict after the last."""
+        if self._at is None:
+            stored = session.record(ANCHOR_KIND, ANCHOR_KEY)
+            self._at, self._before = parse_anchor(stored) if stored is not None else (0, GENESIS)
+            self._meet()
+        blocks = session.audit_after(self._at, _CHECKED_BLOCKS)
+        for block in blocks:
+            self._look(block, self._at + 1)
+            self._at, self._before = block.id, block.hash
+            self._meet()
+        return None if len(blocks) == _CHECKED_BLOCKS else self._verdict(session.audit_issued())
+
+    def _look(self, block: AuditBlock, due: int) -> None:
+        self._blocks += 1
+        if block.id != due:
+            self._problems.append(f"blocks {due} to {block.id - 1} are missing")
+        if block.hash != _expected_hash(self._before, block):
+            self._problems.append(f"block {block.id} does not follow from the one before: it or its past was changed")
+        else:
+            self._records += len(entries(block.at, block.kind, block.records))
+
+    def _meet(self) -> None:
+        self._is_met = self._is_met or self._expected == (self._at, self._before)
+
+    def _verdict(self, issued: int) -> Verdict:
+        at = self._at or 0
+        if issued > at:
+            self._problems.append(f"blocks {at + 1} to {issued} are missing: the end was cut off")
+        if not self._is_met and self._expected is not None:
+            number, digest = self._expected
+            self._problems.append(f"the head noted as {number}:{digest.hex()} is not in this trail")
+        return Verdict(
+            not self._problems, self._blocks, self._records, at, self._before.hex(), tuple(self._problems[:100])
+        )
 
 
 def _expected_hash(before: bytes, block: AuditBlock) -> bytes | None:
@@ -104,10 +128,6 @@ def _expected_hash(before: bytes, block: AuditBlock) -> bytes | None:
         return block_hash(before, block.id, block.at, block.kind, bytes(block.records))
     except (TypeError, ValueError, OverflowError, AttributeError):
         return None
-
-
-def _count(kind: str, records: bytes) -> int:
-    return len(entries(0, kind, records))
 
 
 def _needle(wanted: AuditFilter) -> bytes | None:

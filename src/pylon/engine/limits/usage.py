@@ -7,6 +7,7 @@ lost with the process. Users beyond the bound of one interval are counted togeth
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class Usage:
         self._engine = engine
         self._amounts: dict[Meter, dict[str, int]] = {meter: {} for meter in Meter}
         self._stored_bytes: int | None = None
+        self._sources: list[Callable[[], None]] = []
 
     def add(self, meter: Meter, user: str | None, amount: int = 1) -> None:
         """Count."""
@@ -54,8 +56,14 @@ class Usage:
             name, held = OTHERS, amounts.get(OTHERS)
         amounts[name] = (held or 0) + amount
 
+    def before_flush(self, callback: Callable[[], None]) -> None:
+        """Call back before the sums are stored, for rooms that count by themselves and add up then."""
+        self._sources.append(callback)
+
     async def flush(self) -> None:
         """Store what was counted since the last time. What can't be stored is kept."""
+        for source in self._sources:
+            source()
         self._measure_storage()
         taken, self._amounts = self._amounts, {meter: {} for meter in Meter}
         now = datetime.fromtimestamp(self._engine.clock(), UTC)
