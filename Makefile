@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
 DEMO_PORT ?= 4321
 
 demo: $(RUNTIME) ## the chat example with people and messages in it; Ctrl-C stops it

@@ -29,6 +29,18 @@ class Own(Entity, crdt=False):
         allow = "auth.userId == data.owner"
 
 
+class Watched(Entity, crdt=False, audit_reads=True):
+    """Its owner's alone, and whoever is shown one is recorded."""
+
+    title: str
+    body: str = ""
+    n: int = 0
+    owner: Id["User"] = field(owner=True, index=True)
+
+    class Policy:
+        allow = "auth.userId == data.owner"
+
+
 class User(Entity, crdt=False):
     name: str
 

@@ -185,7 +185,7 @@ class Transaction(RowAccess):
         """Record an operator's action in the audit log, in this commit."""
         self._batch.records[OPERATOR].append(of_action(self.caller, action, target, details))
 
-    def record_reads(self, shown: list[Record]) -> None:
+    def record_reads(self, shown: Sequence[Record]) -> None:
         """Store records of rows that were shown, in this commit."""
         self._batch.records[READ] += shown
 

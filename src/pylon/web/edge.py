@@ -8,7 +8,6 @@ from typing import Any
 import falcon.asgi
 
 from pylon.engine.engine import Engine
-from pylon.engine.limits.usage import Meter
 from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
@@ -43,6 +42,7 @@ class Edge:
 
     def __init__(self, origins: Origins, traffic: Traffic, engine: Engine) -> None:
         self._engine = engine
+        self._usage = engine.usage
         self._admin_use = AdminUse(engine)
         self._origins = origins
         self._traffic = traffic
@@ -77,13 +77,12 @@ class Edge:
         origin = req._asgi_headers.get(b"origin")
         if origin is not None:
             headers.update(self._origins.cors_headers(origin.decode("latin-1")))
-        if req._session is not None and req._session.identity.is_admin:
-            self._admin_use.saw(req.caller, path)
-        user = req._session.identity.user_id if req._session is not None else None
-        usage = self._engine.usage
-        usage.add(Meter.REQUESTS, user)
-        if resp.data is not None:
-            usage.add(Meter.EGRESS, user, len(resp.data))
+        user = None
+        if (session := req._session) is not None:
+            user = session.identity.user_id
+            if session.identity.is_admin:
+                self._admin_use.saw(req.caller, path)
+        self._usage.answered(user, 0 if resp.data is None else len(resp.data))
         seconds = time.perf_counter() - req.began
         status = resp.status_code
         self._traffic.answered(req.uri_template or "other", req.method, status, seconds)

@@ -8,6 +8,7 @@ bounded; when the store takes no more, such reads are refused rather than shown 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pylon.engine.audit import records, search
-from pylon.engine.audit.records import READ, AuditEntry, Detail, Record
+from pylon.engine.audit.records import READ, AuditEntry, Detail, ReadRecord
 from pylon.engine.audit.search import AuditFilter, Position, Verdict
 from pylon.engine.audit.trail import ANCHOR_KEY, ANCHOR_KIND, anchor
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
 
 if TYPE_CHECKING:
     from pylon.engine.engine import Engine
@@ -34,12 +36,19 @@ _SEARCH_SECONDS = 30.0
 _PRUNE_BLOCKS = 2000
 
 
+_Sight = tuple[Identity, str, str, bytes | None, str, bytes]
+"""Who was shown what: identity, address, door, session, entity, row ids."""
+
+
 class Audit:
     """Use on the engine's loop."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reads: list[Record] = []
+        self._lock = threading.Lock()
+        self._reads: dict[_Sight, ReadRecord] = {}
+        self._storing: list[ReadRecord] = []
+        self._flushing = asyncio.Lock()
         self._oldest = 0.0
         self.refused = 0
 
@@ -50,37 +59,48 @@ class Audit:
         )
 
     def shown(self, caller: Caller, entity: str, row_ids: bytes | Sequence[str]) -> None:
-        """Record rows that a caller is shown; `row_ids` may be a JSON array. Raises AUDIT_UNAVAILABLE when the store
-        has not taken what was recorded before."""
+        """Record rows that a caller is shown, from any thread; `row_ids` may be a JSON array. Somebody who is shown the
+        same rows again before they are stored is counted, under the first request's id. Raises AUDIT_UNAVAILABLE when
+        the store has not taken what was recorded before."""
         encoded = row_ids if isinstance(row_ids, bytes) else msgspec.json.encode(row_ids)
         if encoded == b"[]":
             return
-        if len(self._reads) >= BUFFERED_READS:
-            self.refused += 1
-            raise PylonError(
-                "AUDIT_UNAVAILABLE",
-                f"{entity} is shown only while reads can be recorded, and the store takes no more.",
-                headers={"Retry-After": "1"},
-            )
-        if not self._reads:
-            self._oldest = time.monotonic()
-        self._reads.append(records.of_read(caller, entity, encoded))
+        key = (caller.identity, caller.ip, caller.door, caller.session, entity, encoded)
+        with self._lock:
+            known = self._reads.get(key)
+            if known is not None:
+                known.n += 1
+                return
+            if len(self._reads) + len(self._storing) >= BUFFERED_READS:
+                self.refused += 1
+                raise PylonError(
+                    "AUDIT_UNAVAILABLE",
+                    f"{entity} is shown only while reads can be recorded, and the store takes no more.",
+                    headers={"Retry-After": "1"},
+                )
+            if not self._reads:
+                self._oldest = time.monotonic()
+            self._reads[key] = records.of_read(caller, entity, encoded)
 
     @property
     def waiting(self) -> int:
         """Reads not stored yet."""
-        return len(self._reads)
+        return len(self._reads) + len(self._storing)
 
     def lag(self) -> float:
         """Age in seconds of the oldest read not stored yet."""
-        return time.monotonic() - self._oldest if self._reads else 0.0
+        return time.monotonic() - self._oldest if self.waiting else 0.0
 
     async def flush(self) -> None:
         """Store the reads gathered so far. What can't be stored stays, in order."""
-        while self._reads:
-            block = self._reads[:_BLOCK_READS]
-            await self._engine.run(SYSTEM, lambda tx, b=block: tx.record_reads(b), authority=Authority.TRUSTED)  # type: ignore[misc]
-            del self._reads[: len(block)]
+        async with self._flushing:
+            with self._lock:
+                self._storing += self._reads.values()
+                self._reads = {}
+            while self._storing:
+                block = self._storing[:_BLOCK_READS]
+                await self._engine.run(SYSTEM, lambda tx, b=block: tx.record_reads(b), authority=Authority.TRUSTED)  # type: ignore[misc]
+                del self._storing[: len(block)]
             self._oldest = time.monotonic()
 
     async def search(self, wanted: AuditFilter) -> list[AuditEntry]:

@@ -2,8 +2,8 @@
 
 Keys are short because there is one record for every write: `u` user, `a` 1 for an admin, `ip`, `q` request id, `d`
 door, `k` the beginning of the admin token's hash. A write adds `c`, its changes as [kind, entity, row id, seq, changed
-fields]; a read `e` and `r`, the entity and the row ids it was shown; an operator's action `x`, `t` and `m`: action,
-target and details.
+fields]; a read `e` and `r`, the entity and the row ids it was shown, and `n`, how many times; an operator's action `x`,
+`t` and `m`: action, target and details.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class ReadRecord(Record, omit_defaults=True, gc=False):
 
     e: str = ""
     r: msgspec.Raw = msgspec.Raw(b"[]")
+    n: int = 1
 
 
 class ActionRecord(Record, omit_defaults=True, gc=False):
@@ -80,7 +81,7 @@ def of_writes(caller: Caller, changes: list[Change]) -> Record:
     return WriteRecord(*_who(caller), done)
 
 
-def of_read(caller: Caller, entity: str, row_ids: bytes) -> Record:
+def of_read(caller: Caller, entity: str, row_ids: bytes) -> ReadRecord:
     """The record of rows shown; `row_ids` is a JSON array."""
     return ReadRecord(*_who(caller), entity, msgspec.Raw(row_ids))
 
@@ -116,7 +117,9 @@ def entries(at: int, kind: str, records: bytes) -> list[AuditEntry]:
     elif kind == READ:
         for read in _decode_reads(records):
             rows = _decode_ids(read.r)
-            found.append(AuditEntry(**_origin(at, kind, read), action="read", entity=read.e, rows=rows))
+            times = {"times": read.n} if read.n > 1 else {}
+            who = _origin(at, kind, read)
+            found.append(AuditEntry(**who, action="read", entity=read.e, rows=rows, details=times))
     else:
         for done in _decode_actions(records):
             details = {"target": done.t, **done.m} if done.t else dict(done.m)

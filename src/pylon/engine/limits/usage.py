@@ -43,9 +43,29 @@ class Usage:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._amounts: dict[Meter, dict[str, int]] = {meter: {} for meter in Meter}
+        self._amounts: dict[Meter, dict[str, int]] = {}
+        self._requests: dict[str, int] = {}
+        self._egress: dict[str, int] = {}
+        self._begin()
         self._stored_bytes: int | None = None
         self._sources: list[Callable[[], None]] = []
+
+    def _begin(self) -> dict[Meter, dict[str, int]]:
+        """Count anew; what was counted so far."""
+        taken, self._amounts = self._amounts, {meter: {} for meter in Meter}
+        self._requests, self._egress = self._amounts[Meter.REQUESTS], self._amounts[Meter.EGRESS]
+        return taken
+
+    def answered(self, user: str | None, size: int) -> None:
+        """Count a request and the bytes of its answer: what `add` does, on the path of every request."""
+        name = user or ANONYMOUS
+        held = self._requests.get(name)
+        if held is None:
+            self.add(Meter.REQUESTS, user)
+            self.add(Meter.EGRESS, user, size)
+            return
+        self._requests[name] = held + 1
+        self._egress[name] = self._egress.get(name, 0) + size
 
     def add(self, meter: Meter, user: str | None, amount: int = 1) -> None:
         """Count."""
@@ -65,7 +85,7 @@ class Usage:
         for source in self._sources:
             source()
         self._measure_storage()
-        taken, self._amounts = self._amounts, {meter: {} for meter in Meter}
+        taken = self._begin()
         now = datetime.fromtimestamp(self._engine.clock(), UTC)
         rows = _rows(taken, now)
         if not rows:
