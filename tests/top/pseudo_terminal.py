@@ -24,6 +24,9 @@ HOME = "\x1b[H"
 ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+"""A test runner may set a size of its own, which would win over the terminal's."""
+
 
 class OnTerminal:
     """A Python command line (`-m pylon …`) with a pseudo-terminal as its stdin, stdout, stderr and controlling
@@ -41,7 +44,7 @@ class OnTerminal:
             stdout=self._slave,
             stderr=self._slave,
             cwd=folder,
-            env={**os.environ, "TERM": "xterm-256color", **env},
+            env={**_ENVIRONMENT, "TERM": "xterm-256color", **env},
             start_new_session=True,
             preexec_fn=_take_terminal,
         )
