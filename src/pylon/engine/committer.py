@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pylon.engine.audit.records import OPERATOR, WRITE, of_writes
+from pylon.engine.audit.records import WRITE, of_writes
 from pylon.engine.audit.trail import Trail
 from pylon.engine.caller import Caller
 from pylon.engine.limits.switch import QUIET, Board
@@ -250,8 +250,6 @@ class Committer:
             work.writes = end - changes
 
     def _attempt(self, work: Work, batch: Batch) -> None:
-        changes, ops = len(batch.changes), len(batch.ops)
-        notes = len(batch.records[OPERATOR])
         transaction = Transaction(batch, work.caller, work.authority)
         if not work.scoped:
             try:
@@ -261,23 +259,16 @@ class Committer:
                     raise
                 work.error = error
             return
-        batch.session.savepoint()
         try:
-            if work.time_limit is None:
-                work.value = work.operation(transaction)
-            else:
-                work.value = self._watchdog.run(
-                    lambda: work.operation(transaction), work.time_limit, batch.session.interrupt
-                )
-            batch.session.release()
+            with batch.scope():
+                if work.time_limit is None:
+                    work.value = work.operation(transaction)
+                else:
+                    work.value = self._watchdog.run(
+                        lambda: work.operation(transaction), work.time_limit, batch.session.interrupt
+                    )
         except Exception as error:  # a handler may raise anything: its savepoint is undone, the batch goes on
-            batch.session.undo()
             work.error = error
-            del batch.changes[changes:]
-            for principal, op_id, _ in batch.ops[ops:]:
-                del batch.op_ids[principal, op_id]
-            del batch.ops[ops:]
-            del batch.records[OPERATOR][notes:]
 
 
 def _trace(finished: list[Work], batch: Batch, seconds: float, *, failed: bool) -> None:

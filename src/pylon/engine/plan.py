@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pylon.engine.stages import Stage
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
@@ -24,7 +25,8 @@ DENIALS_KEPT = 1024
 @dataclass(frozen=True, slots=True)
 class EntityPlan:
     """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
-    written into; `readonly` and `hidden` those that clients may not change, or not write at all."""
+    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` is added to
+    while the server is put together, never once it serves."""
 
     spec: EntitySpec
     types: RowTypes
@@ -36,6 +38,7 @@ class EntityPlan:
     readonly: frozenset[str]
     hidden: tuple[str, ...]
     has_tenant: bool
+    stages: list[Stage] = field(default_factory=list)
 
     @property
     def name(self) -> str:

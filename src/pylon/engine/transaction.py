@@ -8,9 +8,10 @@ others, with the commit of the batch it is part of.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +89,23 @@ class Batch:
         self.records: dict[str, list[Record]] = {READ: [], OPERATOR: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
 
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """A part that either happens or leaves nothing behind, whatever it raises."""
+        changes, ops, notes = len(self.changes), len(self.ops), len(self.records[OPERATOR])
+        self.session.savepoint()
+        try:
+            yield
+            self.session.release()
+        except BaseException:
+            self.session.undo()
+            del self.changes[changes:]
+            for principal, op_id, _ in self.ops[ops:]:
+                del self.op_ids[principal, op_id]
+            del self.ops[ops:]
+            del self.records[OPERATOR][notes:]
+            raise
+
 
 class Transaction(RowAccess):
     """One request's writes."""
@@ -114,7 +132,29 @@ class Transaction(RowAccess):
 
     def insert(self, plan: EntityPlan, row: Any) -> Change:
         """Insert a validated row, stamped and checked. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT, POLICY_DENIED,
-        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN; like every write also MAINTENANCE."""
+        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN; like every write also MAINTENANCE, and what
+        the entity's stages raise."""
+        if plan.stages:
+            with self._batch.scope():
+                return self._insert(plan, row)
+        return self._insert(plan, row)
+
+    def update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
+        """Set validated fields of a row; None when the patch is empty. Raises NOT_FOUND, READONLY_FIELD, POLICY_DENIED,
+        UPDATE_FAILED, INVALID_COLUMN."""
+        if plan.stages:
+            with self._batch.scope():
+                return self._update(plan, row_id, patch)
+        return self._update(plan, row_id, patch)
+
+    def delete(self, plan: EntityPlan, row_id: str) -> Change:
+        """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
+        if plan.stages:
+            with self._batch.scope():
+                return self._delete(plan, row_id)
+        return self._delete(plan, row_id)
+
+    def _insert(self, plan: EntityPlan, row: Any) -> Change:
         batch = self._batch
         self._admit(plan)
         if plan.hidden and self._enforce:
@@ -126,28 +166,29 @@ class Transaction(RowAccess):
                 setattr(row, name, batch.now_text)
         if plan.stamped_auth or plan.has_tenant:
             self._stamp_caller(plan, row)
+        for stage in plan.stages:
+            stage.inserting(self, plan, row)
         if self._enforce:
             self._check(plan.policy.insert, row)
         batch.session.insert(plan.name, plan.types.dump(row))
-        change = Change(plan.types, plan.name, row.id, "insert", row, plan.types.encode(row))
-        batch.changes.append(change)
-        return change
+        return self._written(plan, Change(plan.types, plan.name, row.id, "insert", row, plan.types.encode(row)))
 
-    def update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
-        """Set validated fields of a row; None when the patch is empty. Raises NOT_FOUND, READONLY_FIELD, POLICY_DENIED,
-        UPDATE_FAILED, INVALID_COLUMN."""
+    def _update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.update)
-        new = copy.copy(old)
-        for name, value in patch.items():
-            setattr(new, name, value)
         if self._enforce:
             if plan.hidden:
                 self._refuse_hidden(plan, [name for name in plan.hidden if name in patch])
             if plan.readonly and (fixed := plan.readonly.intersection(patch)):
                 raise PylonError("READONLY_FIELD", f"{plan.name}.{min(fixed)} is readonly")
+        for stage in plan.stages:
+            stage.updating(self, plan, old, patch)
+        new = copy.copy(old)
+        for name, value in patch.items():
+            setattr(new, name, value)
+        if self._enforce:
             self._check(plan.policy.update, old, new)
         if not patch:
             return None
@@ -155,21 +196,25 @@ class Transaction(RowAccess):
         self.session.update(plan.name, row_id, {name: types.dump_value(name, value) for name, value in patch.items()})
         before, after = types.encode(old), types.encode(new)
         change = Change(types, plan.name, row_id, "update", new, after, old, before, fields=tuple(patch))
-        self._batch.changes.append(change)
-        return change
+        return self._written(plan, change)
 
-    def delete(self, plan: EntityPlan, row_id: str) -> Change:
-        """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
+    def _delete(self, plan: EntityPlan, row_id: str) -> Change:
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.delete)
+        for stage in plan.stages:
+            stage.deleting(self, plan, old)
         if self._enforce:
             self._check(plan.policy.delete, old)
         self.session.delete(plan.name, row_id)
         data = plan.types.encode(old)
-        change = Change(plan.types, plan.name, row_id, "delete", old, data, prev=data)
+        return self._written(plan, Change(plan.types, plan.name, row_id, "delete", old, data, prev=data))
+
+    def _written(self, plan: EntityPlan, change: Change) -> Change:
         self._batch.changes.append(change)
+        for stage in plan.stages:
+            stage.written(self, plan, change)
         return change
 
     def replayed(self, principal: str, op_id: str) -> Change | OpRecord | None:

@@ -1,0 +1,31 @@
+"""What takes part in the write path of an entity beside the row itself: rules that reach other rows, hooks of plugins,
+documents that follow a row.
+
+Every door's writes pass the stages, in the order in which they were added. An entity without any pays one comparison.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pylon.engine.plan import EntityPlan
+    from pylon.engine.transaction import Transaction
+    from pylon.model.change import Change
+
+
+class Stage:
+    """One participant; override what it takes part in. Runs on the writer thread, so it may not wait for anything, and
+    whatever it raises undoes its request. Writes of its own go through the transaction that it is given."""
+
+    def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
+        """A validated and stamped row, before the policy; it may be changed in place."""
+
+    def updating(self, transaction: Transaction, plan: EntityPlan, old: Any, patch: dict[str, Any]) -> None:
+        """The row as it is and the fields that will be set, before the policy; the patch may be changed in place."""
+
+    def deleting(self, transaction: Transaction, plan: EntityPlan, old: Any) -> None:
+        """The row as it is, before the policy."""
+
+    def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
+        """The policy allowed it, the row is written, and the change stands in the batch."""
