@@ -23,7 +23,8 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.policy.sql import SqliteDialect, SqlRule
 from pylon.store.filters import Scope, column, compile_filter
-from pylon.store.protocol import ReadSession, SessionRecord, Store
+from pylon.store.identity import IdentityRows
+from pylon.store.protocol import ReadSession, Store
 from pylon.store.selection import Selection
 
 T = TypeVar("T")
@@ -138,9 +139,22 @@ class Reads:
             raise PylonError("NOT_FOUND", f"{entity}.{field} = {str(value)[:100]} not found")
         return rows[1:-1]
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token: a point read, inline."""
-        return self._inline.session(key)
+    @property
+    def identity(self) -> IdentityRows:
+        """The identity tables: point reads, inline, on the event loop only."""
+        return self._inline.identity
+
+    def row(self, entity: str, row_id: str) -> Any | None:
+        """A whole row for server code, hidden fields included, or None: a point read, inline."""
+        values = self._inline.get(entity, row_id)
+        return None if values is None else self._plans[entity].types.load(values)
+
+    def first(self, entity: str, **values: Any) -> Any | None:
+        """The first row with these values, by id, for server code: inline, so an index should lead to it."""
+        plan = self._plans[entity]
+        selection = compile_filter(plan.types, {**values, "$limit": 1}, Scope.SERVER)
+        found = self._inline.select(entity, selection)
+        return plan.types.load(found[0]) if found else None
 
     def log_head(self) -> int:
         """The newest seq: a point read, inline."""
@@ -153,10 +167,6 @@ class Reads:
     def records(self, kind: str) -> list[tuple[str, bytes]]:
         """All records of a kind by key; there are few of each."""
         return self._inline.records(kind)
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-        return self._inline.sessions_of(user_id)
 
     def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
         """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""

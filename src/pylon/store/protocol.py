@@ -14,6 +14,7 @@ import msgspec
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
+from pylon.store.identity import IdentityRows, IdentityTables
 from pylon.store.selection import Selection
 
 
@@ -22,18 +23,6 @@ class OpRecord(msgspec.Struct, frozen=True):
 
     row_id: str
     seq: int
-
-
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
-
-    key: bytes
-    user_id: str
-    is_guest: bool
-    tenant_id: str | None
-    device: str | None
-    created_at: int
-    expires_at: int
 
 
 class LoggedOp(msgspec.Struct, frozen=True):
@@ -91,6 +80,10 @@ class Rows(Protocol):
 
 class ReadSession(Rows, Protocol):
     """One read connection."""
+
+    @property
+    def identity(self) -> IdentityRows:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside sees one state."""
@@ -160,12 +153,6 @@ class ReadSession(Rows, Protocol):
     def audit_issued(self) -> int:
         """The highest block id ever given out."""
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
 
@@ -175,6 +162,10 @@ class ReadSession(Rows, Protocol):
 
 class WriteSession(Rows, Protocol):
     """The write connection: one open transaction that many requests share."""
+
+    @property
+    def identity(self) -> IdentityTables:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def begin(self) -> None:
         """Open the batch's transaction."""
@@ -208,18 +199,6 @@ class WriteSession(Rows, Protocol):
 
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
-
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
-
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
-
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
-
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""

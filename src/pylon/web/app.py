@@ -12,7 +12,7 @@ import falcon.asgi
 from pylon.model.errors import PylonError
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
-from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, static, status
+from pylon.web import admin, auth, bulk, calls, dev, entities, replication, static, status
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
@@ -71,12 +71,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/lookup/{entity}/{field}/{value:path}": entities.Lookup(),
         "/api/transact": bulk.Transact(),
         "/api/batch": bulk.BatchWrites(),
-        "/api/auth/me": accounts.Me(),
-        "/api/auth/session": accounts.SessionDoor(),
-        "/api/auth/guest": accounts.Guest(),
-        "/api/auth/anonymous": accounts.Anonymous(),
-        "/api/auth/sessions": accounts.SessionList(),
-        "/api/auth/refresh": accounts.Refresh(),
+        **auth.ROUTES,
         "/api/fn": calls.FunctionList(),
         "/api/fn/{name}": calls.Call(),
         "/api/fn-streams/{stream_id}": calls.ResumeStream(),

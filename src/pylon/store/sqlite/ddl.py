@@ -15,7 +15,7 @@ import apsw
 from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
-from pylon.store.sqlite import system
+from pylon.store.sqlite import identity, system
 from pylon.store.sqlite.statements import column_type
 
 
@@ -25,8 +25,9 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in system.TABLES:
+        for statement in (*system.TABLES, *identity.TABLES):
             connection.execute(statement)
+        identity.settle(connection)
         for entity in entities:
             done += _apply_entity(connection, entity)
         connection.execute("COMMIT")

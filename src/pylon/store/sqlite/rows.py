@@ -11,6 +11,7 @@ from pylon.model.rows import Stored
 from pylon.store.filters import quote
 from pylon.store.selection import Selection
 from pylon.store.sqlite.connection import storage_error
+from pylon.store.sqlite.identity import SqliteIdentity
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 
@@ -20,6 +21,7 @@ class SqliteRows:
     def __init__(self, connection: apsw.Connection, tables: dict[str, Statements]) -> None:
         self._connection = connection
         self._tables = tables
+        self.identity = SqliteIdentity(connection)
         self._execute: Callable[..., Any] = connection.execute
 
     def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
