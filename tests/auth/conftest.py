@@ -27,7 +27,7 @@ class User(Entity, crdt=False):
 
 class OrgMember(Entity, crdt=False):
     orgId: str
-    userId: Id["User"]
+    userId: Id[User]
     role: str
 
     class Policy:
@@ -36,15 +36,15 @@ class OrgMember(Entity, crdt=False):
 
 class Note(Entity, crdt=False):
     title: str
-    author: Id["User"] | None = None
-    reviewer: Id["User"] | None = None
+    author: Id[User] | None = None
+    reviewer: Id[User] | None = None
 
     class Policy:
         allow = "auth.userId == data.author"
 
 
 class Seat(Entity, crdt=False):
-    holder: Id["User"] = field(unique=True)
+    holder: Id[User] = field(unique=True)
 
     class Policy:
         allow = "auth.userId == data.holder"

@@ -28,9 +28,7 @@ async def test_a_new_session_is_its_users(people: AppSpec, tmp_path: Path) -> No
 async def test_using_a_session_prolongs_it_up_to_its_longest_life(
     people: AppSpec, tmp_path: Path, clock: Clock
 ) -> None:
-    async with open_foundation(
-        people, tmp_path, clock=clock, session_secs=1000, session_max_secs=1500
-    ) as base:
+    async with open_foundation(people, tmp_path, clock=clock, session_secs=1000, session_max_secs=1500) as base:
         grant = await base.sessions.create("u1")
         clock.now += 900
         assert base.sessions.resolve(grant.token).expires_at == clock.now + 600

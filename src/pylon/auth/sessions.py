@@ -40,7 +40,7 @@ _ENDS_AT_ONCE = 10_000
 GUEST_PREFIX = "guest_"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True):
     """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
     the token changes. Times are Unix seconds, 0 for never. `factors` are what the user proved; `touch_at` is when the
     next use is noted, None where none is."""

@@ -2,7 +2,7 @@
 
 Small reads run inline on the event loop, on a connection of its own, for at most a millisecond; one that takes longer
 is interrupted and run again on the pool, with a time limit. So the common read pays for no thread, and no read holds
-the loop.
+the loop. What server code looks up by key has a connection of its own, which no limit of another read interrupts.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Reads:
         self._watchdog = watchdog
         self._plans = plans
         self._inline = store.reader()
+        self._points = store.reader()
         self._time_limit = time_limit
         self._row_limit = row_limit
         self._sessions: list[ReadSession] = []
@@ -142,18 +143,18 @@ class Reads:
     @property
     def identity(self) -> IdentityRows:
         """The identity tables: point reads, inline, on the event loop only."""
-        return self._inline.identity
+        return self._points.identity
 
     def row(self, entity: str, row_id: str) -> Any | None:
         """A whole row for server code, hidden fields included, or None: a point read, inline."""
-        values = self._inline.get(entity, row_id)
+        values = self._points.get(entity, row_id)
         return None if values is None else self._plans[entity].types.load(values)
 
     def first(self, entity: str, **values: Any) -> Any | None:
         """The first row with these values, by id, for server code: inline, so an index should lead to it."""
         plan = self._plans[entity]
         selection = compile_filter(plan.types, {**values, "$limit": 1}, Scope.SERVER)
-        found = self._inline.select(entity, selection)
+        found = self._points.select(entity, selection)
         return plan.types.load(found[0]) if found else None
 
     def log_head(self) -> int:
@@ -261,7 +262,7 @@ class Reads:
         for session in self._sessions:
             session.interrupt()
         self._pool.shutdown(wait=True)
-        for session in (*self._sessions, self._inline):
+        for session in (*self._sessions, self._inline, self._points):
             session.close()
 
 
