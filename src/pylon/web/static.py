@@ -1,5 +1,5 @@
-"""Files: `pylon.js` with its modules, and an app's `web/` folder at `/`, with ETags and a fallback to index.html for the
-routes of client-side code.
+"""Files: `pylon.js` with its modules, and an app's `web/` folder at `/`, with ETags and a fallback to index.html for
+client-side routes.
 
 Small files are kept in memory; the disk is asked off the loop. Nothing outside the folder, and no dotfile, is served.
 """

@@ -9,7 +9,7 @@
  *
  * @typedef {import("./replica.js").Replica} Replica
  * @typedef {import("./queue.js").Note} Note
- * @typedef {{cursor: number, scope: string, generation: number, owner: string}} Mark
+ * @typedef {{cursor: number|null, scope: string, generation: number, owner: string}} Mark  A cursor of null: no rows.
  */
 import { committed, deleteDatabase, openDatabase, resultOf } from "./indexed.js";
 import { tableOf } from "./replica.js";
@@ -64,7 +64,7 @@ export class Disk {
     done.catch(nothing);
     const mark = /** @type {Mark|undefined} */ (await resultOf(stores[0].get("rows")));
     this.generation = mark?.generation ?? 0;
-    if (!mark?.cursor || mark.scope !== scope) return null;
+    if (!mark || mark.cursor === null || mark.scope !== scope) return null;
     const range = IDBKeyRange.bound([mark.generation], [mark.generation, []]);
     const [segments, keys, changes] = await Promise.all([resultOf(stores[1].getAll(range)), resultOf(stores[2].getAllKeys()), resultOf(stores[2].getAll())]);
     /** @type {import("./replica.js").Tables} */
@@ -88,7 +88,7 @@ export class Disk {
     this.scope = scope;
     const { stores, done } = this.begin(["marks"]);
     const mark = /** @type {Mark|undefined} */ (await resultOf(stores[0].get("rows")));
-    stores[0].put({ ...(mark ?? { cursor: 0, scope: "", generation: 0 }), owner: this.tab }, "rows");
+    stores[0].put({ ...(mark ?? { cursor: null, scope: "", generation: 0 }), owner: this.tab }, "rows");
     await done;
     this.isOwner = true;
     this.generation = mark?.generation ?? 0;
@@ -133,7 +133,7 @@ export class Disk {
           this.isOwner = false; // another tab leads now
           return transaction.abort();
         }
-        if (!mark.result.cursor) return; // segments are missing: nothing to lay changes over
+        if (mark.result.cursor === null) return; // no segments, so nothing to lay changes over
         keys.forEach((key, i) => stores[1].put(rows[i], key));
         stores[0].put({ ...mark.result, cursor }, "rows");
       };
@@ -171,7 +171,7 @@ export class Disk {
       this.dirty.clear();
       const { transaction, stores, done } = this.begin(["marks", "segments", "changes"]);
       const mark = stores[0].get("rows");
-      const now = { cursor: replica.needsSnapshot ? 0 : replica.cursor, scope: this.scope?.() ?? "", generation, owner: this.tab };
+      const now = { cursor: replica.needsSnapshot ? null : replica.cursor, scope: this.scope?.() ?? "", generation, owner: this.tab };
       const rows = keys.map((key) => rowOf(replica, key));
       mark.onsuccess = () => {
         if (mark.result?.owner !== this.tab) return transaction.abort();
