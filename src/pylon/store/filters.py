@@ -61,8 +61,7 @@ def compile_filter(types: RowTypes, conditions: dict[str, Any], scope: Scope) ->
             raise PylonError("SEARCH_NOT_CONFIGURED", f"Entity {types.entity.name} has no `search:` config")
         else:
             target = column(types, name, scope)
-            operators = value if _is_operators(types, name, value) else {"$eq": value}
-            for operator, operand in operators.items():
+            for operator, operand in conditions_of(types, name, value).items():
                 where.append(_condition(types, name, target, operator, operand, parameters))
     return Selection(tuple(where), parameters, with_id(order), limit, offset)
 
@@ -70,6 +69,11 @@ def compile_filter(types: RowTypes, conditions: dict[str, Any], scope: Scope) ->
 def with_id(order: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
     """The order made total, so that pages are stable."""
     return order if any(name == "id" for name, _ in order) else (*order, ("id", False))
+
+
+def conditions_of(types: RowTypes, name: str, value: Any) -> dict[str, Any]:
+    """What a filter says of one field, by operator."""
+    return value if _is_operators(types, name, value) else {"$eq": value}
 
 
 def _is_operators(types: RowTypes, name: str, value: Any) -> bool:
