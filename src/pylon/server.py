@@ -16,7 +16,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -168,14 +168,22 @@ def compile_plans(spec: AppSpec) -> Plans:
 
 
 class Server:
-    """The rooms of one process."""
+    """The rooms of one process. `clock` tells Unix seconds, `monotonic` seconds that nobody sets."""
 
-    def __init__(self, spec: AppSpec, settings: Settings, listeners: Listeners) -> None:
+    def __init__(
+        self,
+        spec: AppSpec,
+        settings: Settings,
+        listeners: Listeners,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
-        store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value)
+        store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities):
             log.info(f"schema: {done}")
         self.engine = Engine(
@@ -206,8 +214,9 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            clock=clock,
         )
-        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs)
+        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -220,7 +229,11 @@ class Server:
             if plan.spec.sync
         }
         self.hub = Hub(
-            views, self._decide, tail_bytes=settings.ws_buffer_max_bytes // 2, entity_rate=settings.fanout_entity_rate
+            views,
+            self._decide,
+            tail_bytes=settings.ws_buffer_max_bytes // 2,
+            entity_rate=settings.fanout_entity_rate,
+            clock=monotonic,
         )
         self.engine.subscribe(self.hub.publish)
         self.engine.usage.before_flush(self._meter_deliveries)
@@ -241,6 +254,7 @@ class Server:
             per_user=settings.ws_per_user_max,
             max_frame=settings.ws_max_frame,
             max_buffer=settings.ws_buffer_max_bytes,
+            clock=clock,
         )
         self.sessions.on_revoked(self.door.revoke)
         self.controls = Controls(self.door, self.engine.switches)

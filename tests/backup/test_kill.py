@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from pylon.ops.backup.shelf import sweep
 from tests.backup.conftest import Command
 
 
@@ -38,10 +39,6 @@ def test_a_killed_backup_is_no_backup(pylon: Command, data: Path, tmp_path: Path
         for path in left:
             if path.is_dir() and (path / "backup.json").exists():
                 assert pylon.code("backup", "verify", path.name) == "BACKUP_INVALID"
-            if path.is_file():
-                path.unlink()
-            else:
-                for file in sorted(path.rglob("*"), reverse=True):
-                    file.unlink()
-                path.rmdir()
+        sweep(tmp_path)
+        assert not any(path.exists() for path in left)
     assert killed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -154,6 +155,25 @@ async def test_what_a_killed_process_left_is_cleaned_up(tmp_path: Path) -> None:
     alive.mkdir()
     clean_up(tmp_path, None)
     assert [path.name for path in (tmp_path / ".backup").iterdir()] == [alive.name]
+
+
+def test_what_was_left_on_a_shared_shelf_is_cleaned_up_after_a_day(tmp_path: Path) -> None:
+    archive = tmp_path / "archive" / "1"
+    archive.mkdir(parents=True)
+    folder = tmp_path / "daily.partial-999999999-abcd"
+    (folder / "uploads" / ".ownership").mkdir(parents=True)
+    (folder / "uploads" / ".ownership" / "file_1.json").write_text("{}")
+    left = [folder, tmp_path / "daily.partial-999999999-abcd.tar", archive / "head.json.partial-abcd"]
+    for file in left[1:]:
+        file.write_bytes(b"half")
+    clean_up(tmp_path / "data", FolderShelf(tmp_path))
+    assert all(path.exists() for path in left)
+    yesterday = time.time() - 90_000
+    for path in left:
+        os.utime(path, (yesterday, yesterday))
+    clean_up(tmp_path / "data", FolderShelf(tmp_path))
+    assert not any(path.exists() for path in left)
+    assert archive.exists()
 
 
 def test_rotation_keeps_the_newest_one_a_day_and_one_a_week() -> None:

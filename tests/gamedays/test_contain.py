@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pylon.testing.process import ServerProcess
+from tests.containment.test_switches import eventually
 from tests.gamedays.prometheus import watching
 from tests.gamedays.runbook import Operator
-from tests.incidents.test_switches import eventually
 
 
 def test_maintenance_by_the_runbook(server: ServerProcess, operator: Operator, tmp_path: Path) -> None:

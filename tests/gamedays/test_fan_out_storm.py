@@ -12,10 +12,10 @@ from typing import Any
 from websockets.sync.client import connect
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.containment.test_switches import eventually
 from tests.gamedays.conftest import APP, meanwhile, operator_of
 from tests.gamedays.prometheus import watching
 from tests.gamedays.runbook import Operator
-from tests.incidents.test_switches import eventually
 
 
 class Listener:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pyrage
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.containment.test_switches import eventually
 from tests.gamedays.conftest import APP, operator_of
 from tests.gamedays.runbook import OPS, Operator
-from tests.incidents.test_switches import eventually
 
 _BLOCK = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -34,7 +34,7 @@ def test_the_page_on_rotating_tokens(server: ServerProcess, operator: Operator) 
     made = ""
     for command in commands_of("TOKEN_ROTATION.md"):
         if command.startswith("PYLON_ADMIN_TOKEN="):
-            continue  # the same command with both tokens: tests/incident/test_token_leak.py
+            continue  # the same command with both tokens: tests/incident_kit/test_token_leak.py
         if command.startswith("pylon incident token-leak"):
             told = operator.run(f"{command} --yes")
             assert re.search(r"pylon_admin_[0-9a-f]{64}", told)

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 from pylon.testing.process import ServerProcess
+from tests.containment.test_switches import eventually
 from tests.gamedays.conftest import APP, meanwhile, operator_of
 from tests.gamedays.prometheus import watching
 from tests.gamedays.runbook import Operator
-from tests.incidents.test_switches import eventually
 
 
 def flood(server: ServerProcess, token: str) -> None:

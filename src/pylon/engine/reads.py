@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pylon.engine.caller import SYSTEM, Caller
@@ -47,7 +47,9 @@ class Reads:
         time_limit: float,
         row_limit: int,
         readers: Readers | None = None,
+        now: Callable[[], datetime],
     ) -> None:
+        self._now = now
         self._gate = gate
         self.readers = readers or Readers()
         self._store = store
@@ -218,7 +220,7 @@ class Reads:
         scope = self._scopes.get(plan.name)
         if scope is None or identity.is_admin:
             return selected
-        return selected.narrowed(scope.text, scope.bind(identity, datetime.now(UTC)))
+        return selected.narrowed(scope.text, scope.bind(identity, self._now()))
 
     def _visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         condition, parameters = self._condition(plan, identity)
@@ -230,7 +232,7 @@ class Reads:
         if identity.is_admin:
             return None, {}
         rule = plan.policy.read
-        now = datetime.now(UTC)
+        now = self._now()
         if rule.reads_row or rule.uses_exists:
             sql = self._read_rules[plan.name]
             return sql.text, sql.bind(identity, now)

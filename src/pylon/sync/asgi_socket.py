@@ -32,7 +32,7 @@ class _AsgiSocket:
         self._door = door
         self.id = self.sent_events = self.sent_bytes = 0
         self.opened_at = 0.0
-        self.waiting: deque[bytes] = deque()
+        self.waiting: deque[str | bytes] = deque()
         self.unsent_bytes = 0
         self.news = asyncio.Event()
         self.close_code: int | None = None
@@ -111,7 +111,8 @@ class AsgiSockets:
             while connection.waiting:
                 data = connection.waiting.popleft()
                 connection.unsent_bytes -= len(data)
-                await send({"type": "websocket.send", "text": data.decode()})
+                kind = "text" if isinstance(data, str) else "bytes"
+                await send({"type": "websocket.send", kind: data})
         if connection.close_code:
             await send({"type": "websocket.close", "code": connection.close_code})
 

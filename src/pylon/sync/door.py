@@ -15,6 +15,7 @@ from pylon.model.identity import Identity
 from pylon.sync.connection import Connection, Credential, Kind, Predicate, Snapshot, everybody, matching, snapshot
 from pylon.sync.events import Frames, notice
 from pylon.sync.hub import Hub
+from pylon.sync.messages import Messages
 from pylon.sync.recycling import recycle, seconds_for
 from pylon.sync.refusal import crowded
 
@@ -48,6 +49,7 @@ class Door:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.hub = hub
+        self.messages = Messages()
         self.max_frame = max_frame
         self.max_buffer = max_buffer
         self._resolve = resolve
@@ -145,6 +147,7 @@ class Door:
             group.discard(connection)
             if not group:
                 del self._sessions[key]
+        self.messages.left(connection)
 
     def tick(self) -> None:
         """Look at one portion of the connections: expired sessions end, the others are probed. Call it PING_BUCKETS
@@ -160,7 +163,8 @@ class Door:
                 connection.probe()
 
     def received(self, connection: Connection, text: bytes) -> None:
-        """A client's text frame. No type is known to this server yet; unknown ones are ignored (spec 02 §7.3)."""
+        """A client's text message (spec 02 §7.3)."""
+        self.messages.received(connection, text)
 
     def revoke(self, keys: Iterable[bytes]) -> None:
         """End the connections of revoked sessions."""

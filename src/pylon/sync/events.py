@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pylon.sync.frames import frame
+from pylon.sync.frames import BINARY, frame
 
 Key = tuple[str, str]
 """Entity and row of an event that a newer one of the same row may replace."""
@@ -53,9 +53,9 @@ class Frames:
         self._sse = sse
 
     @property
-    def messages(self) -> list[bytes]:
-        """The events one by one, as JSON."""
-        return [event.json for event in self._events]
+    def messages(self) -> list[str | bytes]:
+        """The events one by one, as JSON text; bytes where they are binary."""
+        return [event.json.decode() for event in self._events]
 
     @property
     def sse(self) -> bytes:
@@ -68,6 +68,23 @@ class Frames:
 def notice(payload: dict[str, Any]) -> Frames:
     """A frame that is about the connection and not about data; it has a `type` and no seq."""
     return Frames([Event(msgspec.json.encode(payload))])
+
+
+class BinaryFrames(Frames):
+    """One binary message; a stream of server-sent events can't carry it and is sent nothing."""
+
+    __slots__ = ("_payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        super().__init__([], sse=b"")
+        self.number = 1
+        self.websocket = frame(payload, BINARY)
+        self._payload = payload
+
+    @property
+    def messages(self) -> list[str | bytes]:
+        """The payload."""
+        return [self._payload]
 
 
 def reconnect_notice(after_ms: int) -> Frames:

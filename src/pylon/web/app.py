@@ -84,7 +84,6 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/sync/push": replication.PushDoor(),
         **admin.ROUTES,
     }
-    routes |= admin.ROUTES
     packaged = static.Folder(Path(__file__).parent / "static")
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)
@@ -92,7 +91,6 @@ def _add_routes(app: Any, doors: Doors) -> None:
         diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
         routes["/_pylon/dev/live"] = dev.Live(diagnostics)
-    routes |= admin.ROUTES
     routes |= studio_routes()
     for path, resource in routes.items():
         app.add_route(path, resource)

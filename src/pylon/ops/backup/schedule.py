@@ -20,6 +20,7 @@ from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.ops.backup import shelf as places
+from pylon.ops.backup.archive import FOLDER as ARCHIVE
 from pylon.ops.backup.archiver import Archiver
 from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.manifest import Manifest
@@ -281,10 +282,11 @@ def info(name: str, held: Manifest) -> BackupInfo:
 
 
 def clean_up(data_dir: Path, shelf: Shelf | None) -> None:
-    """Delete what killed processes left half-made."""
+    """Delete what killed processes left half-made: backups, tar files, and files of the archive."""
     places.sweep(data_dir / WORK)
     if isinstance(shelf, FolderShelf):  # which other machines may write to as well
-        places.sweep(shelf.folder, _FOREIGN_SECONDS)
+        for folder in (shelf.folder, *(shelf.folder / ARCHIVE).glob("*/")):
+            places.sweep(folder, _FOREIGN_SECONDS)
 
 
 def _seconds(text: str) -> float:

@@ -158,11 +158,21 @@ def partial(target: Path) -> Path:
 
 
 def sweep(folder: Path, older_than: float = 0.0) -> None:
-    """Delete what processes of this machine that are gone left half-made in a folder, `older_than` seconds ago."""
+    """Delete what processes that are gone left half-made in a folder, folders and tar files alike, if nothing was
+    added to it for `older_than` seconds."""
     for path in folder.glob(f"*{PARTIAL}*") if folder.is_dir() else ():
         owner = path.name.rsplit(PARTIAL, 1)[1].split("-", 1)[0]
         if not _is_running(owner) and time.time() - path.stat().st_mtime >= older_than:
-            shutil.rmtree(path, ignore_errors=True)
+            discard(path)
+
+
+def discard(path: Path) -> None:
+    """Delete a folder or a file, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _is_running(process: str) -> bool:

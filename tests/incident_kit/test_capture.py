@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from tests.incident.conftest import APP, Operator
+from tests.incident_kit.conftest import APP, Operator
 
 METRICS_TOKEN = "metrics-token-of-the-test-99"
 PASSWORD = "correct-horse-battery-77"

@@ -18,9 +18,9 @@ from pylon.model.errors import PylonError
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from tests.conftest import ADMINISTRATOR
-from tests.incidents.conftest import APP
-from tests.incidents.test_runaway_writes import OPEN, caller, write
-from tests.incidents.test_switches import eventually
+from tests.containment.conftest import APP
+from tests.containment.test_runaway_writes import OPEN, caller, write
+from tests.containment.test_switches import eventually
 
 Pylon = Callable[..., tuple[int, Any]]
 

@@ -10,7 +10,7 @@ import pytest
 
 from pylon.ops.incident.journal import FILE
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from tests.incident.conftest import Operator
+from tests.incident_kit.conftest import Operator
 
 
 def one_finding(answer: tuple[int, Any]) -> tuple[int, str]:

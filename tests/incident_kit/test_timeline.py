@@ -6,7 +6,7 @@ import msgspec
 
 from pylon.ops.incident.record import Kind
 from pylon.ops.incident.timeline import LEAD_UP_SECONDS, Tone, phases, timeline, window
-from tests.incident.story import AUDIT, EVENTS, INCIDENT, T, action, event
+from tests.incident_kit.story import AUDIT, EVENTS, INCIDENT, T, action, event
 
 QUIET = msgspec.structs.replace(INCIDENT, closed_at=0.0)
 

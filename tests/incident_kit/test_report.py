@@ -11,7 +11,7 @@ import pytest
 from pylon.ops.incident.page import html
 from pylon.ops.incident.record import Incident, Kind
 from pylon.ops.incident.report import inline, markdown, plain, post_mortem, prose
-from tests.incident.story import AUDIT, EVENTS, GOLDEN, INCIDENT, action, event, told
+from tests.incident_kit.story import AUDIT, EVENTS, GOLDEN, INCIDENT, action, event, told
 
 ATTACKS = (
     "<script>alert(1)</script>",

@@ -22,8 +22,8 @@ from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from tests.conftest import ADMINISTRATOR
-from tests.incidents.conftest import APP
-from tests.incidents.test_switches import eventually
+from tests.containment.conftest import APP
+from tests.containment.test_switches import eventually
 
 OPERATIONS = AuditFilter(kinds=frozenset(("operator",)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from tests.incidents.test_switches import eventually
+from tests.containment.test_switches import eventually
 
 Pylon = Callable[..., tuple[int, Any]]
 

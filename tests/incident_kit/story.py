@@ -1,5 +1,5 @@
 """One incident as its records, and the report that is kept of it in `golden/`. Write the files again with
-`python -m tests.incident.story` after a change that is meant."""
+`python -m tests.incident_kit.story` after a change that is meant."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from pylon.cli.incident.leak_steps import STEPS
 from pylon.cli.incident.playbook import remaining
 from pylon.testing.process import ADMIN_TOKEN
-from tests.incident.conftest import Operator
+from tests.incident_kit.conftest import Operator
 
 NEW_TOKEN = re.compile(r"pylon_admin_[0-9a-f]{64}")
 NO_BACKUP = {"backup"}
