@@ -67,7 +67,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/entities/{entity}": entities.Collection(),
         "/api/entities/{entity}/cursor": entities.Cursor(),
         "/api/entities/{entity}/{row_id:path}": entities.Row(),
-        "/api/query/{entity}": entities.Query(),
+        "/api/query/{entity}": entities.QueryDoor(),
         "/api/lookup/{entity}/{field}/{value:path}": entities.Lookup(),
         "/api/transact": bulk.Transact(),
         "/api/batch": bulk.BatchWrites(),
