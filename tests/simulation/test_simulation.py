@@ -1,6 +1,6 @@
 """Sync converges, whatever happens: whole servers and clients on one thread, by seed.
 
-`PYLON_TEST_LONG=1` runs 10,000 seeds instead of 200, `PYLON_SIMULATION_SEED=n` just one, with its history.
+`PYLON_TEST_LONG=1` runs 10,000 seeds instead of 200, `SIMULATION_SEED=n` just one, with its history.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def seed_of(seed: int, folder: Path) -> list[str]:
         run(seed, main)
     except AssertionError as error:
         told = "\n".join(histories[0][-40:])
-        raise AssertionError(f"PYLON_SIMULATION_SEED={seed} replays this: {error}\n{told}") from error
+        raise AssertionError(f"SIMULATION_SEED={seed} replays this: {error}\n{told}") from error
     return histories[0]
 
 
@@ -48,7 +48,7 @@ def seed_of(seed: int, folder: Path) -> list[str]:
 @pytest.mark.parametrize("piece", range(PIECES))
 @pytest.mark.timeout(3600 if SEEDS > 1000 else 120)
 def test_every_replica_converges_and_every_answer_holds(piece: int, tmp_path: Path) -> None:
-    if only := os.environ.get("PYLON_SIMULATION_SEED"):
+    if only := os.environ.get("SIMULATION_SEED"):
         if piece == 0:
             print("\n".join(seed_of(int(only), tmp_path / only)))
         return
