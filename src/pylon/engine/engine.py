@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -48,6 +48,9 @@ class Outcome(msgspec.Struct, Generic[T], frozen=True):
 class Engine:
     """One app over one store. Start and use it on one event loop."""
 
+    committer_type: ClassVar[type[Committer]] = Committer
+    """The writer. A simulation puts one in its place that needs no thread."""
+
     def __init__(
         self,
         plans: Plans,
@@ -85,6 +88,7 @@ class Engine:
             time_limit=read_timeout,
             row_limit=row_limit,
             readers=readers,
+            now=self.now,
         )
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []
@@ -111,7 +115,7 @@ class Engine:
     async def start(self) -> None:
         """Start the writer and the housekeeping on the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._committer = Committer(
+        self._committer = self.committer_type(
             self.store.writer(),
             self.plans,
             self._loop,

@@ -11,7 +11,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pylon.engine.caller import SYSTEM, Caller
@@ -22,7 +23,7 @@ from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.policy.sql import SqliteDialect, SqlRule
-from pylon.store.filters import Scope, column, compile_filter
+from pylon.store.filters import Scope, compile_filter
 from pylon.store.protocol import ReadSession, SessionRecord, Store
 from pylon.store.selection import Selection
 
@@ -46,7 +47,9 @@ class Reads:
         time_limit: float,
         row_limit: int,
         readers: Readers | None = None,
+        now: Callable[[], datetime],
     ) -> None:
+        self._now = now
         self._gate = gate
         self.readers = readers or Readers()
         self._store = store
@@ -126,11 +129,9 @@ class Reads:
         self._gate.shown(caller, plan, [row_id for row_id, _ in page])
         return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
 
-    async def lookup(self, caller: Caller, entity: str, field: str, value: str | int) -> bytes:
+    async def lookup(self, caller: Caller, entity: str, field: str, value: Any) -> bytes:
         """The first row, by id, whose field has this value. Raises NOT_FOUND, INVALID_COLUMN."""
-        plan = self._plan(caller, entity)
-        target = column(plan.types, field, client_scope(caller.identity))
-        selection = Selection((f"{target} = :value",), {"value": value}, limit=1)
+        selection = replace(self.filter(caller, entity, {field: value}), limit=1)
         rows, count = await self.rows(caller, entity, selection)
         if not count:
             raise PylonError("NOT_FOUND", f"{entity}.{field} = {str(value)[:100]} not found")
@@ -219,7 +220,7 @@ class Reads:
         scope = self._scopes.get(plan.name)
         if scope is None or identity.is_admin:
             return selected
-        return selected.narrowed(scope.text, scope.bind(identity, datetime.now(UTC)))
+        return selected.narrowed(scope.text, scope.bind(identity, self._now()))
 
     def _visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         condition, parameters = self._condition(plan, identity)
@@ -231,7 +232,7 @@ class Reads:
         if identity.is_admin:
             return None, {}
         rule = plan.policy.read
-        now = datetime.now(UTC)
+        now = self._now()
         if rule.reads_row or rule.uses_exists:
             sql = self._read_rules[plan.name]
             return sql.text, sql.bind(identity, now)
@@ -242,7 +243,7 @@ class Reads:
     def _capped(self, selection: Selection) -> Selection:
         if selection.limit is not None and selection.limit <= self._row_limit:
             return selection
-        return Selection(selection.where, selection.parameters, selection.order, self._row_limit, selection.offset)
+        return replace(selection, limit=self._row_limit)
 
     def close(self) -> None:
         """Interrupt what runs, stop the pool and close every connection."""

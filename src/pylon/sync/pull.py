@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -162,7 +162,7 @@ class Pull:
         shown: dict[str, list[str]] = {}
         cursor = since
         scanned = 0
-        now = datetime.now(UTC)
+        now = self._engine.now()
         while cursor < head and len(events) < wanted and scanned < SCAN_EVENTS:
             entries = session.log_after(cursor, min(PAGE_EVENTS, wanted - len(events)))
             if not entries:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+from typing import Any
+
 import falcon.asgi
 
 from pylon.engine.reads import client_scope
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
+from pylon.model.filters import EVERYTHING, EntityColumns, Order, Query, parse_filter, sort_key
 from pylon.model.rows import RowTypes, decode_json
 from pylon.model.schema import Kind
-from pylon.store.filters import column, with_id
+from pylon.store.filters import compile_query
 from pylon.store.selection import Selection
 from pylon.web.request import Request, Resource, whole_number
 
@@ -34,14 +39,14 @@ class Collection(Resource):
         if page is None:
             limit = whole_number(req.get_param("limit"), None)
             offset = whole_number(req.get_param("offset"), 0) or 0
-            window = Selection(selection.where, selection.parameters, selection.order, limit, offset)
+            window = replace(selection, limit=limit, offset=offset)
             rows, count = await reads.rows(caller, entity, window)
             shown = b"null" if limit is None else b"%d" % limit
             resp.data = b'{"count":%d,"data":%b,"limit":%b,"offset":%d}' % (count, rows, shown, offset)
             return
         size = min(max(per_page, 1), req.doors.settings.query_max_limit)
         offset = min((max(page, 1) - 1) * size, _LAST_OFFSET)
-        window = Selection(selection.where, selection.parameters, selection.order, size, offset)
+        window = replace(selection, limit=size, offset=offset)
         rows, total = await reads.page(caller, entity, window)
         resp.data = b'{"data":%b,"page":%d,"per_page":%d,"total":%d}' % (rows, page, per_page, total)
 
@@ -87,7 +92,7 @@ class Cursor(Resource):
         resp.data = b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (b",".join(rows), more, next_cursor)
 
 
-class Query(Resource):
+class QueryDoor(Resource):
     """`/api/query/{entity}`: a filter object in, a bare array out."""
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
@@ -117,29 +122,25 @@ def _page(req: Request) -> tuple[int | None, int]:
 
 
 def _list_selection(req: Request, types: RowTypes) -> Selection:
-    scope = client_scope(req.session.identity)
-    where: list[str] = []
-    parameters: dict[str, object] = {}
-    order: tuple[tuple[str, bool], ...] = ()
+    columns = EntityColumns(types, client_scope(req.session.identity))
+    tests: list[dict[str, Any]] = []
+    order: Order = ()
     for name, value in req.params.items():
         text = value[-1] if isinstance(value, list) else value
         if name.startswith("filter[") and name.endswith("]"):
             field = name[7:-1]
-            for item in value if isinstance(value, list) else [value]:
-                key = f"f{len(parameters)}"
-                where.append(f"{column(types, field, scope)} = :{key}")
-                parameters[key] = _typed(types, field, item)
+            tests += [{field: _typed(types, field, item)} for item in (value if isinstance(value, list) else [value])]
         elif name == "sort" and text:
-            column(types, text, scope)
-            order = ((text, (req.get_param("order") or "").lower() == "desc"),)
+            order = ((sort_key(columns, text), (req.get_param("order") or "").lower() == "desc"),)
         elif name == "q" and text:
             raise PylonError("SEARCH_NOT_CONFIGURED", f"Entity {types.entity.name} has no `search:` config")
-    return Selection(tuple(where), parameters, with_id(order))
+    return compile_query(Query(parse_filter(columns, {"$and": tests}) if tests else EVERYTHING, order))
 
 
-def _typed(types: RowTypes, name: str, text: str) -> str | int:
-    """The text of a URL as a value of the field's type; SQLite compares numbers in text with numbers itself."""
+def _typed(types: RowTypes, name: str, text: str) -> Any:
+    """The text of a URL as a filter's operand: filters read numbers and booleans in text, JSON is read here."""
     field = types.entity.field(name)
-    if field is not None and field.kind is Kind.BOOL and text in ("true", "false"):
-        return int(text == "true")
+    if field is not None and field.kind is Kind.JSON:
+        with contextlib.suppress(PylonError):
+            return decode_json(text.encode())
     return text
