@@ -1,6 +1,7 @@
-"""Budgets: an amount of a meter per day or month, for all together or for each user. At 50, 80 and 95 % they warn, once
-each period; a hard one, when it is spent, turns a kill-switch on until the period ends. What functions spend is compared
-at once, everything else every few seconds.
+"""Budgets: an amount of a meter per day or month, for all together or for each user.
+
+At 50, 80 and 95 % they warn, once each period; a hard one, when it is spent, turns a kill-switch on until the period
+ends. What functions spend is compared at once, everything else every few seconds.
 """
 
 from __future__ import annotations
