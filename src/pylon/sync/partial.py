@@ -40,7 +40,7 @@ class Partial:
         if group.identity.is_admin:
             self.admins.add(group)
         for entity, part in subset.parts.items():
-            if (key := part.filter.key) is None:
+            if (key := part.key) is None:
                 self._any_row.setdefault(entity, set()).add(group)
                 continue
             values = self._by_value.setdefault(entity, {}).setdefault(key[0], {})
@@ -52,7 +52,7 @@ class Partial:
         del self._classes[group.identity, subset]
         self.admins.discard(group)
         for entity, part in subset.parts.items():
-            if (key := part.filter.key) is None:
+            if (key := part.key) is None:
                 _take(self._any_row, entity, group)
                 continue
             fields = self._by_value[entity]

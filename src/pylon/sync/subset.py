@@ -16,9 +16,23 @@ import msgspec
 from pylon.engine.plan import EntityPlan
 from pylon.engine.reads import client_scope
 from pylon.model.errors import PylonError
+from pylon.model.filter_predicate import Predicate, compile_filter_predicate
+from pylon.model.filters import (
+    Complement,
+    Either,
+    EntityColumns,
+    Every,
+    Filter,
+    Operator,
+    Query,
+    Scope,
+    Test,
+    parse_filter,
+)
 from pylon.model.identity import Identity
-from pylon.store.filters import Scope, compile_filter
-from pylon.store.matching import Filter, compile_match
+from pylon.model.rows import RowTypes
+from pylon.model.schema import Kind
+from pylon.store.filters import compile_query
 from pylon.store.selection import Selection
 
 MAX_BYTES = 8192
@@ -31,9 +45,11 @@ KEPT = 512
 
 
 class Part(NamedTuple):
-    """What is asked for of one entity."""
+    """What is asked for of one entity. `key` is a field and the values of which a row must have one, where the filter
+    says so: an index finds it by them."""
 
-    filter: Filter
+    matches: Predicate
+    key: tuple[str, frozenset[Any]] | None
     selection: Selection
 
 
@@ -56,7 +72,7 @@ class Subset:
     def matches(self, entity: str, row: Any) -> bool:
         """Whether a row is asked for."""
         part = self.parts.get(entity)
-        return part is not None and part.filter.matches(row)
+        return part is not None and part.matches(row)
 
 
 class Subsets:
@@ -106,19 +122,40 @@ class Subsets:
         for name, conditions in msgspec.json.decode(encoded).items():
             types = self._plans[name].types
             try:
-                filter_ = compile_match(types, conditions, scope)
-                parts[name] = Part(filter_, compile_filter(types, conditions, scope))
+                where = parse_filter(EntityColumns(types, scope), conditions)
             except PylonError as error:
-                said = (
-                    "it names a field that the entity does not have"
-                    if error.code == "INVALID_COLUMN"
-                    else error.message
-                )
-                raise _invalid(f"{name}: {said}") from None
-            operands += filter_.operands
+                unknown = error.code == "INVALID_COLUMN"
+                why = "it names a field that the entity does not have" if unknown else error.message
+                raise _invalid(f"{name}: {why}") from None
+            operands += _operands(where)
+            key = _key(types, where)
+            parts[name] = Part(compile_filter_predicate(types, where), key, compile_query(Query(where)))
         if operands > MAX_OPERANDS:
             raise _invalid(f"its filters compare with at most {MAX_OPERANDS} values")
         return Subset((scope, encoded), parts)
+
+
+def _operands(where: Filter) -> int:
+    match where:
+        case Test():
+            return len(where.operand) if isinstance(where.operand, tuple) else 1
+        case Every(parts) | Either(parts):
+            return sum(map(_operands, parts))
+        case Complement(part):
+            return _operands(part)
+
+
+def _key(types: RowTypes, where: Filter) -> tuple[str, frozenset[Any]] | None:
+    """The narrowest equality that every matching row meets."""
+    if isinstance(where, Every):
+        keys = [key for part in where.parts if (key := _key(types, part)) is not None]
+        return min(keys, key=lambda key: len(key[1]), default=None)
+    if not isinstance(where, Test) or where.operator not in (Operator.EQ, Operator.IN):
+        return None
+    field = types.entity.field(where.field)
+    if field is not None and field.kind is Kind.JSON:
+        return None
+    return where.field, frozenset(where.operand if isinstance(where.operand, tuple) else (where.operand,))
 
 
 def _invalid(why: str) -> PylonError:
