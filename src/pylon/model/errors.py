@@ -98,9 +98,7 @@ REGISTRY: dict[str, Code] = {
         "The message names the constraint and its columns.",
     ),
     "DELETE_FAILED": Code(400, "The store refused the delete.", "The message names the constraint."),
-    "QUERY_FAILED": Code(
-        400, "The query could not be executed.", "Simplify the filter; at most 32766 values fit in one `$in`."
-    ),
+    "QUERY_FAILED": Code(400, "The query asks for more than one query may.", "Narrow it; the message names the limit."),
     "READONLY_FIELD": Code(
         400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."
     ),
@@ -109,6 +107,15 @@ REGISTRY: dict[str, Code] = {
     "MISSING_TOPIC": Code(400, "The broadcast has no topic.", 'Send {"room": "...", "topic": "..."}.'),
     "MISSING_USER_ID": Code(400, "No user_id was given.", 'Send {"user_id": "..."}.'),
     "UPGRADE_FAILED": Code(400, "The session could not be upgraded.", "Send the guest's session token as Bearer."),
+    "CURSOR_INVALID": Code(
+        400,
+        "The cursor is not one that this list gave out in this order.",
+        "Ask for the first page without `after`, then pass `next_cursor` on with the same sort.",
+    ),
+    "MISSING_ENTITY": Code(400, "No entity was named.", "Name it in the path: `/api/search/<Entity>`."),
+    "RELATION_NOT_FOUND": Code(
+        400, "The entity declares no such relation.", "Declare it in `relations`, or check the name in the manifest."
+    ),
     "SNAPSHOT_CURSOR_INVALID": Code(
         400, "The snapshot token is not one that this server made.", "Start the snapshot again with since=0."
     ),
