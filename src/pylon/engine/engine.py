@@ -24,6 +24,7 @@ from pylon.engine.limits.gate import Gate, RateLimits
 from pylon.engine.limits.switches import Switches
 from pylon.engine.limits.usage import Usage
 from pylon.engine.plan import Plans
+from pylon.engine.queries import Queries
 from pylon.engine.readers import Readers
 from pylon.engine.reads import Reads
 from pylon.engine.transaction import Authority, Transaction
@@ -93,6 +94,7 @@ class Engine:
             now=self.now,
         )
         self.documents = Documents(plans, document_limits or Limits())
+        self.queries = Queries(self.reads, plans)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []
         self._subscribers: list[Callable[[list[Change]], None]] = []

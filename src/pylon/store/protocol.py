@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
@@ -107,6 +108,9 @@ class Rows(Protocol):
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values (policies' `exists`); null matches nothing."""
 
+    def aggregate_json(self, entity: str, selection: Selection, aggregate: Aggregate, most: int) -> tuple[bytes, int]:
+        """The groups of the selected rows as a JSON array, at most `most`, and their number."""
+
 
 class ReadSession(Rows, Protocol):
     """One read connection."""
@@ -118,9 +122,14 @@ class ReadSession(Rows, Protocol):
         """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
 
     def get_json(
-        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
     ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
 
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
@@ -128,8 +137,14 @@ class ReadSession(Rows, Protocol):
     def select_json_and_ids(self, entity: str, selection: Selection) -> tuple[bytes, int, bytes]:
         """The same with the ids of the rows as a JSON array."""
 
-    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
-        """(id, JSON object as clients see it) of each row."""
+    def select_parts(self, entity: str, selection: Selection, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """(id, JSON object as clients see it, the stored values of these columns) of each row."""
+
+    def select_parts_of(
+        self, entity: str, key: str, keys: Sequence[str], selection: Selection, columns: tuple[str, ...], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The same for the rows whose field `key` has one of these values; the window is for each key apart, and
+        `most` for all together."""
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""
