@@ -24,6 +24,7 @@ from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
+from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.limits.containment import Watermarks
@@ -220,6 +221,11 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            document_limits=Limits(
+                settings.crdt_cache_bytes,
+                settings.crdt_update_max_bytes,
+                min(settings.crdt_document_max_bytes, settings.ws_buffer_max_bytes // 2),
+            ),
             clock=clock,
         )
         self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
