@@ -1,5 +1,7 @@
-"""How long those who are refused are told to wait: never shorter than needed, and never all equally long, since those who
-were refused together should not return together."""
+"""How long those who are refused are told to wait: never shorter than needed, and never all equally long.
+
+Those who were refused together should not return together.
+"""
 
 from __future__ import annotations
 
