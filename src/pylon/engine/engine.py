@@ -15,6 +15,7 @@ import msgspec
 from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
+from pylon.engine.documents.documents import Documents, Limits
 from pylon.engine.housekeeping import Housekeeping, Retention
 from pylon.engine.limits.budget import Budgets
 from pylon.engine.limits.containment import Containment, Watermarks
@@ -67,6 +68,7 @@ class Engine:
         maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
         readers: Readers | None = None,
+        document_limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.plans = plans
@@ -91,6 +93,7 @@ class Engine:
             readers=readers,
             now=self.now,
         )
+        self.documents = Documents(plans, document_limits or Limits())
         self.queries = Queries(self.reads, plans)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []

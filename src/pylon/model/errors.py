@@ -79,6 +79,11 @@ REGISTRY: dict[str, Code] = {
     "INVALID_QUERY": Code(
         400, "The query object is malformed.", "Check operators and their operands against the HTTP reference."
     ),
+    "INVALID_SCOPE": Code(
+        400,
+        "A replication scope is too large, or is no object of filters by entity.",
+        'Send {"Entity": {"field": value}}; the message says what is wrong with it.',
+    ),
     "INVALID_ARGS": Code(
         400,
         "A function's arguments do not match its declaration.",
@@ -180,6 +185,35 @@ REGISTRY: dict[str, Code] = {
     "CONFLICT": Code(409, "The request conflicts with the current state.", "Read the row again and retry."),
     "RESYNC_REQUIRED": Code(
         410, "The cursor is not from this log's window.", "Drop the local replica and pull with since=0."
+    ),
+    "BAD_PATH": Code(400, "The path names no row.", "POST /api/crdt/{entity}/{row id}, both percent-encoded."),
+    "MISSING_UPDATE": Code(400, "The body has no update.", 'Send {"update": "<hex>"}.'),
+    "INVALID_HEX": Code(
+        400, "The update is not hexadecimal.", "Encode the bytes that loro exports as hex, two digits each."
+    ),
+    "NOT_SUPPORTED": Code(
+        400,
+        "The entity does not do what was asked of it.",
+        "The message says what; rows have documents unless the entity is declared with crdt=False.",
+    ),
+    "ROW_NOT_FOUND": Code(404, "There is no such row.", "Check the id; the row may have been deleted meanwhile."),
+    "CRDT_DECODE_FAILED": Code(
+        400, "The update is not one that loro can read.", "Send what `doc.export` returned, whole and unchanged."
+    ),
+    "CRDT_APPLY_FAILED": Code(
+        400,
+        "The update would give the row values that its fields don't take; nothing of it was applied.",
+        "The message names the field and what it takes.",
+    ),
+    "CRDT_OUTDATED": Code(
+        409,
+        "The update builds on a state that the server's document no longer has, or never had.",
+        "Drop the local document, subscribe again, and make the edit in the one that arrives.",
+    ),
+    "DOCUMENT_TOO_LARGE": Code(
+        413,
+        "The document would grow over its limit, its history already trimmed.",
+        "Split it into several rows, or raise PYLON_CRDT_DOCUMENT_MAX_BYTES.",
     ),
     "PAYLOAD_TOO_LARGE": Code(
         413, "The body is larger than the limit.", "Send less at once, or raise PYLON_HTTP_BODY_MAX_BYTES."

@@ -74,6 +74,25 @@ class AuditBlock(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class DocumentHead(msgspec.Struct, frozen=True):
+    """What is known of a row's document without reading it. `stamp` is another one after each edit, `incarnation` after
+    the row was deleted and made again; `pending` are edits that wait for those that they build on."""
+
+    incarnation: int
+    stamp: int
+    snapshot_bytes: int
+    updates: int
+    update_bytes: int
+    pending: bytes | None
+
+
+class StoredDocument(msgspec.Struct, frozen=True):
+    """A document's snapshot and the updates since, in the order in which they were made."""
+
+    snapshot: bytes
+    updates: list[bytes]
+
+
 class Rows(Protocol):
     """Reading rows, within whatever transaction the session has open."""
 
@@ -129,6 +148,9 @@ class ReadSession(Rows, Protocol):
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""
+
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
 
     def log_head(self) -> int:
         """The newest seq, 0 for an empty log."""
@@ -223,6 +245,24 @@ class WriteSession(Rows, Protocol):
 
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
+
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
+
+    def document(self, entity: str, row_id: str) -> StoredDocument:
+        """The content of a row's document, which has one."""
+
+    def put_document(self, entity: str, row_id: str, head: DocumentHead, snapshot: bytes, updated_at: str) -> None:
+        """Store a document anew, as one snapshot."""
+
+    def append_document(self, entity: str, row_id: str, head: DocumentHead, update: bytes) -> None:
+        """Store an update behind the snapshot, as number `head.updates`."""
+
+    def put_document_head(self, entity: str, row_id: str, head: DocumentHead) -> None:
+        """Store what is known of a document."""
+
+    def delete_document(self, entity: str, row_id: str) -> None:
+        """Delete a row's document."""
 
     def put_session(self, record: SessionRecord) -> None:
         """Store or replace a session."""

@@ -14,14 +14,14 @@ from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp, SessionRecord
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
-from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.documents import SqliteDocuments
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 _PROGRESS_STEPS = 2000
 """How many virtual-machine steps pass between two looks at the clock: some tens of microseconds."""
 
 
-class SqliteReader(SqliteRows):
+class SqliteReader(SqliteDocuments):
     """A read-only session."""
 
     def __init__(self, path: Path, tables: dict[str, Statements]) -> None:
