@@ -20,6 +20,7 @@ from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
 from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
+from pylon.sync.rooms import Rooms
 
 ENTITIES_TOLD = 100
 """Entities told apart in one series; the others are summed up as `other`."""
@@ -239,6 +240,27 @@ def _fan_out(hub: Hub) -> _Figures:
         ),
         ("pylon_fanout_subscribers", "Connections that fan-out serves.", "gauge", lambda: statistics.subscribers),
     )
+
+
+def watch_rooms(registry: Registry, rooms: Rooms) -> None:
+    """Register the series of rooms."""
+    statistics = rooms.statistics
+    figures: _Figures = (
+        ("pylon_rooms_open", "Rooms that have members.", "gauge", lambda: len(rooms)),
+        ("pylon_room_members", "Members of all rooms.", "gauge", lambda: statistics.members),
+        ("pylon_room_subscriptions", "Sockets that follow a room.", "gauge", lambda: statistics.subscriptions),
+        ("pylon_room_messages_total", "Frames that rooms were told.", "counter", lambda: statistics.messages),
+        (
+            "pylon_room_deliveries_total",
+            "Turns' worth of room frames handed to sockets.",
+            "counter",
+            lambda: statistics.deliveries,
+        ),
+        ("pylon_room_idle_total", "Members that left for showing no life.", "counter", lambda: statistics.idle),
+        ("pylon_rooms_refused_total", "Requests that a limit of rooms refused.", "counter", lambda: statistics.refused),
+    )
+    for name, text, kind, read in figures:
+        registry.asked(name, text, kind, read)
 
 
 def _guards(engine: Engine, readiness: Readiness) -> _Figures:

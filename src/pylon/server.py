@@ -24,6 +24,7 @@ from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
+from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.keyring import load_keyring
@@ -38,7 +39,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
-from pylon.observe import sections, watch
+from pylon.observe import sections, watch, watch_rooms
 from pylon.ops.alarm_rules import standard_alarms
 from pylon.ops.alarms import Alarms
 from pylon.ops.backup.archive import FOLDER as ARCHIVE
@@ -70,7 +71,11 @@ from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.room_sockets import open_rooms
+from pylon.sync.rooms import RoomLimits
+from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
@@ -206,6 +211,8 @@ class Server:
                 settings.writes_per_ip_burst,
                 settings.pulls_per_client,
                 settings.pulls_per_client_burst,
+                settings.room_publishes_per_user,
+                settings.room_publishes_per_user_burst,
             ),
             watermarks=Watermarks(
                 settings.contain_wal_mb * 2**20,
@@ -216,6 +223,11 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            document_limits=Limits(
+                settings.crdt_cache_bytes,
+                settings.crdt_update_max_bytes,
+                min(settings.crdt_document_max_bytes, settings.ws_buffer_max_bytes // 2),
+            ),
             clock=clock,
         )
         ring = load_keyring(settings.secret_keys, settings.data_dir)
@@ -260,9 +272,13 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        subsets = Subsets(plans)
+        Scopes(self.door, subsets)
+        self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
         self.sessions.on_revoked(self.door.revoke)
         self.door.identify_by(self.sessions.current)
         self.sessions.on_changed(self.door.reidentify)
+        self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
@@ -280,6 +296,7 @@ class Server:
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        watch_rooms(self.registry, self.rooms)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
@@ -311,7 +328,7 @@ class Server:
                 identity=self.identity,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
-                pull=Pull(self.engine),
+                pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
                 settings=settings,
                 registry=self.registry,
@@ -326,6 +343,7 @@ class Server:
                 overview=self.overview,
                 alarms=self.alarms,
                 live=self.door,
+                rooms=self.rooms,
                 throttles=self.throttles,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
@@ -345,11 +363,12 @@ class Server:
         await self.engine.start()
         self.throttles.load()
         await self.identity.start()
-        self.hub.preload(await recent_changes(self.engine))
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)
         ticking = asyncio.create_task(self._tick())
+        sweeping = asyncio.create_task(self.rooms.run())
         self.backups.start()
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
@@ -361,6 +380,7 @@ class Server:
         for listener in extra:
             listener.close()
         ticking.cancel()
+        sweeping.cancel()
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
@@ -419,7 +439,7 @@ class Server:
         self.engine.audit.shown(Caller(identity=identity, door="live"), change.entity, [change.row_id])
 
     def _meter_deliveries(self) -> None:
-        for user, events, sent in self.hub.delivered():
+        for user, events, sent in [*self.hub.delivered(), *self.rooms.delivered()]:
             self.engine.usage.add(Meter.DELIVERIES, user, events)
             self.engine.usage.add(Meter.EGRESS, user, sent)
 
@@ -431,6 +451,17 @@ class Server:
             return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
 
         return await self.engine.reads.run(answer, _DECIDE_SECONDS, what="fan-out")
+
+
+def _room_limits(settings: Settings) -> RoomLimits:
+    return RoomLimits(
+        rooms=settings.rooms_max,
+        members=settings.room_members_max,
+        rooms_per_user=settings.rooms_per_user_max,
+        name=settings.room_name_max_bytes,
+        data=settings.room_data_max_bytes,
+        idle=settings.room_idle_secs,
+    )
 
 
 def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:

@@ -76,7 +76,7 @@ async def test_sockets_hear_of_a_revoke_by_another_process_within_a_second(peopl
         grant = await base.sessions.create("u1")
         await base.sessions.revoke_all("u1")
         async with asyncio.timeout(1):
-            while not ended:
+            while not ended:  # noqa: ASYNC110 - the callback is the only sign of it
                 await asyncio.sleep(0.01)
         assert ended == [grant.record.id.encode()]
 
@@ -155,11 +155,15 @@ async def test_the_database_holds_no_token(people: AppSpec, tmp_path: Path) -> N
     async with open_foundation(people, tmp_path) as base:
         grant = await base.sessions.create("u1")
         fresh = await base.refresh(somebody(), grant.token)
-    held = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    held = _files(tmp_path)
     for token in (grant.token, fresh.token):
         assert token.encode() not in held
         assert token.removeprefix("pylon_").encode() not in held
         assert bytes.fromhex(token.removeprefix("pylon_")) not in held
+
+
+def _files(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
 async def _noted(sessions: object) -> None:

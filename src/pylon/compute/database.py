@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar, overload
 
 from pylon.engine.limits.gate import Viewer
@@ -135,12 +136,11 @@ class Database:
         offset = options.pop("offset", 0)
         conditions = {**(filter or {}), **codec.dump(options)}
         selection = compile_filter(plan.types, conditions, Scope.SERVER)
-        return Selection(
-            selection.where,
-            selection.parameters,
-            selection.order if order is None else _order(codec, order),
-            selection.limit if limit is None else limit,
-            selection.offset or offset,
+        return replace(
+            selection,
+            order=selection.order if order is None else _order(codec, order),
+            limit=selection.limit if limit is None else limit,
+            offset=selection.offset or offset,
         )
 
 

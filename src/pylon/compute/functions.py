@@ -217,8 +217,7 @@ class Functions:
             except ValueError:
                 known = ", ".join(Meter)
                 raise PylonError("INVALID_DATA", f"there is no meter {name!r}: there are {known}") from None
-            self._engine.budgets.check(meter, caller.identity.user_id)
-            self._engine.usage.add(meter, caller.identity.user_id, amount)
+            self._engine.budgets.spend(meter, caller.identity.user_id, amount)
 
         return spend
 

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
@@ -18,12 +18,17 @@ from pylon.sync.hub import Hub
 from pylon.sync.messages import Messages
 from pylon.sync.recycling import recycle, seconds_for
 from pylon.sync.refusal import crowded
+from pylon.sync.subset import Subset
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
 Gate = Callable[[Identity, str], None]
 """Raises why somebody at an address may not connect now."""
+
+
+ParseSubset = Callable[[str, Identity], Subset | None]
+"""What a `scope` asks for; raises INVALID_SCOPE."""
 
 
 def _open_gate(identity: Identity, ip: str) -> None:
@@ -67,9 +72,11 @@ class Door:
         self._bouncing: asyncio.Task[None] | None = None
         self.gate: Gate = _open_gate
         self.greeting: Frames | None = None
+        self.parse_subset: ParseSubset = _no_subset
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self._current: Callable[[bytes], Credential] | None = None
+        self._subsets: dict[Connection, Subset] = {}
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
@@ -97,6 +104,13 @@ class Door:
         self.gate(credential.identity, ip)
         return credential
 
+    def subset(self, query: str, identity: Identity) -> Subset | None:
+        """What the query of a connect URL asks for, None for everything. Raises INVALID_SCOPE."""
+        if "scope=" not in query:
+            return None
+        scope = parse_qs(query, max_num_fields=100).get("scope")
+        return None if scope is None else self.parse_subset(scope[0], identity)
+
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
         of a trusted origin. Anything else is nobody."""
@@ -112,8 +126,8 @@ class Door:
 
     # -- while open ----------------------------------------------------------------------------------------------
 
-    def enter(self, connection: Connection) -> None:
-        """Count a connection in and subscribe it."""
+    def enter(self, connection: Connection, subset: Subset | None = None) -> None:
+        """Count a connection in and subscribe it, to all or to a subset."""
         credential = connection.credential
         connection.id = next(self._numbers)
         connection.opened_at = self._clock()
@@ -127,7 +141,9 @@ class Door:
             self._sessions.setdefault(key, set()).add(connection)
         if self.greeting is not None and not credential.identity.is_admin:
             connection.deliver(self.greeting)
-        self.hub.add(connection, credential.identity)
+        if subset is not None:
+            self._subsets[connection] = subset
+        self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out; a no-op the second time."""
@@ -138,6 +154,7 @@ class Door:
         else:
             return
         credential = connection.credential
+        self._subsets.pop(connection, None)
         self.open[connection.kind] -= 1
         self.hub.remove(connection, credential.identity)
         _take(self._addresses, connection.ip)
@@ -204,7 +221,11 @@ class Door:
                 _add(self._users, fresh.identity.user_id)
             self.hub.remove(connection, before.identity)
             connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
-            self.hub.add(connection, fresh.identity)
+            subset = self._subsets.get(connection)
+            if subset is not None and fresh.identity.is_admin != before.identity.is_admin:
+                connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
+                continue
+            self.hub.add(connection, fresh.identity, subset)
 
     def _is_prolonged(self, connection: Connection, now: float) -> bool:
         """Whether the session lives on: it was used elsewhere since this connection opened."""
@@ -279,6 +300,10 @@ class Door:
             self._bouncing.cancel()  # those it had left are among these
         self._bouncing = asyncio.create_task(recycle(connections, span, self.__contains__))
         return len(connections), span
+
+
+def _no_subset(scope: str, identity: Identity) -> Subset | None:
+    raise PylonError("INVALID_SCOPE", "scope: this door sends everything")
 
 
 def _add(counts: dict[str, int], key: str) -> None:

@@ -23,6 +23,7 @@ from pylon.signals.traffic import Traffic
 from pylon.sync.door import Door
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.rooms import Rooms
 from pylon.sync.throttles import Throttles
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
@@ -59,6 +60,7 @@ class Doors:
     overview: Overview
     alarms: Alarms
     live: Door
+    rooms: Rooms
     throttles: Throttles
     web_folder: Path | None = None
     dev: bool = False

@@ -1,19 +1,16 @@
-"""Rows over HTTP: list, page, cursor, get, insert, patch, delete, query and lookup (spec 01 §4, §5.1, §5.3)."""
+"""Rows over HTTP: list, page, get, insert, patch and delete (spec 01 §4)."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import falcon.asgi
 
 from pylon.engine.reads import client_scope
 from pylon.model.change import Change
-from pylon.model.errors import PylonError
-from pylon.model.rows import RowTypes, decode_json
-from pylon.model.schema import Kind
-from pylon.store.filters import column, with_id
-from pylon.store.selection import Selection
+from pylon.web.list_parameters import list_fields, list_selection
 from pylon.web.request import Request, Resource, whole_number
 
-CURSOR_DEFAULT = 20
 PAGE_DEFAULT = 25
 _LAST_OFFSET = 2**63 - 1
 
@@ -28,20 +25,20 @@ class Collection(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """List, or with `page`/`per_page` one page and the total."""
         caller, reads = req.caller, req.doors.engine.reads
-        types = req.doors.engine.plans.for_read(entity, caller.identity).types
-        selection = _list_selection(req, types)
+        plan = req.doors.engine.plans.for_read(entity, caller.identity)
+        selection = list_selection(req, plan, client_scope(caller.identity), reads)
         page, per_page = _page(req)
         if page is None:
             limit = whole_number(req.get_param("limit"), None)
             offset = whole_number(req.get_param("offset"), 0) or 0
-            window = Selection(selection.where, selection.parameters, selection.order, limit, offset)
+            window = replace(selection, limit=limit, offset=offset)
             rows, count = await reads.rows(caller, entity, window)
             shown = b"null" if limit is None else b"%d" % limit
             resp.data = b'{"count":%d,"data":%b,"limit":%b,"offset":%d}' % (count, rows, shown, offset)
             return
         size = min(max(per_page, 1), req.doors.settings.query_max_limit)
         offset = min((max(page, 1) - 1) * size, _LAST_OFFSET)
-        window = Selection(selection.where, selection.parameters, selection.order, size, offset)
+        window = replace(selection, limit=size, offset=offset)
         rows, total = await reads.page(caller, entity, window)
         resp.data = b'{"data":%b,"page":%d,"per_page":%d,"total":%d}' % (rows, page, per_page, total)
 
@@ -58,7 +55,10 @@ class Row(Resource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """One row."""
-        resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id)
+        fields = (
+            list_fields(req, req.doors.engine.plans.for_read(entity, req.caller.identity).types) if req.params else None
+        )
+        resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id, fields)
 
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
@@ -74,72 +74,9 @@ class Row(Resource):
         _changed(resp, change)
 
 
-class Cursor(Resource):
-    """`/api/entities/{entity}/cursor`: pages by id."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
-        """Rows above `after`."""
-        limit = whole_number(req.get_param("limit"), CURSOR_DEFAULT)
-        after = req.get_param("after") or ""
-        rows, has_more, last = await req.doors.engine.reads.cursor(req.caller, entity, after, limit or 0)
-        more = b"true" if has_more else b"false"
-        next_cursor = b"null" if last is None else b'"%b"' % last.encode()
-        resp.data = b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (b",".join(rows), more, next_cursor)
-
-
-class Query(Resource):
-    """`/api/query/{entity}`: a filter object in, a bare array out."""
-
-    async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
-        """Rows that match. JSON that is no object counts as an empty filter."""
-        conditions = decode_json(await req.body())
-        reads = req.doors.engine.reads
-        selection = reads.filter(req.caller, entity, conditions if isinstance(conditions, dict) else {})
-        resp.data, _ = await reads.rows(req.caller, entity, selection)
-
-
-class Lookup(Resource):
-    """`/api/lookup/{entity}/{field}/{value}`."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, field: str, value: str) -> None:
-        """The first row with this value."""
-        types = req.doors.engine.plans.for_read(entity, req.session.identity).types
-        found = _typed(types, field, value)
-        resp.data = await req.doors.engine.reads.lookup(req.caller, entity, field, found)
-
-
 def _page(req: Request) -> tuple[int | None, int]:
     page = whole_number(req.get_param("page"), None)
     per_page = whole_number(req.get_param("per_page"), None)
     if page is None and per_page is None:
         return None, 0
     return 1 if page is None else page, PAGE_DEFAULT if per_page is None else per_page
-
-
-def _list_selection(req: Request, types: RowTypes) -> Selection:
-    scope = client_scope(req.session.identity)
-    where: list[str] = []
-    parameters: dict[str, object] = {}
-    order: tuple[tuple[str, bool], ...] = ()
-    for name, value in req.params.items():
-        text = value[-1] if isinstance(value, list) else value
-        if name.startswith("filter[") and name.endswith("]"):
-            field = name[7:-1]
-            for item in value if isinstance(value, list) else [value]:
-                key = f"f{len(parameters)}"
-                where.append(f"{column(types, field, scope)} = :{key}")
-                parameters[key] = _typed(types, field, item)
-        elif name == "sort" and text:
-            column(types, text, scope)
-            order = ((text, (req.get_param("order") or "").lower() == "desc"),)
-        elif name == "q" and text:
-            raise PylonError("SEARCH_NOT_CONFIGURED", f"Entity {types.entity.name} has no `search:` config")
-    return Selection(tuple(where), parameters, with_id(order))
-
-
-def _typed(types: RowTypes, name: str, text: str) -> str | int:
-    """The text of a URL as a value of the field's type; SQLite compares numbers in text with numbers itself."""
-    field = types.entity.field(name)
-    if field is not None and field.kind is Kind.BOOL and text in ("true", "false"):
-        return int(text == "true")
-    return text

@@ -7,7 +7,9 @@ from typing import Any
 
 import apsw
 
+from pylon.model.aggregates import Aggregate
 from pylon.model.rows import Stored
+from pylon.store.aggregates import aggregate_sql
 from pylon.store.filters import quote
 from pylon.store.selection import Selection
 from pylon.store.sqlite.connection import storage_error
@@ -51,3 +53,9 @@ class SqliteRows:
         tests = " AND ".join(f"{quote(name)} = ?" for name, _ in conditions)
         sql = f"SELECT 1 FROM {self._tables[entity].table} WHERE {tests} LIMIT 1"
         return bool(self._fetch(sql, tuple(value for _, value in conditions)))
+
+    def aggregate_json(self, entity: str, selection: Selection, aggregate: Aggregate, most: int) -> tuple[bytes, int]:
+        """The groups as a JSON array, at most `most`, and their number."""
+        sql, parameters = aggregate_sql(self._tables[entity].table, selection, aggregate)
+        [(rows, count)] = self._fetch(sql, {**parameters, "most": most})
+        return rows, count

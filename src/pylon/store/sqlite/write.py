@@ -14,13 +14,13 @@ from pylon.model.rows import Stored
 from pylon.store.protocol import AuditBlock, OpRecord
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
-from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.documents import SqliteDocuments
 from pylon.store.sqlite.statements import Statements
 
 _PAGE_BYTES = 4096
 
 
-class SqliteWriter(SqliteRows):
+class SqliteWriter(SqliteDocuments):
     """The write session."""
 
     def __init__(
@@ -195,6 +195,15 @@ class SqliteWriter(SqliteRows):
         self._fetch(system.OPS_PRUNE, {"before": ops_before, "limit": limit})
         self.identity.prune(now, limit)
         return dropped
+
+    def plan_anew(self) -> bool:
+        """Look at the tables that changed much, and have every connection plan with what was found; whether there were
+        such tables."""
+        if not self._fetch(system.OPTIMIZE_TELL, ()):
+            return False
+        for statement in (*system.OPTIMIZE, *system.OPTIMIZED):
+            self._fetch(statement, ())
+        return True
 
     def probe(self) -> None:
         """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
