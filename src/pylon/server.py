@@ -77,6 +77,7 @@ from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.doors import Doors
+from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.uvicorn_server import http_server
 
@@ -279,7 +280,8 @@ class Server:
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
-        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        limits = EdgeLimits(settings)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
@@ -328,6 +330,7 @@ class Server:
                 live=self.door,
                 rooms=self.rooms,
                 throttles=self.throttles,
+                limits=limits,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,

@@ -12,10 +12,11 @@ import falcon.asgi
 from pylon.model.errors import PylonError
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
-from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, rooms, static, status
+from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, rooms, rows, static, status
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
+from pylon.web.limits import leave
 from pylon.web.origins import Origins
 from pylon.web.request import Request, choose_request_id
 from pylon.web.studio.pages import routes as studio_routes
@@ -29,7 +30,9 @@ _PACKAGED = ("pylon.js", "pylon.d.ts")
 def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
     bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
-    middleware: list[Any] = [Edge(origins, doors.traffic, doors.engine)]
+    middleware: list[Any] = [
+        Edge(origins, doors.traffic, doors.engine, doors.limits, compresses=doors.settings.http_compress)
+    ]
     if tracing.tracer is not None:
         middleware.insert(0, Tracing(tracing.tracer))
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
@@ -53,7 +56,10 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
             if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
                 await doors.events(scope, receive, _surrounded(scope, send, origins))
                 return
-        await app(scope, receive, send)
+        try:
+            await app(scope, receive, send)
+        finally:
+            leave(scope)
 
     return asgi
 
@@ -66,7 +72,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/manifest": status.Manifest(),
         "/api/entities/{entity}": entities.Collection(),
         "/api/entities/{entity}/cursor": entities.Cursor(),
-        "/api/entities/{entity}/{row_id:path}": entities.Row(),
+        "/api/entities/{entity}/{row_id:path}": rows.Row(),
         "/api/query/{entity}": entities.QueryDoor(),
         "/api/lookup/{entity}/{field}/{value:path}": entities.Lookup(),
         "/api/transact": bulk.Transact(),

@@ -195,10 +195,15 @@ class Viewer:
 
 def limited(wait: float, message: str = "Too many writes. Retry when Retry-After says.") -> PylonError:
     """RATE_LIMITED with a jittered Retry-After in whole seconds."""
-    seconds = max(1, math.ceil(wait * (1 + random.random() * JITTER)))  # noqa: S311 - spreads retries, guards nothing
+    seconds = jittered(wait)
     return PylonError(
         "RATE_LIMITED",
         message,
         headers={"Retry-After": str(seconds)},
         extra={"retry_after_secs": seconds},
     )
+
+
+def jittered(wait: float) -> int:
+    """Whole seconds to wait, at least as long as asked and up to JITTER longer."""
+    return max(1, math.ceil(wait * (1 + random.random() * JITTER)))  # noqa: S311 - spreads retries, guards nothing
