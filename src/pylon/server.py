@@ -24,6 +24,7 @@ from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
+from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.limits.containment import Watermarks
@@ -71,7 +72,9 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
+from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
@@ -219,6 +222,11 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            document_limits=Limits(
+                settings.crdt_cache_bytes,
+                settings.crdt_update_max_bytes,
+                min(settings.crdt_document_max_bytes, settings.ws_buffer_max_bytes // 2),
+            ),
             clock=clock,
         )
         self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
@@ -261,6 +269,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        subsets = Subsets(plans)
+        Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
         self.sessions.on_revoked(self.door.revoke)
         self.sessions.on_revoked(self.rooms.revoke)
@@ -313,7 +323,7 @@ class Server:
                 sessions=self.sessions,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
-                pull=Pull(self.engine),
+                pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
                 settings=settings,
                 registry=self.registry,
@@ -348,7 +358,7 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
-        self.hub.preload(await recent_changes(self.engine))
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)

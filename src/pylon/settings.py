@@ -505,6 +505,24 @@ class Settings:
         "PYLON_WS_PING_SECS", 25.0, _seconds, "Seconds between WebSocket pings.", shown="25"
     )
 
+    # Documents
+    crdt_update_max_bytes: int = _variable(
+        "PYLON_CRDT_UPDATE_MAX_BYTES", 1_048_576, _whole(1024), "Largest edit of a document that is pushed at once."
+    )
+    crdt_document_max_bytes: int = _variable(
+        "PYLON_CRDT_DOCUMENT_MAX_BYTES",
+        2_097_152,
+        _whole(4096),
+        "Largest document of one row, history included; the history goes first. At most half of "
+        "PYLON_WS_BUFFER_MAX_BYTES counts, since a subscriber is sent it whole.",
+    )
+    crdt_cache_bytes: int = _variable(
+        "PYLON_CRDT_CACHE_BYTES", 67_108_864, _whole(0), "Memory for documents in use; the others are read when needed."
+    )
+    crdt_subscriptions_max: int = _variable(
+        "PYLON_CRDT_SUBSCRIPTIONS_MAX", 256, _whole(1), "Documents that one socket may subscribe to."
+    )
+
     # Rooms
     rooms_max: int = _variable("PYLON_ROOMS_MAX", 10_000, _whole(1), "Rooms that may exist at once.")
     room_members_max: int = _variable("PYLON_ROOM_MEMBERS_MAX", 1000, _whole(1), "Members of one room.")

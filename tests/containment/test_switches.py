@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
+from pylon.engine.limits.flags import Flag
+from pylon.model.identity import Identity
+from pylon.model.schema import AppSpec
+from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.conftest import ADMINISTRATOR
 
 Pylon = Callable[..., tuple[int, Any]]
 
@@ -195,6 +204,19 @@ def test_the_file_in_the_data_folder_works_within_a_second_and_wins_when_it_is_w
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503
 
 
+def test_a_switch_that_another_process_stored_works_within_a_second(server: ServerProcess) -> None:
+    stored = {"id": "sw_other", "scope": "entity", "target": "Note", "reason": "turned on elsewhere", "created_at": 1.0}
+    with contextlib.closing(apsw.Connection(str(server.data / "pylon.db"))) as database:
+        database.set_busy_timeout(5000)
+        database.execute(
+            "INSERT INTO _pylon_records (kind, key, record, at) VALUES ('switch', 'sw_other', ?, 1)",
+            (json.dumps(stored).encode(),),
+        )
+        eventually(lambda: server.request("GET", "/api/entities/Note")[0] == 503)
+        database.execute("DELETE FROM _pylon_records WHERE key = 'sw_other'")
+        eventually(lambda: server.request("GET", "/api/entities/Note")[0] == 200)
+
+
 def test_the_api_can_not_lift_what_the_file_says(server: ServerProcess) -> None:
     (server.data / "maintenance").touch()
     eventually(lambda: server.request("GET", "/api/entities/Note")[0] == 503)
@@ -289,3 +311,16 @@ def test_flags_are_for_everybody_some_or_a_share(server: ServerProcess, pylon: P
     assert asked("anyone")
     assert pylon("flag", "delete", "new-editor")[0] == 0
     assert not asked("alice")
+
+
+async def test_a_flag_is_on_for_roles_and_tenants_that_it_names(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.flags.put(ADMINISTRATOR, Flag(name="beta", roles=("tester",), tenants=("acme",)))
+
+        def asked(**who: Any) -> bool:
+            return engine.flags.is_on("beta", Identity(**who))
+
+        assert asked(user_id="a", roles=("editor", "tester"))
+        assert asked(user_id="a", tenant_id="acme")
+        assert not asked(user_id="a", roles=("editor",), tenant_id="other")
+        assert not asked()

@@ -12,7 +12,7 @@ _PAUSE = 0.01
 
 
 def eventually(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
-    """The first truthy value of `condition`, asked again and again. Raises AssertionError when there is none in time."""
+    """The first truthy value of `condition`, asked again and again. Raises AssertionError when none comes in time."""
     until = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > until:

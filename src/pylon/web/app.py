@@ -12,7 +12,21 @@ import falcon.asgi
 from pylon.model.errors import PylonError
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
-from pylon.web import accounts, admin, bulk, calls, dev, entities, replication, rooms, rows, static, status
+from pylon.web import (
+    accounts,
+    admin,
+    bulk,
+    calls,
+    dev,
+    documents,
+    entities,
+    queries,
+    replication,
+    rooms,
+    rows,
+    static,
+    status,
+)
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
@@ -71,10 +85,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/metrics": status.Metrics(),
         "/api/manifest": status.Manifest(),
         "/api/entities/{entity}": entities.Collection(),
-        "/api/entities/{entity}/cursor": entities.Cursor(),
         "/api/entities/{entity}/{row_id:path}": rows.Row(),
-        "/api/query/{entity}": entities.QueryDoor(),
-        "/api/lookup/{entity}/{field}/{value:path}": entities.Lookup(),
         "/api/transact": bulk.Transact(),
         "/api/batch": bulk.BatchWrites(),
         "/api/auth/me": accounts.Me(),
@@ -88,6 +99,8 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/fn-streams/{stream_id}": calls.ResumeStream(),
         "/api/sync/pull": replication.PullDoor(),
         "/api/sync/push": replication.PushDoor(),
+        **documents.ROUTES,
+        **queries.ROUTES,
         **rooms.ROUTES,
         **admin.ROUTES,
     }

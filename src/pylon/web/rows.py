@@ -9,6 +9,7 @@ from pylon.engine.plan import EntityPlan
 from pylon.engine.replacing import replace
 from pylon.engine.transaction import Transaction
 from pylon.model.change import Change
+from pylon.web.list_parameters import list_fields
 from pylon.web.preconditions import etag_of, is_known
 from pylon.web.request import Request, Resource
 from pylon.web.writes import created, is_plain, write
@@ -26,8 +27,14 @@ class Row(Resource):
     """`/api/entities/{entity}/{row_id}`; the id is everything behind the entity's slash."""
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """One row, with its tag; 304 for a client that holds it as it is."""
-        resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id)
+        """One row, with its tag; 304 for a client that holds it as it is. A part of a row (`fields`) has no tag."""
+        reads = req.doors.engine.reads
+        if req.params:
+            types = req.doors.engine.plans.for_read(entity, req.caller.identity).types
+            if (fields := list_fields(req, types)) is not None:
+                resp.data = await reads.get(req.caller, entity, row_id, fields)
+                return
+        resp.data = await reads.get(req.caller, entity, row_id)
         etag = etag_of(resp.data)
         resp.set_header("ETag", etag)
         if is_known(req.get_header("If-None-Match"), etag):

@@ -15,7 +15,7 @@ import apsw
 from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
-from pylon.store.sqlite import system
+from pylon.store.sqlite import documents, system
 from pylon.store.sqlite.statements import column_type
 
 
@@ -25,7 +25,7 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in system.TABLES:
+        for statement in (*system.TABLES, *documents.TABLES):
             connection.execute(statement)
         for entity in entities:
             done += _apply_entity(connection, entity)

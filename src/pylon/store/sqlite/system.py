@@ -157,3 +157,6 @@ SESSIONS_PURGE = """DELETE FROM _pylon_sessions
 SESSIONS_DELETE_OF = "DELETE FROM _pylon_sessions WHERE user_id = ? RETURNING key"
 SESSIONS_PRUNE = """DELETE FROM _pylon_sessions WHERE key IN (
     SELECT key FROM _pylon_sessions WHERE expires_at > 0 AND expires_at <= :now LIMIT :limit)"""
+
+DOCUMENT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_pylon_crdt_*'"
+"""The tables of documents, each by entity and row_id."""

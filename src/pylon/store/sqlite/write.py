@@ -14,13 +14,13 @@ from pylon.model.rows import Stored
 from pylon.store.protocol import AuditBlock, OpRecord, SessionRecord, StoredAnswer
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
-from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.documents import SqliteDocuments
 from pylon.store.sqlite.statements import Statements
 
 _PAGE_BYTES = 4096
 
 
-class SqliteWriter(SqliteRows):
+class SqliteWriter(SqliteDocuments):
     """The write session."""
 
     def __init__(
