@@ -59,9 +59,9 @@ def test_a_streamed_snapshot_is_compressed_piece_by_piece(server: ServerProcess)
 
 
 def test_answers_of_sign_in_are_never_compressed(server: ServerProcess) -> None:
-    token = server.token_of("many")
+    token = server.token_of("uncompressed")
     for _ in range(30):
-        server.token_of("many")
+        server.token_of("uncompressed")
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
     sessions = request(server, "GET", "/api/auth/sessions", headers=headers)
     assert len(sessions.body) > 1400
