@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pylon.engine.limits.buckets import Buckets
-from pylon.engine.limits.gate import jittered
+from pylon.engine.limits.waiting import spread
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 
@@ -49,7 +49,7 @@ class Requests:
         if not buckets.rate:
             return None
         if wait := buckets.take(key):
-            seconds = jittered(wait)
+            seconds = spread(wait)
             raise PylonError(
                 "RATE_LIMITED",
                 f"Too many requests. Retry after {seconds} seconds.",
