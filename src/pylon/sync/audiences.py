@@ -56,14 +56,16 @@ class View(NamedTuple):
 
 
 class IdentityClass:
-    """All subscribers of one identity, and what waits for them; `is_held` while a throttle holds it back."""
+    """All subscribers of one identity, and what waits for them; `is_held` while a throttle holds it back. `edits` are
+    what some of them get in between: edits of the documents that they watch, each with its place among the events."""
 
-    __slots__ = ("bytes", "deliveries", "events", "identity", "is_held", "subscribers", "verdicts")
+    __slots__ = ("bytes", "deliveries", "edits", "events", "identity", "is_held", "subscribers", "verdicts")
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.subscribers: set[Subscriber] = set()
         self.events: list[Event] = []
+        self.edits: dict[Subscriber, list[tuple[int, Event]]] = {}
         self.is_held = False
         self.deliveries = self.bytes = 0
         self.verdicts: dict[Rule, bool] = {}

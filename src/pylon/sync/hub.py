@@ -20,6 +20,7 @@ from pylon.sync.deciding import Decide, Deciding
 from pylon.sync.events import Event, Frames, Key, Subscriber
 from pylon.sync.statistics import Statistics
 from pylon.sync.throttle import Throttle, coalesce
+from pylon.sync.watching import Watchers
 
 TAIL_SECONDS = 10.0
 TAIL_CHANGES = 500
@@ -32,7 +33,8 @@ TIMER_SECONDS = 0.001
 
 class Hub:
     """The subscribers of one process. Everything here happens on the event loop; `decide` answers questions with
-    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number."""
+    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number. `watchers` are
+    the sockets that documents are sent to, where there are documents."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Hub:
         self._throttle = Throttle(entity_rate, tail_bytes)
         self._release: asyncio.TimerHandle | None = None
         self._withheld: frozenset[str] = frozenset()
+        self.watchers: Watchers | None = None
         self._tail: deque[tuple[float, Change]] = deque()
         self._tail_limit = tail_bytes
         self._tail_bytes = 0
@@ -186,6 +189,8 @@ class Hub:
                 self._is_shared_held |= key is not None
             else:
                 self._give(self._audiences, event)
+            if change.document is not None or change.kind == "delete":
+                self._insert_edit(change, None)
             return
         if self._is_shared:
             self._unshare()
@@ -196,10 +201,29 @@ class Hub:
             readers = self._audiences.witnessed(readers, change, view.witness)
         if readers:
             self._give(readers, Event(change.event(), change.seq, key))
+        if change.document is not None or change.kind == "delete":
+            self._insert_edit(change, readers)
         if change.old is not None and not is_withheld:
             losers = self._audiences.readers(view, change.old, answers) - readers
             if losers:
                 self._give(losers, Event(change.delete_event(), change.seq, key))
+
+    def _insert_edit(self, change: Change, readers: set[IdentityClass] | None) -> None:
+        """Put the edit of a document beside its change, for those who watch it and, now as well, may see the row:
+        `readers`, or everybody for None."""
+        watching = None if self.watchers is None else self.watchers.of(change)
+        if not watching:
+            return
+        event = watching.event(change)
+        for subscription in watching:
+            group = self._audiences.get(subscription.identity)
+            if group is None or subscription.connection not in group.subscribers:
+                subscription.reload()  # it isn't in the stream yet
+            elif readers is not None and group not in readers:
+                subscription.lose()
+            elif event is not None and subscription.takes(event):
+                place = len(self._shared if self._is_shared else group.events) - change.document_leads
+                group.edits.setdefault(subscription.connection, []).append((place, event))
 
     def _give(self, groups: Iterable[IdentityClass], event: Event) -> None:
         for group in groups:
@@ -298,8 +322,16 @@ class Hub:
         number = len(group.subscribers)
         group.deliveries += number * frames.number
         group.bytes += number * len(frames.websocket)
-        for subscriber in list(group.subscribers):
-            subscriber.deliver(frames)
+        edits = group.edits
+        if not edits:
+            for subscriber in list(group.subscribers):
+                subscriber.deliver(frames)
+        else:
+            group.edits = {}
+            spliced: dict[tuple[tuple[int, int], ...], Frames] = {}
+            for subscriber in list(group.subscribers):
+                mine = edits.get(subscriber)
+                subscriber.deliver(frames if mine is None else _with_edits(frames, mine, spliced))
         self.statistics.deliveries += number
 
     def delivered(self) -> list[tuple[str | None, int, int]]:
@@ -312,3 +344,19 @@ class Hub:
             self._release.cancel()
         if self._deciding is not None:
             await self._deciding.stop()
+
+
+def _with_edits(
+    frames: Frames, edits: list[tuple[int, Event]], made: dict[tuple[tuple[int, int], ...], Frames]
+) -> Frames:
+    """The events of a turn with edits at their places; one object for all who get the same."""
+    key = tuple([(place, id(event)) for place, event in edits])
+    if (found := made.get(key)) is None:
+        events: list[Event] = []
+        at = 0
+        for place, event in edits:
+            events += frames.events[at:place]
+            events.append(event)
+            at = max(at, place)
+        found = made[key] = Frames(events + frames.events[at:])
+    return found
