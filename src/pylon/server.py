@@ -74,7 +74,9 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
+from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
@@ -268,6 +270,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        subsets = Subsets(plans)
+        Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
@@ -321,7 +325,7 @@ class Server:
                 sessions=self.sessions,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
-                pull=Pull(self.engine),
+                pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
                 settings=settings,
                 registry=self.registry,
@@ -355,7 +359,7 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
-        self.hub.preload(await recent_changes(self.engine))
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)

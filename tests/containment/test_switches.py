@@ -15,11 +15,13 @@ import apsw
 import pytest
 
 from pylon.engine.limits.flags import Flag
+from pylon.engine.limits.switch import Blocks, Scope
+from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from tests.conftest import ADMINISTRATOR
+from tests.conftest import ADMINISTRATOR, ALICE
 
 Pylon = Callable[..., tuple[int, Any]]
 
@@ -162,6 +164,23 @@ def test_a_blocked_user_is_refused_and_a_throttled_one_only_writes_less(server: 
     status, answer = server.request("POST", "/api/entities/Note", {"title": "x"}, token=trent)
     assert (status, code_of(answer)) == (429, "RATE_LIMITED")
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 201
+
+
+async def test_those_whose_writes_are_suspended_together_are_told_different_times(
+    notes: AppSpec, tmp_path: Path
+) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.switches.turn_on(
+            ADMINISTRATOR, Scope.USER, "alice", blocks=Blocks.WRITES, retry_after=100, reason="too much"
+        )
+        told = set()
+        for _ in range(20):
+            with pytest.raises(PylonError) as refused:
+                await engine.insert(ALICE, "Note", b'{"title":"x"}')
+            assert refused.value.headers is not None
+            told.add(int(refused.value.headers["Retry-After"]))
+        assert len(told) > 1
+        assert all(100 <= seconds <= 150 for seconds in told)
 
 
 def test_an_address_is_blocked_by_network(server: ServerProcess) -> None:

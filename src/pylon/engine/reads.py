@@ -24,7 +24,7 @@ from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
 from pylon.model.filters import EntityColumns, Scope, parse_fields, parse_query
 from pylon.model.identity import Identity
-from pylon.policy.sql import SqliteDialect, SqlRule
+from pylon.policy.sql import Reach, SqliteDialect, SqlRule
 from pylon.store.filters import compile_query
 from pylon.store.protocol import ReadSession, SessionRecord, Store
 from pylon.store.selection import Selection
@@ -65,7 +65,9 @@ class Reads:
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pylon-reader", initializer=self._open_session)
         dialect = SqliteDialect()
-        self._read_rules: dict[str, SqlRule] = {name: plan.policy.read.sql(dialect) for name, plan in plans.items()}
+        self._rules: dict[Reach, dict[str, SqlRule]] = {
+            reach: {name: plan.policy.read.sql(dialect, reach=reach) for name, plan in plans.items()} for reach in Reach
+        }
         self._scopes: dict[str, SqlRule] = {
             name: plan.scope.sql(dialect) for name, plan in plans.items() if plan.scope is not None
         }
@@ -80,7 +82,7 @@ class Reads:
     async def get(self, caller: Caller, entity: str, row_id: str, fields: tuple[str, ...] | None = None) -> bytes:
         """One row as JSON, or these fields of it. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
         plan = self.plan(caller, entity)
-        condition, parameters = self._condition(plan, caller.identity)
+        condition, parameters = self._condition(plan, caller.identity, Reach.ROW)
         row = await self.read(
             lambda session: session.get_json(entity, row_id, condition, parameters, fields), caller, "get", entity
         )
@@ -157,7 +159,7 @@ class Reads:
     def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
         """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""
         plan = self._plans.for_read(entity, caller.identity)
-        self._condition(plan, caller.identity)
+        self._condition(plan, caller.identity, Reach.ROWS)
         query = parse_query(EntityColumns(plan.types, client_scope(caller.identity)), conditions)
         if query.fields is not None:
             parse_fields(EntityColumns(plan.types, Scope.CLIENT), list(query.fields))
@@ -224,18 +226,20 @@ class Reads:
 
     def visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         """The selection narrowed to what this identity may replicate: read policy and sync scope."""
-        selected = self.readable(plan, identity, selection)
+        selected = self.readable(plan, identity, selection, Reach.ROW)  # snapshots walk all rows once, by id
         scope = self._scopes.get(plan.name)
         if scope is None or identity.is_admin:
             return selected
         return selected.narrowed(scope.text, scope.bind(identity, self._now()))
 
-    def readable(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
+    def readable(
+        self, plan: EntityPlan, identity: Identity, selection: Selection, reach: Reach = Reach.ROWS
+    ) -> Selection:
         """The selection under the read policy. Raises POLICY_DENIED when it lets this identity read no row at all."""
-        condition, parameters = self._condition(plan, identity)
+        condition, parameters = self._condition(plan, identity, reach)
         return selection if condition is None else selection.narrowed(condition, parameters)
 
-    def _condition(self, plan: EntityPlan, identity: Identity) -> tuple[str | None, dict[str, Any]]:
+    def _condition(self, plan: EntityPlan, identity: Identity, reach: Reach) -> tuple[str | None, dict[str, Any]]:
         """The read policy as SQL; None when it lets this caller read every row. Raises POLICY_DENIED when it lets it
         read none whatever the row."""
         if identity.is_admin:
@@ -243,7 +247,7 @@ class Reads:
         rule = plan.policy.read
         now = self._now()
         if rule.reads_row or rule.uses_exists:
-            sql = self._read_rules[plan.name]
+            sql = self._rules[reach][plan.name]
             return sql.text, sql.bind(identity, now)
         if not rule.allows(identity, None, now=now):
             raise self._plans.denied(rule)

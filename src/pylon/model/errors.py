@@ -79,6 +79,11 @@ REGISTRY: dict[str, Code] = {
     "INVALID_QUERY": Code(
         400, "The query object is malformed.", "Check operators and their operands against the HTTP reference."
     ),
+    "INVALID_SCOPE": Code(
+        400,
+        "A replication scope is too large, or is no object of filters by entity.",
+        'Send {"Entity": {"field": value}}; the message says what is wrong with it.',
+    ),
     "INVALID_ARGS": Code(
         400,
         "A function's arguments do not match its declaration.",

@@ -313,6 +313,10 @@ class WriteSession(Rows, Protocol):
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
         as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
 
+    def plan_anew(self) -> bool:
+        """Look, in the open transaction, at the tables that changed much since the last time, so that every connection
+        plans its statements by what they hold now; whether there were such tables."""
+
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use: written since it last began anew. From any thread."""
 

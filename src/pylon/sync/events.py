@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -87,7 +88,12 @@ class Frames:
 
 def notice(payload: dict[str, Any]) -> Frames:
     """A frame that is about the connection and not about data; it has a `type` and no seq."""
-    return Frames([Event(msgspec.json.encode(payload))])
+    return notices([payload])
+
+
+def notices(payloads: Sequence[dict[str, Any]]) -> Frames:
+    """Several of them, sent together."""
+    return Frames([Event(msgspec.json.encode(payload)) for payload in payloads])
 
 
 class BinaryFrames(Frames):

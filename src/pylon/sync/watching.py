@@ -7,12 +7,11 @@ further; if it may again, it is sent the whole document, since edits were left o
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pylon.model.change import Change
-from pylon.model.identity import Identity
 from pylon.sync.connection import Connection
-from pylon.sync.events import BinaryEvent, Event
+from pylon.sync.events import BinaryEvent, Event, Frames, Subscriber
 
 SNAPSHOT, UPDATE = 0x10, 0x11
 """The type byte of a frame: a whole document, or edits to one."""
@@ -57,11 +56,6 @@ class Subscription:
         self.attempts = 0
         self.waiting: list[Event] = []
         self.waiting_bytes = 0
-
-    @property
-    def identity(self) -> Identity:
-        """Whose rights it has."""
-        return self.connection.credential.identity
 
     def reload(self) -> None:
         """Send the whole document, as soon as it is fetched."""
@@ -122,6 +116,33 @@ class Watching:
             return None
         payload = document_frame(UPDATE, change.entity, change.row_id, change.document)
         return None if payload is None else BinaryEvent(payload)
+
+
+def deliver_with_edits(
+    subscribers: Iterable[Subscriber], frames: Frames, edits: Mapping[Subscriber, list[tuple[int, Event]]]
+) -> None:
+    """Deliver the events of a turn, to each subscriber with the edits that are its own; framed once for those who get
+    the same."""
+    made: dict[tuple[tuple[int, int], ...], Frames] = {}
+    for subscriber in list(subscribers):
+        own = edits.get(subscriber)
+        if own is not None:
+            key = tuple([(place, id(edit)) for place, edit in own])
+            if (spliced := made.get(key)) is None:
+                spliced = made[key] = _with_edits(frames.events, own)
+            subscriber.deliver(spliced)
+        elif frames.number:
+            subscriber.deliver(frames)
+
+
+def _with_edits(events: list[Event], edits: list[tuple[int, Event]]) -> Frames:
+    spliced: list[Event] = []
+    at = 0
+    for place, edit in edits:
+        spliced += events[at:place]
+        spliced.append(edit)
+        at = max(at, place)
+    return Frames(spliced + events[at:])
 
 
 class Watchers:

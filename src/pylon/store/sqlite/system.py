@@ -72,6 +72,17 @@ META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
 META_PUT = "INSERT OR REPLACE INTO _pylon_meta (key, value) VALUES (?, ?)"
 
+# Which index finds fewest rows is known from samples of each: with all tables, even those that this connection never
+# read (0x10000). Without them a flag that most rows have looks as selective as their owner.
+OPTIMIZE = ("PRAGMA analysis_limit = 1000", "PRAGMA optimize = 0x10002")
+# What the same would do (0x1), without doing it.
+OPTIMIZE_TELL = "PRAGMA optimize = 0x10003"
+# Other connections read the samples again when the schema changes, so it does.
+OPTIMIZED = (
+    "DROP VIEW IF EXISTS _pylon_planned",
+    "CREATE VIEW _pylon_planned AS SELECT tbl, idx, stat FROM sqlite_stat1",
+)
+
 LOG_APPEND = (
     "INSERT INTO _pylon_change_log (seq, entity, row_id, kind, data, prev_data, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )

@@ -228,6 +228,15 @@ class SqliteWriter(SqliteDocuments):
         self._fetch(system.SESSIONS_PRUNE, {"now": now, "limit": limit})
         return dropped
 
+    def plan_anew(self) -> bool:
+        """Look at the tables that changed much, and have every connection plan with what was found; whether there were
+        such tables."""
+        if not self._fetch(system.OPTIMIZE_TELL, ()):
+            return False
+        for statement in (*system.OPTIMIZE, *system.OPTIMIZED):
+            self._fetch(statement, ())
+        return True
+
     def probe(self) -> None:
         """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
         self._fetch(system.META_PUT, ("probed_at", int(self._clock())))
