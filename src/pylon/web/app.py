@@ -36,7 +36,9 @@ from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
-_PACKAGED = ("pylon.js", "pylon.d.ts")
+_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-sw.js")
+_LARGEST_PACKAGED = 2**23
+"""Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
 
 def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
@@ -97,9 +99,10 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **rooms.ROUTES,
         **admin.ROUTES,
     }
-    packaged = static.Folder(Path(__file__).parent / "static")
+    packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)
+    routes["/pylon/{path:path}"] = static.PackagedFolder(packaged, "pylon")
     if doors.dev:
         diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
