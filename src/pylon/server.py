@@ -66,6 +66,8 @@ from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
 from pylon.sync.controls import Controls
 from pylon.sync.deciding import Question
+from pylon.sync.document_figures import watch_documents
+from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
@@ -272,6 +274,7 @@ class Server:
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
@@ -293,6 +296,7 @@ class Server:
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
+        watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
