@@ -25,7 +25,7 @@ from pylon.model.errors import PylonError
 from pylon.model.filters import EntityColumns, Scope, parse_fields, parse_query
 from pylon.model.identity import Identity
 from pylon.policy.sql import Reach, SqliteDialect, SqlRule
-from pylon.store.filters import Scope, compile_filter, compile_query
+from pylon.store.filters import compile_filter, compile_query
 from pylon.store.identity import IdentityRows
 from pylon.store.protocol import ReadSession, Store
 from pylon.store.selection import Selection
@@ -153,6 +153,11 @@ class Reads:
     def log_head(self) -> int:
         """The newest seq: a point read, inline."""
         return self._inline.log_head()
+
+    def document_stamp(self, entity: str, row_id: str) -> int | None:
+        """Which state of a row's document is stored, None without one: a point read, inline."""
+        head = self._inline.document_head(entity, row_id)
+        return None if head is None else head.stamp
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record: a point read, inline."""

@@ -25,6 +25,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.rooms import Rooms
 from pylon.sync.throttles import Throttles
+from pylon.web.limits import EdgeLimits
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -62,6 +63,7 @@ class Doors:
     live: Door
     rooms: Rooms
     throttles: Throttles
+    limits: EdgeLimits
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")
