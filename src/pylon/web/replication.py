@@ -10,11 +10,19 @@ from pylon.sync.pull import parse_position
 from pylon.web.request import Request, Resource, whole_number
 
 _ROWS = 1000
+_LONGEST = len(str(2**64 - 1))
 _DONE = b'"has_more":false}'
 
 
 def _syncing(req: Request) -> Caller:
     return msgspec.structs.replace(req.caller, door="sync")
+
+
+def _cursor(text: str | None) -> int:
+    """A cursor, of 64 bits without a sign; anything else counts as 0 (spec 02 §5). The largest are no log's."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > _LONGEST:
+        return 0
+    return min(int(text), 2**63 - 1)
 
 
 class PullDoor(Resource):
@@ -27,7 +35,7 @@ class PullDoor(Resource):
         gate = req.doors.engine.gate
         gate.pull(caller)
         subset = pull.subset(caller, req.get_param("scope"))
-        since = whole_number(req.get_param("since"), 0) or 0
+        since = _cursor(req.get_param("since"))
         limit = whole_number(req.get_param("limit"), None)
         if since or limit == 0:
             resp.data = await pull.delta(caller, since, limit, subset)
