@@ -12,6 +12,7 @@ from pylon.model.modifiers import field, index, relation
 
 if TYPE_CHECKING:
     from pylon.compute.context import Context
+    from pylon.compute.related import Included
     from pylon.compute.streams import Event
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Entity",
     "Event",
     "Id",
+    "Included",
     "Json",
     "PylonError",
     "RichText",
@@ -37,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from pylon.compute.context import Context
 
         return Context
+    if name == "Included":
+        from pylon.compute.related import Included
+
+        return Included
     if name == "Event":
         from pylon.compute.streams import Event
 

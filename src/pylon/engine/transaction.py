@@ -15,11 +15,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pylon.engine.audit.records import AUTH, OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
+from pylon.engine.groups import checked_groups
 from pylon.engine.limits.switch import QUIET, Board
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans
 from pylon.engine.stages import Follower
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
@@ -27,6 +31,9 @@ from pylon.model.ids import RowIds
 from pylon.policy.rules import Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
+
+MAX_GROUPS = 100_000
+"""Groups that one aggregate hands to a function."""
 
 
 class Authority(enum.Enum):
@@ -58,6 +65,12 @@ class RowAccess:
     def count(self, plan: EntityPlan, selection: Selection) -> int:
         """How many rows match."""
         return self._rows.count(plan.name, selection)
+
+    def aggregate(self, plan: EntityPlan, selection: Selection, aggregate: Aggregate) -> list[dict[str, Any]]:
+        """The groups of the selected rows. Raises QUERY_FAILED for more than MAX_GROUPS."""
+        rows, count = self._rows.aggregate_json(plan.name, selection, aggregate, MAX_GROUPS + 1)
+        groups: list[dict[str, Any]] = msgspec.json.decode(checked_groups(rows, count, MAX_GROUPS))
+        return groups
 
 
 class Batch:
