@@ -53,6 +53,13 @@ class View(NamedTuple):
         return any(rule.uses_exists for rule in self.rules)
 
     @property
+    def is_by_identity(self) -> bool:
+        """Whether who may read any row may read every row, at any time."""
+        return all(isinstance(rule.audience, ByIdentity) and not rule.uses_clock for rule in self.rules) and (
+            not self.uses_exists
+        )
+
+    @property
     def is_public(self) -> bool:
         """Whether everybody sees every row, and nobody writes it down."""
         return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
@@ -80,6 +87,9 @@ class Audiences:
     def __init__(self, views: dict[str, View], statistics: Statistics) -> None:
         self.views = views
         self.partial = Partial()
+        self._rules = {entity: view.rules for entity, view in views.items()}
+        self._by_identity = frozenset(entity for entity, view in views.items() if view.is_by_identity)
+        self._readers: dict[str, set[IdentityClass]] = {}
         self.admins: set[IdentityClass] = set()
         self._statistics = statistics
         self._classes: dict[Identity, IdentityClass] = {}
@@ -112,6 +122,7 @@ class Audiences:
         if (group := self.get(identity, subset)) is not None:
             return group
         group = IdentityClass(identity, subset)
+        self._readers.clear()
         if subset is not None:
             self.partial.add(group, subset)
         else:
@@ -124,6 +135,7 @@ class Audiences:
 
     def drop(self, group: IdentityClass) -> None:
         """Forget a class that nobody is left of."""
+        self._readers.clear()
         if group.subset is not None:
             self.partial.discard(group, group.subset)
         else:
@@ -160,7 +172,13 @@ class Audiences:
         return shown
 
     def readers(self, entity: str, row: Any, answers: Answers) -> set[IdentityClass]:
-        """The classes that may see this row and want it."""
+        """The classes that may see this row and want it; not to be changed."""
+        if entity in self._by_identity:
+            found = self._readers.get(entity)
+            if found is None:
+                found = {g for g in self._classes.values() if self.reads(g, entity, row, answers)}
+                self._readers[entity] = found
+            return found | self.partial_readers(entity, row, answers) if self.partial else found
         found = {g for g in self.candidates(entity, row) if self.reads(g, entity, row, answers)} | self.admins
         return self._with_admins(found, entity, row) if self.partial.admins else found
 
@@ -199,7 +217,10 @@ class Audiences:
             return False
         if group.identity.is_admin:
             return True
-        return all(self._holds(rule, group, row, answers) for rule in self.views[entity].rules)
+        for rule in self._rules[entity]:  # a plain loop: it runs for each class and change
+            if not self._holds(rule, group, row, answers):
+                return False
+        return True
 
     def event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
         """The change as one class sees it, by the table of spec 02 §8; None for nothing."""

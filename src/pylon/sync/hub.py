@@ -248,8 +248,8 @@ class Hub:
             self._give(readers, event or Event(change.event(), change.seq, key))
         if change.old is not None and not is_withheld:
             find = audiences.readers if event is None else audiences.partial_readers
-            losers = find(entity, change.old, answers) - readers
-            if losers:
+            had = find(entity, change.old, answers)
+            if had is not readers and (losers := had - readers):
                 self._give(losers, Event(change.delete_event(), change.seq, key))
 
     def _give(self, groups: Iterable[IdentityClass], event: Event) -> None:
