@@ -66,6 +66,8 @@ from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
 from pylon.sync.controls import Controls
 from pylon.sync.deciding import Question
+from pylon.sync.document_figures import watch_documents
+from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
@@ -80,6 +82,7 @@ from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.doors import Doors
+from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.uvicorn_server import http_server
 
@@ -271,6 +274,7 @@ class Server:
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
@@ -289,8 +293,10 @@ class Server:
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
-        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        limits = EdgeLimits(settings)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
+        watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
@@ -338,6 +344,7 @@ class Server:
                 live=self.door,
                 rooms=self.rooms,
                 throttles=self.throttles,
+                limits=limits,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,

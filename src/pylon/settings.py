@@ -347,6 +347,38 @@ class Settings:
 
     # Limits
     http_body_max_bytes: int = _variable("PYLON_HTTP_BODY_MAX_BYTES", 10_485_760, _whole(1024), "Largest request body.")
+    rate_limit_max: int = _variable(
+        "PYLON_RATE_LIMIT_MAX",
+        6_000,
+        _whole(0),
+        "Requests to /api that one address may send in a window without being signed in; more is answered 429. "
+        "0 means no limit.",
+        dev=0,
+    )
+    rate_limit_max_authed: int = _variable(
+        "PYLON_RATE_LIMIT_MAX_AUTHED", 12_000, _whole(0), "The same for one signed-in user.", dev=0
+    )
+    rate_limit_window: float = _variable(
+        "PYLON_RATE_LIMIT_WINDOW", 60.0, _seconds, "Length of that window in seconds.", shown="60"
+    )
+    http_inflight_max: int = _variable(
+        "PYLON_HTTP_INFLIGHT_MAX",
+        1_024,
+        _whole(0),
+        "Requests that are answered at the same time; more are turned away at once with 503. 0 means no limit.",
+    )
+    http_per_ip_max: int = _variable("PYLON_HTTP_PER_IP_MAX", 256, _whole(0), "The same for one address.")
+    stream_inflight_max: int = _variable(
+        "PYLON_STREAM_INFLIGHT_MAX", 1_024, _whole(0), "Streamed answers under way at the same time. 0 means no limit."
+    )
+    stream_per_ip_max: int = _variable("PYLON_STREAM_PER_IP_MAX", 64, _whole(0), "The same for one address.")
+    http_compress: bool = _variable(
+        "PYLON_HTTP_COMPRESS",
+        True,
+        _switch,
+        "Compress answers with zstd or gzip for clients that take it, where it pays. Switch it off behind a proxy that "
+        "does it.",
+    )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
     )

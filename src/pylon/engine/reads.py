@@ -139,6 +139,11 @@ class Reads:
         """The newest seq: a point read, inline."""
         return self._inline.log_head()
 
+    def document_stamp(self, entity: str, row_id: str) -> int | None:
+        """Which state of a row's document is stored, None without one: a point read, inline."""
+        head = self._inline.document_head(entity, row_id)
+        return None if head is None else head.stamp
+
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record: a point read, inline."""
         return self._inline.record(kind, key)

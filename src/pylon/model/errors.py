@@ -92,6 +92,16 @@ REGISTRY: dict[str, Code] = {
     "OPTIMISTIC_ID_CONFLICT": Code(
         400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."
     ),
+    "PRECONDITION_FAILED": Code(
+        412,
+        "The row is not what the request's If-Match or If-None-Match expects; nothing was written.",
+        "Read the row again, decide on what it is now, and send its new ETag.",
+    ),
+    "IDEMPOTENCY_MISMATCH": Code(
+        422,
+        "The Idempotency-Key was used for another request before; nothing was done.",
+        "Use a new key for each new request, the same one only to repeat it unchanged.",
+    ),
     "INSERT_FAILED": Code(
         400,
         "The store refused the insert: a required field is missing or a unique value is taken.",

@@ -25,6 +25,14 @@ class OpRecord(msgspec.Struct, frozen=True):
     seq: int
 
 
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What a request with an idempotency key was answered."""
+
+    fingerprint: bytes
+    status: int
+    body: bytes
+
+
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
 
@@ -105,6 +113,16 @@ class Rows(Protocol):
     def count(self, entity: str, selection: Selection) -> int:
         """How many rows match, the window left aside."""
 
+    def get_json(
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
+
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values (policies' `exists`); null matches nothing."""
 
@@ -120,16 +138,6 @@ class ReadSession(Rows, Protocol):
 
     def limit(self, seconds: float) -> None:
         """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
-
-    def get_json(
-        self,
-        entity: str,
-        row_id: str,
-        condition: str | None,
-        parameters: Mapping[str, object],
-        fields: tuple[str, ...] | None = None,
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
 
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
@@ -245,6 +253,12 @@ class WriteSession(Rows, Protocol):
 
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
+
+    def answer(self, principal: str, key: str) -> StoredAnswer | None:
+        """What this principal's request with an idempotency key was answered, if there was one."""
+
+    def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in the open transaction; it goes with the op-ids."""
 
     def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
         """What is known of a row's document, None when it has none."""

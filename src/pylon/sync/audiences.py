@@ -65,17 +65,23 @@ class View(NamedTuple):
         return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
 
 
+Edit = tuple[int, Event]
+"""The edit of a document, behind this many events of its turn."""
+
+
 class IdentityClass:
     """All subscribers of one identity that want the same, all or a subset, and what waits for them; `is_held` while a
-    throttle holds it back."""
+    throttle holds it back. `edits` are what some of them get in between: edits of the documents that they watch, each
+    with its place among the events."""
 
-    __slots__ = ("bytes", "deliveries", "events", "identity", "is_held", "subscribers", "subset", "verdicts")
+    __slots__ = ("bytes", "deliveries", "edits", "events", "identity", "is_held", "subscribers", "subset", "verdicts")
 
     def __init__(self, identity: Identity, subset: Subset | None = None) -> None:
         self.identity = identity
         self.subset = subset
         self.subscribers: set[Subscriber] = set()
         self.events: list[Event] = []
+        self.edits: dict[Subscriber, list[Edit]] = {}
         self.is_held = False
         self.deliveries = self.bytes = 0
         self.verdicts: dict[Rule, bool] = {}
@@ -87,6 +93,7 @@ class Audiences:
     def __init__(self, views: dict[str, View], statistics: Statistics) -> None:
         self.views = views
         self.partial = Partial()
+        self.has_partial = False
         self._rules = {entity: view.rules for entity, view in views.items()}
         self._by_identity = frozenset(entity for entity, view in views.items() if view.is_by_identity)
         self._readers: dict[str, set[IdentityClass]] = {}
@@ -125,6 +132,7 @@ class Audiences:
         self._readers.clear()
         if subset is not None:
             self.partial.add(group, subset)
+            self.has_partial = True
         else:
             self._classes[identity] = group
             if identity.is_admin:
@@ -138,6 +146,7 @@ class Audiences:
         self._readers.clear()
         if group.subset is not None:
             self.partial.discard(group, group.subset)
+            self.has_partial = bool(self.partial)
         else:
             del self._classes[group.identity]
             self.admins.discard(group)
@@ -178,7 +187,7 @@ class Audiences:
             if found is None:
                 found = {g for g in self._classes.values() if self.reads(g, entity, row, answers)}
                 self._readers[entity] = found
-            return found | self.partial_readers(entity, row, answers) if self.partial else found
+            return found | self.partial_readers(entity, row, answers) if self.has_partial else found
         found = {g for g in self.candidates(entity, row) if self.reads(g, entity, row, answers)} | self.admins
         return self._with_admins(found, entity, row) if self.partial.admins else found
 
@@ -207,7 +216,7 @@ class Audiences:
                 if value is not None:
                     found |= self._index[key.member].get(value, _NONE)
             return found
-        if not self.partial:
+        if not self.has_partial:
             return self._classes.values()
         return (*self._classes.values(), *self.partial.candidates(entity, row))
 
@@ -215,6 +224,10 @@ class Audiences:
         """Whether a class may see this row and wants it."""
         if group.subset is not None and not group.subset.matches(entity, row):
             return False
+        return self.may_see(group, entity, row, answers)
+
+    def may_see(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
+        """Whether a class may see this row, wanted or not."""
         if group.identity.is_admin:
             return True
         for rule in self._rules[entity]:  # a plain loop: it runs for each class and change

@@ -24,6 +24,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.rooms import Rooms
 from pylon.sync.throttles import Throttles
+from pylon.web.limits import EdgeLimits
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -59,6 +60,7 @@ class Doors:
     live: Door
     rooms: Rooms
     throttles: Throttles
+    limits: EdgeLimits
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

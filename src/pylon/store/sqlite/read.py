@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,18 +45,6 @@ class SqliteReader(SqliteDocuments):
             yield
         finally:
             self._connection.execute("ROLLBACK")
-
-    def get_json(
-        self,
-        entity: str,
-        row_id: str,
-        condition: str | None,
-        parameters: Mapping[str, object],
-        fields: tuple[str, ...] | None = None,
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
-        rows = self._fetch(self._tables[entity].json_row(condition, fields), {**parameters, "id": row_id})
-        return rows[0][0] if rows else None
 
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""

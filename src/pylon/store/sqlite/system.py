@@ -23,6 +23,17 @@ TABLES = (
         PRIMARY KEY (principal, op_id)
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_ops_at ON _pylon_ops (at)",
+    # Answers by idempotency key, stored with the write they speak of.
+    """CREATE TABLE IF NOT EXISTS _pylon_answers (
+        principal TEXT NOT NULL,
+        key TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        status INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (principal, key)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS _pylon_answers_at ON _pylon_answers (at)",
     # Sessions by the SHA-256 of their token: a stolen database holds no usable token.
     """CREATE TABLE IF NOT EXISTS _pylon_sessions (
         key BLOB PRIMARY KEY,
@@ -140,6 +151,11 @@ USAGE_TOP = """SELECT principal, amount FROM _pylon_usage
     WHERE period = ? AND meter = ? AND principal <> '' ORDER BY amount DESC LIMIT ?"""
 USAGE_OF = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND principal = ?"
 USAGE_PRUNE = "DELETE FROM _pylon_usage WHERE length(period) = 10 AND period < ? AND principal <> ''"
+
+ANSWER_GET = "SELECT fingerprint, status, body FROM _pylon_answers WHERE principal = ? AND key = ?"
+ANSWER_PUT = "INSERT INTO _pylon_answers (principal, key, fingerprint, status, body, at) VALUES (?, ?, ?, ?, ?, ?)"
+ANSWERS_PRUNE = """DELETE FROM _pylon_answers WHERE (principal, key) IN (
+    SELECT principal, key FROM _pylon_answers WHERE at < :before LIMIT :limit)"""
 
 SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
 SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"
