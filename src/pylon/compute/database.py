@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, overload
 
+from pylon.compute.recorder import Recorder
 from pylon.engine.limits.gate import Viewer
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.transaction import RowAccess, Transaction
@@ -35,12 +36,20 @@ class Codecs:
 
 class Database:
     """The rows a function works on. A query's is read-only and sees one snapshot; a mutation's sees its own writes and
-    those of requests before it."""
+    those of requests before it. `recorder` is told of each read, where somebody wants to know when to run again."""
 
-    __slots__ = ("_access", "_codecs", "_transaction", "_viewer")
+    __slots__ = ("_access", "_codecs", "_recorder", "_transaction", "_viewer")
 
-    def __init__(self, codecs: Codecs, access: RowAccess, transaction: Transaction | None, viewer: Viewer) -> None:
+    def __init__(
+        self,
+        codecs: Codecs,
+        access: RowAccess,
+        transaction: Transaction | None,
+        viewer: Viewer,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._viewer = viewer
+        self._recorder = recorder
         self._codecs = codecs
         self._access = access
         self._transaction = transaction
@@ -52,6 +61,8 @@ class Database:
     def get(self, entity: Any, row_id: str | Entity) -> Any:
         """The row of this id, or None."""
         plan, codec = self._codecs.of(entity)
+        if self._recorder is not None:
+            self._recorder.point(plan.types, _id(row_id))
         self._viewer.may_read(plan)
         row = self._access.get(plan, _id(row_id))
         if row is None:
@@ -67,9 +78,11 @@ class Database:
         """Rows that match: keyword arguments compare for equality, `filter` takes operators (`{"n": {"$gt": 3}}`),
         `order="-updated"` (or a list) sorts, `limit` and `offset` cut."""
         plan, codec = self._codecs.of(entity)
-        selection = self._selection(plan, codec, filter, options)
+        conditions, selection = self._selection(plan, codec, filter, options)
         self._viewer.may_read(plan)
         rows = self._access.select(plan, selection)
+        if self._recorder is not None:
+            self._recorder.rows(plan.types, conditions, selection, rows)
         self._viewer.shown(plan, rows)
         return [codec.load(row) for row in rows]
 
@@ -85,8 +98,11 @@ class Database:
     def count(self, entity: type[Entity] | str, filter: dict[str, Any] | None = None, /, **options: Any) -> int:
         """How many rows match."""
         plan, codec = self._codecs.of(entity)
+        conditions, selection = self._selection(plan, codec, filter, options)
+        if self._recorder is not None:
+            self._recorder.count(plan.types, conditions)
         self._viewer.may_read(plan)
-        return self._access.count(plan, self._selection(plan, codec, filter, options))
+        return self._access.count(plan, selection)
 
     @overload
     def insert(self, entity: type[E], /, **values: Any) -> E: ...
@@ -129,13 +145,14 @@ class Database:
 
     def _selection(
         self, plan: EntityPlan, codec: ObjectCodec, filter: dict[str, Any] | None, options: dict[str, Any]
-    ) -> Selection:
+    ) -> tuple[dict[str, Any], Selection]:
+        """The conditions that rows must meet, and what is selected by them."""
         order = options.pop("order", None)
         limit = options.pop("limit", None)
         offset = options.pop("offset", 0)
         conditions = {**(filter or {}), **codec.dump(options)}
         selection = compile_filter(plan.types, conditions, Scope.SERVER)
-        return Selection(
+        return conditions, Selection(
             selection.where,
             selection.parameters,
             selection.order if order is None else _order(codec, order),

@@ -7,6 +7,7 @@ the event loop. Each has its time limit.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ import msgspec
 
 from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
+from pylon.compute.recorder import Recorder
 from pylon.compute.results import Results
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
@@ -32,12 +34,21 @@ from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
 
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
 
 class Called(msgspec.Struct, frozen=True):
     """The outcome of a call: the result as JSON, and the seq of the last change it made, 0 without one."""
 
     body: bytes
     seq: int = 0
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A query with its arguments as JSON, in one form for equal ones, defaults filled in."""
+
+    function: FunctionSpec
+    arguments: bytes
 
 
 class Functions:
@@ -89,6 +100,21 @@ class Functions:
         arguments = msgspec.structs.asdict(decode_arguments(function, body))
         return await self._run(caller, function, arguments)
 
+    def watch(self, caller: Caller, name: str, body: bytes) -> Watched:
+        """A call of a query that is to be repeated when what it read changes. Raises FN_TYPE_MISMATCH for a function
+        that is no query, and what `call` raises before it runs the function."""
+        function = self._admitted(caller, name)
+        if function.kind != "query":
+            raise PylonError("FN_TYPE_MISMATCH", f'Function "{name}" is not a query: only queries are live')
+        return Watched(function, _canonical(decode_arguments(function, body)))
+
+    async def repeat(self, caller: Caller, watched: Watched, recorder: Recorder, time_limit: float) -> bytes:
+        """Run a watched query for at most `time_limit` seconds and its own limit, writing down what it reads; its
+        result as JSON. Raises what `call` raises."""
+        function = self._admitted(caller, watched.function.name)
+        arguments = msgspec.structs.asdict(decode_arguments(function, watched.arguments))
+        return (await self._run(caller, function, arguments, recorder, time_limit)).body
+
     async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
         """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
         without streaming."""
@@ -137,15 +163,29 @@ class Functions:
             raise PylonError("AUTH_REQUIRED", f'Function "{name}" requires a signed-in user')
         return function
 
-    async def _run(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _run(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder | None = None,
+        time_limit: float = math.inf,
+    ) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
         with _span(function):
-            return await self._run_kind(caller, function, arguments)
+            return await self._run_kind(caller, function, arguments, recorder, time_limit)
 
-    async def _run_kind(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _run_kind(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder | None,
+        time_limit: float,
+    ) -> Called:
         try:
             if function.kind == "query":
-                return Called(await self._query(caller, function, arguments))
+                return Called(await self._query(caller, function, arguments, recorder, time_limit))
             if function.kind == "mutation":
                 return await self._mutation(caller, function, arguments)
             return Called(await self._action(caller, function, arguments))
@@ -154,16 +194,26 @@ class Functions:
         except Exception as error:  # the boundary to the app's own code
             raise self._handler_error(caller, function, error) from error
 
-    async def _query(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
+    async def _query(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder | None,
+        time_limit: float,
+    ) -> bytes:
         carried = tracing.carry()
 
         def read(session: ReadSession) -> bytes:
+            if recorder is not None:
+                recorder.seq = session.log_head()
             access = RowAccess(session, self._engine.plans)
-            context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
+            viewer = Viewer(self._engine.gate, caller)
+            context = self._context(caller, Database(self._codecs, access, None, viewer, recorder), recorder)
             with bound_request(caller.request_id), carried:
                 return self._results.encode(function.handler(context, **arguments))
 
-        limit = function.timeout or self._timeout
+        limit = min(function.timeout or self._timeout, time_limit)
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
     async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
@@ -195,8 +245,8 @@ class Functions:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
         return self._results.encode(chunks if context.result is None else context.result)
 
-    def _context(self, caller: Caller, database: Database) -> Context:
-        return Context(caller, self._engine.flags, self._spender(caller), database)
+    def _context(self, caller: Caller, database: Database, recorder: Recorder | None = None) -> Context:
+        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder)
 
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from pylon.store.selection import Selection
 
 COMPARISONS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _LARGEST = 2**63 - 1
+_WINDOW = ("$order", "$limit", "$offset", "$search")
 OPERATORS = (*COMPARISONS, "$in", "$like", "$not")
 
 
@@ -59,12 +61,19 @@ def compile_filter(types: RowTypes, conditions: dict[str, Any], scope: Scope) ->
             offset = _window(value) or 0
         elif name == "$search":
             raise PylonError("SEARCH_NOT_CONFIGURED", f"Entity {types.entity.name} has no `search:` config")
-        else:
-            target = column(types, name, scope)
-            operators = value if _is_operators(types, name, value) else {"$eq": value}
-            for operator, operand in operators.items():
-                where.append(_condition(types, name, target, operator, operand, parameters))
+    for name, operator, operand in comparisons(types, conditions):
+        where.append(_condition(types, name, column(types, name, scope), operator, operand, parameters))
     return Selection(tuple(where), parameters, with_id(order), limit, offset)
+
+
+def comparisons(types: RowTypes, conditions: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(field, operator, operand) of everything that a row must meet, unchecked; a plain value is compared by `$eq`."""
+    for name, value in conditions.items():
+        if name in _WINDOW:
+            continue
+        operators = value if _is_operators(types, name, value) else {"$eq": value}
+        for operator, operand in operators.items():
+            yield name, operator, operand
 
 
 def with_id(order: tuple[tuple[str, bool], ...]) -> tuple[tuple[str, bool], ...]:
