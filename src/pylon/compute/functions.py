@@ -76,6 +76,9 @@ class Functions:
                 self._functions.setdefault(alias, function)
         self.streams = Streams()
 
+    def __len__(self) -> int:
+        return len(self._functions)
+
     def describe(self) -> list[dict[str, Any]]:
         """The registry, as `GET /api/fn` shows it (spec 04 §2.3)."""
         listed = []
@@ -205,12 +208,11 @@ class Functions:
         carried = tracing.carry()
 
         def read(session: ReadSession) -> bytes:
-            if recorder is not None:
-                recorder.seq = session.log_head()
             access = RowAccess(session, self._engine.plans)
             viewer = Viewer(self._engine.gate, caller)
             context = self._context(caller, Database(self._codecs, access, None, viewer, recorder), recorder)
-            with bound_request(caller.request_id), carried:
+            recorded = tracing.NOTHING if recorder is None else recorder.run(session.log_head())
+            with recorded, bound_request(caller.request_id), carried:
                 return self._results.encode(function.handler(context, **arguments))
 
         limit = min(function.timeout or self._timeout, time_limit)

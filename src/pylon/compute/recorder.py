@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pylon.compute.reads import Read, matching, point, whole, window_of
@@ -14,14 +17,26 @@ READS_PER_ENTITY = 500
 
 class Recorder:
     """What one run read. `seq` is the newest change that its snapshot holds, -1 until it has one; `flags` says that
-    it asked for a feature flag. Used by the run's thread, then by whoever started it."""
+    it asked for a feature flag; `seconds` is the processor time it took. Used by the run's thread, then by whoever
+    started it."""
 
-    __slots__ = ("_reads", "flags", "seq")
+    __slots__ = ("_reads", "flags", "seconds", "seq")
 
     def __init__(self) -> None:
         self.seq = -1
         self.flags = False
+        self.seconds = 0.0
         self._reads: dict[str, dict[Read, None]] = {}
+
+    @contextmanager
+    def run(self, seq: int) -> Iterator[None]:
+        """The run itself, on the snapshot that ends with this seq."""
+        self.seq = seq
+        began = time.thread_time()
+        try:
+            yield
+        finally:
+            self.seconds = time.thread_time() - began
 
     @property
     def reads(self) -> list[Read]:
