@@ -50,8 +50,9 @@ class Refusal(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, error: PylonError) -> Refusal:
         """What an error means for subscribers."""
-        is_passing = error.status >= 429 or error.code in ("FN_TIMEOUT", "QUERY_TIMEOUT")
-        return cls(error.code, error.message, is_passing)
+        if error.code in ("FN_TIMEOUT", "QUERY_TIMEOUT"):  # which of the two it is, is chance
+            return cls("FN_TIMEOUT", "Function exceeded the configured call timeout", is_passing=True)
+        return cls(error.code, error.message, is_passing=error.status >= 429)
 
     def is_as(self, other: Answer | Refusal | None) -> bool:
         """Whether a client would see no difference."""
