@@ -11,6 +11,7 @@ from pylon.model.modifiers import field, index, relation
 
 if TYPE_CHECKING:
     from pylon.compute.context import Context
+    from pylon.compute.related import Included
     from pylon.compute.streams import Event
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Entity",
     "Event",
     "Id",
+    "Included",
     "Json",
     "PylonError",
     "RichText",
@@ -35,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from pylon.compute.context import Context
 
         return Context
+    if name == "Included":
+        from pylon.compute.related import Included
+
+        return Included
     if name == "Event":
         from pylon.compute.streams import Event
 

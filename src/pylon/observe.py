@@ -20,6 +20,8 @@ from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
 from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
+from pylon.sync.rooms import Rooms
+from pylon.web.limits import EdgeLimits
 
 ENTITIES_TOLD = 100
 """Entities told apart in one series; the others are summed up as `other`."""
@@ -32,7 +34,15 @@ _NOTHING = Statistics()
 _Figures = tuple[tuple[str, str, Kind, Callable[[], Asked]], ...]
 
 
-def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: Readiness, data: Path) -> None:
+def watch(
+    registry: Registry,
+    engine: Engine,
+    hub: Hub,
+    door: Door,
+    readiness: Readiness,
+    data: Path,
+    limits: EdgeLimits,
+) -> None:
     """Register the series of every room; `data` is the data folder."""
     for figures in (
         _writes(engine),
@@ -72,7 +82,7 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         "Requests that a limit or a switch refused.",
         "counter",
         ("kind",),
-        lambda: _limits(door, engine),
+        lambda: _limits(door, engine, limits),
     )
     registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
     registry.asked_by(
@@ -241,6 +251,27 @@ def _fan_out(hub: Hub) -> _Figures:
     )
 
 
+def watch_rooms(registry: Registry, rooms: Rooms) -> None:
+    """Register the series of rooms."""
+    statistics = rooms.statistics
+    figures: _Figures = (
+        ("pylon_rooms_open", "Rooms that have members.", "gauge", lambda: len(rooms)),
+        ("pylon_room_members", "Members of all rooms.", "gauge", lambda: statistics.members),
+        ("pylon_room_subscriptions", "Sockets that follow a room.", "gauge", lambda: statistics.subscriptions),
+        ("pylon_room_messages_total", "Frames that rooms were told.", "counter", lambda: statistics.messages),
+        (
+            "pylon_room_deliveries_total",
+            "Turns' worth of room frames handed to sockets.",
+            "counter",
+            lambda: statistics.deliveries,
+        ),
+        ("pylon_room_idle_total", "Members that left for showing no life.", "counter", lambda: statistics.idle),
+        ("pylon_rooms_refused_total", "Requests that a limit of rooms refused.", "counter", lambda: statistics.refused),
+    )
+    for name, text, kind, read in figures:
+        registry.asked(name, text, kind, read)
+
+
 def _guards(engine: Engine, readiness: Readiness) -> _Figures:
     audit, containment = engine.audit, engine.containment
     return (
@@ -291,9 +322,13 @@ def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
     yield ("log",), logs.QUEUE_LINES
 
 
-def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+def _limits(door: Door, engine: Engine, limits: EdgeLimits) -> Iterator[tuple[tuple[str, ...], Asked]]:
     yield ("sockets",), door.refused
     yield ("write_queue",), _writer(engine).rejected
+    yield ("requests_per_user",), limits.requests.users.refused
+    yield ("requests_per_address",), limits.requests.addresses.refused
+    yield ("concurrent_requests",), limits.answers.refused
+    yield ("concurrent_streams",), limits.streams.refused
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
 

@@ -24,6 +24,7 @@ from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
+from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
 from pylon.engine.limits.containment import Watermarks
@@ -37,7 +38,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
-from pylon.observe import sections, watch
+from pylon.observe import sections, watch, watch_rooms
 from pylon.ops.alarm_rules import standard_alarms
 from pylon.ops.alarms import Alarms
 from pylon.ops.backup.archive import FOLDER as ARCHIVE
@@ -65,19 +66,26 @@ from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
 from pylon.sync.controls import Controls
 from pylon.sync.deciding import Question
+from pylon.sync.document_figures import watch_documents
+from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
 from pylon.sync.live import LiveQueries
 from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
-from pylon.sync.reruns import Limits
+from pylon.sync.reruns import LiveLimits
+from pylon.sync.room_sockets import open_rooms
+from pylon.sync.rooms import RoomLimits
+from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.doors import Doors
+from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.uvicorn_server import http_server
 
@@ -207,6 +215,8 @@ class Server:
                 settings.writes_per_ip_burst,
                 settings.pulls_per_client,
                 settings.pulls_per_client_burst,
+                settings.room_publishes_per_user,
+                settings.room_publishes_per_user_burst,
             ),
             watermarks=Watermarks(
                 settings.contain_wal_mb * 2**20,
@@ -217,6 +227,11 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            document_limits=Limits(
+                settings.crdt_cache_bytes,
+                settings.crdt_update_max_bytes,
+                min(settings.crdt_document_max_bytes, settings.ws_buffer_max_bytes // 2),
+            ),
             clock=clock,
         )
         self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
@@ -259,7 +274,12 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        subsets = Subsets(plans)
+        Scopes(self.door, subsets)
+        self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
+        self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
@@ -277,7 +297,10 @@ class Server:
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
-        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        limits = EdgeLimits(settings)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
+        watch_rooms(self.registry, self.rooms)
+        watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
@@ -309,7 +332,7 @@ class Server:
                 sessions=self.sessions,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
-                pull=Pull(self.engine),
+                pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
                 settings=settings,
                 registry=self.registry,
@@ -324,7 +347,9 @@ class Server:
                 overview=self.overview,
                 alarms=self.alarms,
                 live=self.door,
+                rooms=self.rooms,
                 throttles=self.throttles,
+                limits=limits,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -342,11 +367,12 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
-        self.hub.preload(await recent_changes(self.engine))
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)
         ticking = asyncio.create_task(self._tick())
+        sweeping = asyncio.create_task(self.rooms.run())
         self.backups.start()
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
@@ -358,6 +384,7 @@ class Server:
         for listener in extra:
             listener.close()
         ticking.cancel()
+        sweeping.cancel()
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
@@ -416,7 +443,7 @@ class Server:
         self.engine.audit.shown(Caller(identity=identity, door="live"), change.entity, [change.row_id])
 
     def _meter_deliveries(self) -> None:
-        for user, events, sent in self.hub.delivered():
+        for user, events, sent in [*self.hub.delivered(), *self.rooms.delivered()]:
             self.engine.usage.add(Meter.DELIVERIES, user, events)
             self.engine.usage.add(Meter.EGRESS, user, sent)
 
@@ -428,6 +455,17 @@ class Server:
             return [rule.allows(identity, row, now=now, exists=session.exists) for rule, identity, row in questions]
 
         return await self.engine.reads.run(answer, _DECIDE_SECONDS, what="fan-out")
+
+
+def _room_limits(settings: Settings) -> RoomLimits:
+    return RoomLimits(
+        rooms=settings.rooms_max,
+        members=settings.room_members_max,
+        rooms_per_user=settings.rooms_per_user_max,
+        name=settings.room_name_max_bytes,
+        data=settings.room_data_max_bytes,
+        idle=settings.room_idle_secs,
+    )
 
 
 def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
@@ -449,9 +487,9 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
 
 
-def live_limits(settings: Settings) -> Limits:
+def live_limits(settings: Settings) -> LiveLimits:
     """What live queries may take."""
-    return Limits(
+    return LiveLimits(
         seconds=settings.live_timeout_ms / 1000,
         runs=max(1, settings.read_threads // 2),
         share=settings.live_user_share,

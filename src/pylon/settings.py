@@ -347,6 +347,38 @@ class Settings:
 
     # Limits
     http_body_max_bytes: int = _variable("PYLON_HTTP_BODY_MAX_BYTES", 10_485_760, _whole(1024), "Largest request body.")
+    rate_limit_max: int = _variable(
+        "PYLON_RATE_LIMIT_MAX",
+        6_000,
+        _whole(0),
+        "Requests to /api that one address may send in a window without being signed in; more is answered 429. "
+        "0 means no limit.",
+        dev=0,
+    )
+    rate_limit_max_authed: int = _variable(
+        "PYLON_RATE_LIMIT_MAX_AUTHED", 12_000, _whole(0), "The same for one signed-in user.", dev=0
+    )
+    rate_limit_window: float = _variable(
+        "PYLON_RATE_LIMIT_WINDOW", 60.0, _seconds, "Length of that window in seconds.", shown="60"
+    )
+    http_inflight_max: int = _variable(
+        "PYLON_HTTP_INFLIGHT_MAX",
+        1_024,
+        _whole(0),
+        "Requests that are answered at the same time; more are turned away at once with 503. 0 means no limit.",
+    )
+    http_per_ip_max: int = _variable("PYLON_HTTP_PER_IP_MAX", 256, _whole(0), "The same for one address.")
+    stream_inflight_max: int = _variable(
+        "PYLON_STREAM_INFLIGHT_MAX", 1_024, _whole(0), "Streamed answers under way at the same time. 0 means no limit."
+    )
+    stream_per_ip_max: int = _variable("PYLON_STREAM_PER_IP_MAX", 64, _whole(0), "The same for one address.")
+    http_compress: bool = _variable(
+        "PYLON_HTTP_COMPRESS",
+        True,
+        _switch,
+        "Compress answers with zstd or gzip for clients that take it, where it pays. Switch it off behind a proxy that "
+        "does it.",
+    )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
     )
@@ -491,6 +523,52 @@ class Settings:
     )
     ws_ping_secs: float = _variable(
         "PYLON_WS_PING_SECS", 25.0, _seconds, "Seconds between WebSocket pings.", shown="25"
+    )
+
+    # Documents
+    crdt_update_max_bytes: int = _variable(
+        "PYLON_CRDT_UPDATE_MAX_BYTES", 1_048_576, _whole(1024), "Largest edit of a document that is pushed at once."
+    )
+    crdt_document_max_bytes: int = _variable(
+        "PYLON_CRDT_DOCUMENT_MAX_BYTES",
+        2_097_152,
+        _whole(4096),
+        "Largest document of one row, history included; the history goes first. At most half of "
+        "PYLON_WS_BUFFER_MAX_BYTES counts, since a subscriber is sent it whole.",
+    )
+    crdt_cache_bytes: int = _variable(
+        "PYLON_CRDT_CACHE_BYTES", 67_108_864, _whole(0), "Memory for documents in use; the others are read when needed."
+    )
+    crdt_subscriptions_max: int = _variable(
+        "PYLON_CRDT_SUBSCRIPTIONS_MAX", 256, _whole(1), "Documents that one socket may subscribe to."
+    )
+
+    # Rooms
+    rooms_max: int = _variable("PYLON_ROOMS_MAX", 10_000, _whole(1), "Rooms that may exist at once.")
+    room_members_max: int = _variable("PYLON_ROOM_MEMBERS_MAX", 1000, _whole(1), "Members of one room.")
+    rooms_per_user_max: int = _variable("PYLON_ROOMS_PER_USER_MAX", 100, _whole(1), "Rooms that one user may be in.")
+    room_name_max_bytes: int = _variable(
+        "PYLON_ROOM_NAME_MAX_BYTES", 256, _whole(1, 4096), "Longest name of a room, and of a topic."
+    )
+    room_data_max_bytes: int = _variable(
+        "PYLON_ROOM_DATA_MAX_BYTES", 16_384, _whole(16), "Largest presence data of a member, and message to a room."
+    )
+    room_idle_secs: float = _variable(
+        "PYLON_ROOM_IDLE_SECS",
+        120.0,
+        _seconds,
+        "Seconds after which a member without a socket leaves who neither polls nor publishes.",
+        shown="120",
+    )
+    room_publishes_per_user: float = _variable(
+        "PYLON_ROOM_PUBLISHES_PER_USER",
+        100.0,
+        _rate,
+        "Joins, presence updates and messages per second of one user; above it 429. 0 means no limit.",
+        shown="100",
+    )
+    room_publishes_per_user_burst: float = _variable(
+        "PYLON_ROOM_PUBLISHES_PER_USER_BURST", 200.0, _rate, "How many of them may come at once.", shown="200"
     )
 
     # Change log

@@ -20,7 +20,6 @@ from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from tests.conftest import ADMINISTRATOR
 from tests.containment.conftest import APP
 from tests.containment.test_runaway_writes import OPEN, caller, write
-from tests.containment.test_switches import eventually
 
 Pylon = Callable[..., tuple[int, Any]]
 
@@ -109,8 +108,26 @@ def test_a_function_spends_and_is_refused_when_a_hard_budget_is_gone(server: Ser
     assert server.request("POST", "/api/fn/ask", {"tokens": 150}, token=alice)[0] == 200
     _, report = pylon("usage", "--user", "alice")
     assert report["used"]["llm_tokens"] == 150
-    eventually(lambda: server.request("POST", "/api/fn/ask", {"tokens": 1}, token=alice)[0] == 429, 15.0)
+    status, answer = server.request("POST", "/api/fn/ask", {"tokens": 1}, token=alice)
+    assert (status, answer["error"]["code"]) == (429, "BUDGET_EXCEEDED")
     assert server.request("POST", "/api/fn/ask", {"tokens": 1}, token=server.token_of("bob"))[0] == 200
+
+
+async def test_what_is_spent_counts_at_once_and_once_however_it_is_stored(tmp_path: Path) -> None:
+    async with open_engine(OPEN, tmp_path) as engine:
+        budget = Budget(meter=Meter.MAIL, limit=10, hard=True)
+        await engine.budgets.put(ADMINISTRATOR, budget)
+        for step in (lambda: engine.usage.flush(), lambda: engine.budgets.look(), lambda: engine.usage.flush()):
+            engine.budgets.spend(Meter.MAIL, "alice", 3)
+            await step()
+        engine.budgets.spend(Meter.MAIL, None, 1)
+        with pytest.raises(PylonError) as refused:
+            engine.budgets.spend(Meter.MAIL, "bob", 1)
+        assert refused.value.code == "BUDGET_EXCEEDED"
+        with pytest.raises(PylonError):
+            engine.budgets.spend(Meter.MAIL, "bob", -5)
+        await engine.budgets.put(ADMINISTRATOR, Budget(meter=Meter.MAIL, limit=20, hard=True))
+        engine.budgets.spend(Meter.MAIL, "bob", 1)
 
 
 def test_the_command_line_tells_who_used_most(server: ServerProcess, pylon: Pylon) -> None:

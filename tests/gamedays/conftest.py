@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 
 from pylon.testing.process import ServerProcess
+from tests.gamedays.prometheus import started_ahead
 from tests.gamedays.runbook import Operator
 
 APP = Path(__file__).parent / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prometheus_ahead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with started_ahead(tmp_path_factory.mktemp("prometheus")):
+        yield
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.gamedays.prometheus import watching
 def test_the_reader_is_named_and_the_log_is_emptied(tmp_path: Path) -> None:
     with ServerProcess(APP, tmp_path / "data", env={"PYLON_CHECKPOINT_WAL_MB": "1"}) as server:
         operator = operator_of(server, tmp_path)
-        reading = threading.Thread(target=server.request, args=("POST", "/api/fn/report", {"seconds": 9}), daemon=True)
+        reading = threading.Thread(target=server.request, args=("POST", "/api/fn/report", {"seconds": 6}), daemon=True)
         quick = {"pylon_oldest_reader_seconds > 30": "pylon_oldest_reader_seconds > 2"}
         with watching(server, tmp_path / "prometheus", quick) as prometheus:
             server.request("POST", "/api/fn/flood", {"rows": 100})

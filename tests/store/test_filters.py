@@ -67,6 +67,25 @@ def find(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ({"n": {"$not": None}}, "123"),
         ({"n": {"$in": [1, 3, 9]}}, "13"),
         ({"n": {"$in": []}}, ""),
+        ({"n": {"$in": [1, None]}}, "14"),
+        ({"n": {"$nin": [1]}}, "23"),
+        ({"n": {"$nin": []}}, "123"),
+        ({"n": {"$eq": 2}}, "2"),
+        ({"n": "2"}, "2"),
+        ({"n": "two"}, ""),
+        ({"n": {"$not": "two"}}, "123"),
+        ({"n": {"$exists": False}}, "4"),
+        ({"n": {"$exists": True}}, "123"),
+        ({"n": {"$not": {"$gt": 1}}}, "1"),
+        ({"$not": {"n": {"$gt": 1}}}, "14"),
+        ({"$or": [{"n": 1}, {"s": None}]}, "14"),
+        ({"$or": []}, ""),
+        ({"$and": []}, "1234"),
+        ({"$and": [{"n": {"$gt": 1}}, {"$or": [{"n": 2}, {"b": True}]}]}, "2"),
+        ({"s": {"$startsWith": "al"}}, "1"),
+        ({"s": {"$startsWith": "Al"}}, ""),
+        ({"s": {"$startsWith": ""}}, "123"),
+        ({"j": {"$in": [[1], 5]}}, "3"),
         ({"s": {"$like": "A"}}, "12"),
         ({"s": {"$like": "%_"}}, "3"),
         ({"j": {"k": 1}}, "1"),
@@ -90,7 +109,18 @@ def test_a_filter_selects(find: Any, conditions: dict[str, Any], expected: str) 
         ({"nope": 1}, "INVALID_COLUMN"),
         ({"secret": "x"}, "INVALID_COLUMN"),
         ({"$order": {"secret": "asc"}}, "INVALID_COLUMN"),
-        ({"$or": []}, "INVALID_COLUMN"),
+        ({"$nor": []}, "INVALID_COLUMN"),
+        ({"$or": {}}, "INVALID_QUERY"),
+        ({"$and": [1]}, "INVALID_QUERY"),
+        ({"$not": []}, "INVALID_QUERY"),
+        ({"n": {"$gt": "x"}}, "INVALID_QUERY"),
+        ({"n": {"$gt": None}}, "INVALID_QUERY"),
+        ({"n": {"$like": "1"}}, "INVALID_QUERY"),
+        ({"j": {"$gt": 1}}, "INVALID_QUERY"),
+        ({"n": {"$exists": 1}}, "INVALID_QUERY"),
+        ({"n": {"$in": [[1]]}}, "INVALID_QUERY"),
+        ({"n": {"$in": list(range(32_767))}}, "QUERY_FAILED"),
+        ({"$or": [{"n": i} for i in range(257)]}, "QUERY_FAILED"),
         ({"n": {"$ne": 1}}, "INVALID_QUERY"),
         ({"n": {"x": 1}}, "INVALID_QUERY"),
         ({"n": [1]}, "INVALID_QUERY"),
@@ -103,6 +133,20 @@ def test_what_is_not_declared_is_refused(find: Any, conditions: dict[str, Any], 
     with pytest.raises(PylonError) as refused:
         find(conditions)
     assert refused.value.code == code
+
+
+def test_a_filter_nests_a_bounded_number_of_levels() -> None:
+    nested: dict[str, Any] = {"n": 1}
+    for _ in range(16):
+        nested = {"$not": nested}
+    with pytest.raises(PylonError, match="at most 16 levels"):
+        compile_filter(TYPES, nested, Scope.CLIENT)
+
+
+def test_a_client_is_not_told_of_the_fields_it_may_not_name() -> None:
+    with pytest.raises(PylonError) as refused:
+        compile_filter(TYPES, {"secret": "x"}, Scope.CLIENT)
+    assert refused.value.message == 'Unknown column "secret" -- valid columns: id, s, n, b, j'
 
 
 def test_server_code_may_filter_by_hidden_fields() -> None:

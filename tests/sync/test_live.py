@@ -21,7 +21,7 @@ from pylon.model.identity import ADMIN, Identity
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
 from pylon.sync.live import PER_CONNECTION, LiveQueries
-from pylon.sync.reruns import Limits
+from pylon.sync.reruns import LiveLimits
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR
 from tests.sync.test_asgi_socket import Peer
@@ -161,7 +161,7 @@ async def until(is_true: Callable[[], bool]) -> None:
 class Live:
     """A server's live queries in this process."""
 
-    def __init__(self, engine: Engine, limits: Limits) -> None:
+    def __init__(self, engine: Engine, limits: LiveLimits) -> None:
         async def decide(questions: Any) -> list[bool]:
             return []
 
@@ -203,7 +203,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Callable[..., Live]]:
     async with open_engine(app.spec(), tmp_path, read_threads=4) as engine:
 
         def build(**limits: Any) -> Live:
-            made.append(Live(engine, Limits(**{"share": 0.0, **limits})))
+            made.append(Live(engine, LiveLimits(**{"share": 0.0, **limits})))
             return made[-1]
 
         yield build
@@ -380,7 +380,7 @@ async def test_without_a_sub_id_nothing_is_answered(live: Live) -> None:
 
 async def test_an_app_without_functions_has_no_live_queries(tmp_path: Path) -> None:
     async with open_engine(app.spec(), tmp_path) as engine:
-        live = Live(engine, Limits())
+        live = Live(engine, LiveLimits())
         live.queries._functions = Functions(engine, ())
         client = live.client()
         client.subscribe("s", "by_tag", tag="x")

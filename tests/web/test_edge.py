@@ -59,7 +59,7 @@ def test_a_strange_page_may_not_write_with_a_cookie_but_a_bearer_may(production:
 
 
 def test_wrong_methods_are_405_with_allow(server: ServerProcess) -> None:
-    wrong = [("PUT", "/api/entities/Post/x"), ("PATCH", "/api/entities/Post"), ("POST", "/api/manifest")]
+    wrong = [("POST", "/api/entities/Post/x"), ("PATCH", "/api/entities/Post"), ("POST", "/api/manifest")]
     for method, path in (*wrong, ("PURGE", "/api/entities/Post")):
         answer = request(server, method, path, b"{}")
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")

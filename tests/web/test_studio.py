@@ -18,6 +18,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from pylon.testing.waiting import eventually
 from pylon.web.studio.attempts import ADDRESSES, Attempts
 from tests.web.exchange import Answer, request
 
@@ -374,5 +375,5 @@ def test_attempts_remember_a_bounded_number_of_addresses() -> None:
 
 def test_a_failed_sign_in_is_logged_and_audited_without_what_was_tried(production: ServerProcess) -> None:
     sign_in(production, "a-secret-of-somebody", address="203.0.113.8")
-    assert "a sign-in to Studio failed" in production.log()
+    eventually(lambda: "a sign-in to Studio failed" in production.log())
     assert "a-secret-of-somebody" not in production.log()

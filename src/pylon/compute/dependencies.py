@@ -75,7 +75,7 @@ class Dependencies(Generic[H]):
             entity.evaluated.add(read)
             return
         values = entity.by_value.setdefault(read.lookup.field, {})
-        for value in read.lookup.values or ():
+        for value in read.lookup.values:
             values.setdefault(value, set()).add(read)
 
     def _remove(self, read: Read, holder: H) -> None:
@@ -89,7 +89,7 @@ class Dependencies(Generic[H]):
             entity.evaluated.discard(read)
         else:
             values = entity.by_value[read.lookup.field]
-            for value in read.lookup.values or ():
+            for value in read.lookup.values:
                 values[value].discard(read)
                 if not values[value]:
                     del values[value]

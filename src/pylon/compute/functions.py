@@ -17,11 +17,12 @@ import msgspec
 
 from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
-from pylon.compute.recorder import Recorder
+from pylon.compute.recorder import RecordedRows, Recorder
 from pylon.compute.results import Results
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.idempotency import Answer, Once, answer_once
 from pylon.engine.limits.gate import Viewer
 from pylon.engine.limits.usage import Meter
 from pylon.engine.transaction import Authority, RowAccess, Transaction
@@ -38,10 +39,12 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Called(msgspec.Struct, frozen=True):
-    """The outcome of a call: the result as JSON, and the seq of the last change it made, 0 without one."""
+    """The outcome of a call: the result as JSON, the seq of the last change it made, 0 without one, and whether it is
+    that of an earlier call with the same key."""
 
     body: bytes
     seq: int = 0
+    is_replay: bool = False
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -96,12 +99,13 @@ class Functions:
             listed.append(entry)
         return listed
 
-    async def call(self, caller: Caller, name: str, body: bytes) -> Called:
-        """Call a function from outside. Raises FN_NOT_FOUND, AUTH_REQUIRED, FORBIDDEN, INVALID_JSON, INVALID_ARGS,
-        FN_TIMEOUT, HANDLER_ERROR, and what the function itself raises."""
+    async def call(self, caller: Caller, name: str, body: bytes, once: Once | None = None) -> Called:
+        """Call a function from outside; a mutation with a key happens once. Raises FN_NOT_FOUND, AUTH_REQUIRED,
+        FORBIDDEN, INVALID_JSON, INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, IDEMPOTENCY_MISMATCH, and what the function
+        itself raises."""
         function = self._admitted(caller, name)
         arguments = msgspec.structs.asdict(decode_arguments(function, body))
-        return await self._run(caller, function, arguments)
+        return await self._run(caller, function, arguments, once)
 
     def watch(self, caller: Caller, name: str, body: bytes) -> Watched:
         """A call of a query that is to be repeated when what it read changes. Raises FN_TYPE_MISMATCH for a function
@@ -116,7 +120,14 @@ class Functions:
         result as JSON. Raises what `call` raises."""
         function = self._admitted(caller, watched.function.name)
         arguments = msgspec.structs.asdict(decode_arguments(function, watched.arguments))
-        return (await self._run(caller, function, arguments, recorder, time_limit)).body
+        caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
+        try:
+            with _span(function):
+                return await self._query(caller, function, arguments, recorder, time_limit)
+        except PylonError:
+            raise
+        except Exception as error:  # the boundary to the app's own code
+            raise self._handler_error(caller, function, error) from error
 
     async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
         """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
@@ -167,30 +178,20 @@ class Functions:
         return function
 
     async def _run(
-        self,
-        caller: Caller,
-        function: FunctionSpec,
-        arguments: dict[str, Any],
-        recorder: Recorder | None = None,
-        time_limit: float = math.inf,
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None = None
     ) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
         with _span(function):
-            return await self._run_kind(caller, function, arguments, recorder, time_limit)
+            return await self._run_kind(caller, function, arguments, once)
 
     async def _run_kind(
-        self,
-        caller: Caller,
-        function: FunctionSpec,
-        arguments: dict[str, Any],
-        recorder: Recorder | None,
-        time_limit: float,
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None
     ) -> Called:
         try:
             if function.kind == "query":
-                return Called(await self._query(caller, function, arguments, recorder, time_limit))
+                return Called(await self._query(caller, function, arguments))
             if function.kind == "mutation":
-                return await self._mutation(caller, function, arguments)
+                return await self._mutation(caller, function, arguments, once)
             return Called(await self._action(caller, function, arguments))
         except PylonError:
             raise
@@ -202,39 +203,46 @@ class Functions:
         caller: Caller,
         function: FunctionSpec,
         arguments: dict[str, Any],
-        recorder: Recorder | None,
-        time_limit: float,
+        recorder: Recorder | None = None,
+        time_limit: float = math.inf,
     ) -> bytes:
         carried = tracing.carry()
 
         def read(session: ReadSession) -> bytes:
-            access = RowAccess(session, self._engine.plans)
-            viewer = Viewer(self._engine.gate, caller)
-            context = self._context(caller, Database(self._codecs, access, None, viewer, recorder), recorder)
-            recorded = tracing.NOTHING if recorder is None else recorder.run(session.log_head())
+            access, recorded = RowAccess(session, self._engine.plans), tracing.NOTHING
+            if recorder is not None:
+                access = RecordedRows(session, self._engine.plans, recorder)
+                recorded = recorder.run(session.log_head())
+            database = Database(self._codecs, access, None, Viewer(self._engine.gate, caller))
+            context = self._context(caller, database, recorder)
             with recorded, bound_request(caller.request_id), carried:
                 return self._results.encode(function.handler(context, **arguments))
 
         limit = min(function.timeout or self._timeout, time_limit)
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
-    async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _mutation(
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None
+    ) -> Called:
         carried = tracing.carry()
 
-        def write(transaction: Transaction) -> bytes:
+        def write(transaction: Transaction) -> Answer:
             viewer = Viewer(self._engine.gate, caller)
             context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
             with bound_request(caller.request_id), carried:
-                return self._results.encode(function.handler(context, **arguments))
+                return Answer(self._results.encode(function.handler(context, **arguments)))
 
         began = time.monotonic()
         try:
             outcome = await self._engine.run(
-                caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout
+                caller,
+                lambda transaction: answer_once(transaction, once, write),
+                authority=self._authority,
+                time_limit=function.timeout or self._mutation_timeout,
             )
         finally:
             self._engine.reads.readers.ended(f"fn {function.name}", caller, time.monotonic() - began)
-        return Called(outcome.value, outcome.seq)
+        return Called(outcome.value.body, outcome.seq, outcome.value.is_replay)
 
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         context = self._action_context(caller)
@@ -269,8 +277,7 @@ class Functions:
             except ValueError:
                 known = ", ".join(Meter)
                 raise PylonError("INVALID_DATA", f"there is no meter {name!r}: there are {known}") from None
-            self._engine.budgets.check(meter, caller.identity.user_id)
-            self._engine.usage.add(meter, caller.identity.user_id, amount)
+            self._engine.budgets.spend(meter, caller.identity.user_id, amount)
 
         return spend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pylon.engine.stages import Stage
+from pylon.engine.stages import Follower, Stage
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
@@ -25,8 +25,8 @@ DENIALS_KEPT = 1024
 @dataclass(frozen=True, slots=True)
 class EntityPlan:
     """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
-    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` is added to
-    while the server is put together, never once it serves."""
+    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` and
+    `followers` are added to while the server is put together, never once it serves."""
 
     spec: EntitySpec
     types: RowTypes
@@ -39,6 +39,7 @@ class EntityPlan:
     hidden: tuple[str, ...]
     has_tenant: bool
     stages: list[Stage] = field(default_factory=list)
+    followers: list[Follower] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
+from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
 from pylon.model.rows import field_type
 from pylon.model.schema import (
@@ -148,10 +149,8 @@ def _modifiers(where: str, field: Field) -> Found:
             f"{where}: an encrypted field never leaves the server",
             'Add server_only=True ("serverOnly": true in a manifest).',
         )
-    if field.crdt == "text" and field.kind not in (Kind.STRING, Kind.RICHTEXT):
-        yield error("FIELD_CRDT_INVALID", f'{where}: crdt "text" merges strings, not {field.type_name}', 'Use "lww".')
-    elif field.crdt not in (None, "lww", "text"):
-        yield warning("FIELD_CRDT_RESERVED", f"{where}: crdt {field.crdt!r} is reserved", 'Use "lww" or "text".')
+    if problem := merge_problem(field):
+        yield error("FIELD_CRDT_INVALID", f"{where}: {problem}", 'Use "lww".')
 
 
 def _default(where: str, field: Field) -> Found:

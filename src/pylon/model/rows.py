@@ -8,7 +8,7 @@ every field, in alphabetical order) and whose values are wire primitives. Types 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Annotated, Any, Literal, cast
 
@@ -209,10 +209,10 @@ class RowTypes:
                 return PylonError("INVALID_DATA", f"{self.entity.name}.{name}: {problem}")
         return PylonError("INVALID_DATA", f"{verb} data does not match entity {self.entity.name}")
 
-    def unknown_column(self, name: str) -> PylonError:
-        """INVALID_COLUMN in the wording that clients know."""
-        valid = ", ".join(["id", *self._fields])
-        return PylonError("INVALID_COLUMN", f'Unknown column "{name}" -- valid columns: {valid}')
+    def unknown_column(self, name: str, valid: Iterable[str] | None = None) -> PylonError:
+        """INVALID_COLUMN in the wording that clients know; `valid` are the names they may use, by default all."""
+        listed = ", ".join(["id", *(self._fields if valid is None else valid)])
+        return PylonError("INVALID_COLUMN", f'Unknown column "{name}" -- valid columns: {listed}')
 
 
 def compile_rows(spec: EntitySpec) -> RowTypes:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
@@ -22,6 +23,14 @@ class OpRecord(msgspec.Struct, frozen=True):
 
     row_id: str
     seq: int
+
+
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What a request with an idempotency key was answered."""
+
+    fingerprint: bytes
+    status: int
+    body: bytes
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +82,25 @@ class AuditBlock(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class DocumentHead(msgspec.Struct, frozen=True):
+    """What is known of a row's document without reading it. `stamp` is another one after each edit, `incarnation` after
+    the row was deleted and made again; `pending` are edits that wait for those that they build on."""
+
+    incarnation: int
+    stamp: int
+    snapshot_bytes: int
+    updates: int
+    update_bytes: int
+    pending: bytes | None
+
+
+class StoredDocument(msgspec.Struct, frozen=True):
+    """A document's snapshot and the updates since, in the order in which they were made."""
+
+    snapshot: bytes
+    updates: list[bytes]
+
+
 class Rows(Protocol):
     """Reading rows, within whatever transaction the session has open."""
 
@@ -85,8 +113,21 @@ class Rows(Protocol):
     def count(self, entity: str, selection: Selection) -> int:
         """How many rows match, the window left aside."""
 
+    def get_json(
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
+
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values (policies' `exists`); null matches nothing."""
+
+    def aggregate_json(self, entity: str, selection: Selection, aggregate: Aggregate, most: int) -> tuple[bytes, int]:
+        """The groups of the selected rows as a JSON array, at most `most`, and their number."""
 
 
 class ReadSession(Rows, Protocol):
@@ -98,22 +139,26 @@ class ReadSession(Rows, Protocol):
     def limit(self, seconds: float) -> None:
         """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
 
-    def get_json(
-        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
-
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
 
     def select_json_and_ids(self, entity: str, selection: Selection) -> tuple[bytes, int, bytes]:
         """The same with the ids of the rows as a JSON array."""
 
-    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
-        """(id, JSON object as clients see it) of each row."""
+    def select_parts(self, entity: str, selection: Selection, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """(id, JSON object as clients see it, the stored values of these columns) of each row."""
+
+    def select_parts_of(
+        self, entity: str, key: str, keys: Sequence[str], selection: Selection, columns: tuple[str, ...], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The same for the rows whose field `key` has one of these values; the window is for each key apart, and
+        `most` for all together."""
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""
+
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
 
     def log_head(self) -> int:
         """The newest seq, 0 for an empty log."""
@@ -209,6 +254,30 @@ class WriteSession(Rows, Protocol):
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
 
+    def answer(self, principal: str, key: str) -> StoredAnswer | None:
+        """What this principal's request with an idempotency key was answered, if there was one."""
+
+    def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in the open transaction; it goes with the op-ids."""
+
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
+
+    def document(self, entity: str, row_id: str) -> StoredDocument:
+        """The content of a row's document, which has one."""
+
+    def put_document(self, entity: str, row_id: str, head: DocumentHead, snapshot: bytes, updated_at: str) -> None:
+        """Store a document anew, as one snapshot."""
+
+    def append_document(self, entity: str, row_id: str, head: DocumentHead, update: bytes) -> None:
+        """Store an update behind the snapshot, as number `head.updates`."""
+
+    def put_document_head(self, entity: str, row_id: str, head: DocumentHead) -> None:
+        """Store what is known of a document."""
+
+    def delete_document(self, entity: str, row_id: str) -> None:
+        """Delete a row's document."""
+
     def put_session(self, record: SessionRecord) -> None:
         """Store or replace a session."""
 
@@ -257,6 +326,10 @@ class WriteSession(Rows, Protocol):
     def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
         as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
+
+    def plan_anew(self) -> bool:
+        """Look, in the open transaction, at the tables that changed much since the last time, so that every connection
+        plans its statements by what they hold now; whether there were such tables."""
 
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use: written since it last began anew. From any thread."""

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
@@ -18,12 +18,17 @@ from pylon.sync.hub import Hub
 from pylon.sync.messages import Messages
 from pylon.sync.recycling import recycle, seconds_for
 from pylon.sync.refusal import crowded
+from pylon.sync.subset import Subset
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
 Gate = Callable[[Identity, str], None]
 """Raises why somebody at an address may not connect now."""
+
+
+ParseSubset = Callable[[str, Identity], Subset | None]
+"""What a `scope` asks for; raises INVALID_SCOPE."""
 
 
 def _open_gate(identity: Identity, ip: str) -> None:
@@ -67,6 +72,7 @@ class Door:
         self._bouncing: asyncio.Task[None] | None = None
         self.gate: Gate = _open_gate
         self.greeting: Frames | None = None
+        self.parse_subset: ParseSubset = _no_subset
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
@@ -96,6 +102,13 @@ class Door:
         self.gate(credential.identity, ip)
         return credential
 
+    def subset(self, query: str, identity: Identity) -> Subset | None:
+        """What the query of a connect URL asks for, None for everything. Raises INVALID_SCOPE."""
+        if "scope=" not in query:
+            return None
+        scope = parse_qs(query, max_num_fields=100).get("scope")
+        return None if scope is None else self.parse_subset(scope[0], identity)
+
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
         of a trusted origin. Anything else is nobody."""
@@ -111,8 +124,8 @@ class Door:
 
     # -- while open ----------------------------------------------------------------------------------------------
 
-    def enter(self, connection: Connection) -> None:
-        """Count a connection in and subscribe it."""
+    def enter(self, connection: Connection, subset: Subset | None = None) -> None:
+        """Count a connection in and subscribe it, to all or to a subset."""
         credential = connection.credential
         connection.id = next(self._numbers)
         connection.opened_at = self._clock()
@@ -126,7 +139,7 @@ class Door:
             self._sessions.setdefault(key, set()).add(connection)
         if self.greeting is not None and not credential.identity.is_admin:
             connection.deliver(self.greeting)
-        self.hub.add(connection, credential.identity)
+        self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out; a no-op the second time."""
@@ -234,6 +247,10 @@ class Door:
             self._bouncing.cancel()  # those it had left are among these
         self._bouncing = asyncio.create_task(recycle(connections, span, self.__contains__))
         return len(connections), span
+
+
+def _no_subset(scope: str, identity: Identity) -> Subset | None:
+    raise PylonError("INVALID_SCOPE", "scope: this door sends everything")
 
 
 def _add(counts: dict[str, int], key: str) -> None:

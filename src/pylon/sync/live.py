@@ -23,7 +23,7 @@ from pylon.sync.door import Door
 from pylon.sync.events import Frames
 from pylon.sync.live_query import Answer, Key, Outcome, Refusal, SharedQuery, State, Subscription
 from pylon.sync.messages import Message
-from pylon.sync.reruns import Limits, Reruns
+from pylon.sync.reruns import LiveLimits, Reruns
 
 log = Log("pylon.sync")
 
@@ -43,7 +43,7 @@ class LiveQueries:
         engine: Engine,
         functions: Functions,
         door: Door,
-        limits: Limits,
+        limits: LiveLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

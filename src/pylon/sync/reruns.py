@@ -55,7 +55,7 @@ OVERDRAWN_SECONDS = 0.05
 """An overdrawn budget is looked at again after this time at the earliest."""
 
 
-class Limits(NamedTuple):
+class LiveLimits(NamedTuple):
     """`seconds` for one run, `runs` under way at a time, `share` of one processor that one user's runs may take (0 for
     any), `bytes` of a result, `queries` of the process, `subscriptions` of one user or address (0 for any number)."""
 
@@ -97,7 +97,7 @@ class Reruns:
     def __init__(
         self,
         functions: Functions,
-        limits: Limits,
+        limits: LiveLimits,
         settled: Callable[[SharedQuery, Outcome], None],
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -22,7 +22,9 @@ from pylon.signals.traffic import Traffic
 from pylon.sync.door import Door
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.rooms import Rooms
 from pylon.sync.throttles import Throttles
+from pylon.web.limits import EdgeLimits
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -56,7 +58,9 @@ class Doors:
     overview: Overview
     alarms: Alarms
     live: Door
+    rooms: Rooms
     throttles: Throttles
+    limits: EdgeLimits
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

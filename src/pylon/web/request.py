@@ -14,6 +14,7 @@ import falcon.asgi
 
 from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
+from pylon.engine.limits.requests import Allowance
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN
@@ -30,13 +31,14 @@ _serial = itertools.count(1)
 class Request(falcon.asgi.Request):
     """A request with its door. Its id is the caller's own when that is sane, else a new one."""
 
-    __slots__ = ("_session", "began", "door", "request_id")
+    __slots__ = ("_session", "allowance", "began", "door", "request_id")
     doors: Doors
 
     def __init__(self, scope: Any, receive: Any, first_event: Any = None, options: Any = None) -> None:
         super().__init__(scope, receive, first_event=first_event, options=options)
         self.began = time.perf_counter()
         self._session: Session | None = None
+        self.allowance: Allowance | None = None
         self.door = "http"
         self.request_id = choose_request_id(self._asgi_headers.get(b"x-request-id"))
         logged_request_id.set(self.request_id)

@@ -1,5 +1,7 @@
-"""Budgets: an amount of a meter per day or month, for all together or for each user. At 50, 80 and 95 % they warn, once
-each period; a hard one, when it is spent, turns a kill-switch on until the period ends.
+"""Budgets: an amount of a meter per day or month, for all together or for each user.
+
+At 50, 80 and 95 % they warn, once each period; a hard one, when it is spent, turns a kill-switch on until the period
+ends. What functions spend is compared at once, everything else every few seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import msgspec
 
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.limits.switch import Blocks, Scope
-from pylon.engine.limits.usage import ANONYMOUS, OTHERS, Meter, periods
+from pylon.engine.limits.usage import ANONYMOUS, OTHERS, USERS, Meter, periods
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
@@ -70,7 +72,11 @@ class Budgets:
         self._raw: list[tuple[str, bytes]] = []
         self._budgets: dict[str, Budget] = {}
         self._told: dict[tuple[str, str, str], float] = {}
-        self._spent: set[tuple[Meter, str]] = set()
+        self._hard: dict[Meter, list[Budget]] = {}
+        self._used: dict[tuple[str, str], int] = {}
+        self._storing: dict[tuple[Meter, str], int] = {}
+        self._unstored: dict[tuple[Meter, str], int] = {}
+        engine.usage.before_flush(self._begin)
         self.states: list[State] = []
 
     def all(self) -> list[Budget]:
@@ -83,6 +89,10 @@ class Budgets:
         if raw != self._raw:
             self._raw = raw
             self._budgets = {key: msgspec.json.decode(record, type=Budget) for key, record in raw}
+            self._hard = {}
+            for budget in self._budgets.values():
+                if budget.hard:
+                    self._hard.setdefault(budget.meter, []).append(budget)
 
     async def put(self, caller: Caller, budget: Budget) -> None:
         """Set a budget, durably and recorded. Raises INVALID_DATA."""
@@ -96,6 +106,7 @@ class Budgets:
         await self._engine.run(caller, store, authority=Authority.TRUSTED)
         self._told = {told: share for told, share in self._told.items() if told[0] != budget.key}
         self.refresh()
+        await self.look()
 
     async def delete(self, caller: Caller, key: str) -> None:
         """Forget a budget. Raises NOT_FOUND."""
@@ -108,31 +119,51 @@ class Budgets:
         await self._engine.run(caller, forget, authority=Authority.TRUSTED)
         self.refresh()
 
-    def check(self, meter: Meter, user: str | None) -> None:
-        """Whether something may still be spent. Raises BUDGET_EXCEEDED."""
-        if (meter, "") in self._spent or (user is not None and (meter, user) in self._spent):
-            raise PylonError("BUDGET_EXCEEDED", f"The budget for {meter.value} is spent")
+    def spend(self, meter: Meter, user: str | None, amount: int) -> None:
+        """Count what a function uses. Any thread may. Raises BUDGET_EXCEEDED once a hard budget of it is spent,
+        INVALID_DATA for less than nothing."""
+        if amount < 0:
+            raise PylonError("INVALID_DATA", "what is spent is never less than nothing")
+        for budget in self._hard.get(meter, ()):
+            owner = "" if budget.of == "all" else user
+            if owner is not None and self._so_far(budget, owner) >= budget.limit:
+                raise PylonError("BUDGET_EXCEEDED", f"The budget for {meter.value} is spent")
+        self._engine.usage.add(meter, user, amount)
+        if meter in self._hard:
+            for owner in ("", user):
+                if owner is not None and (len(self._unstored) < USERS or (meter, owner) in self._unstored):
+                    self._unstored[meter, owner] = self._unstored.get((meter, owner), 0) + amount
+
+    def _so_far(self, budget: Budget, owner: str) -> int:
+        spender = (budget.meter, owner)
+        stored = self._used.get((budget.key, owner), 0)
+        return stored + self._storing.get(spender, 0) + self._unstored.get(spender, 0)
+
+    def _begin(self) -> None:
+        """What was counted so far is being stored: the next look finds it."""
+        taken, self._unstored = self._unstored, {}
+        for spender, amount in taken.items():
+            self._storing[spender] = self._storing.get(spender, 0) + amount
 
     async def look(self) -> None:
         """Compare with what was used; warn, and stop what is spent."""
         budgets = self.all()
         if not budgets:
-            self.states, self._spent = [], set()
+            self.states, self._used, self._storing = [], {}, {}
             return
         day, month = periods(self._engine.now())
         states: list[State] = []
-        spent: set[tuple[Meter, str]] = set()
+        known: dict[tuple[str, str], int] = {}
         for budget in budgets:
             period = day if budget.per == "day" else month
             used = await self._engine.reads.run(lambda s, b=budget, p=period: _used(s, b, p), _READ_SECONDS)  # type: ignore[misc]
             for who, amount in used:
                 share = amount / budget.limit
-                if share >= 1.0 and budget.hard:
-                    spent.add((budget.meter, who))
+                known[budget.key, who] = amount
                 await self._tell(budget, period, who, amount, share)
             who, amount = used[0] if used else ("", 0)
             states.append(State(budget, period, amount, amount / budget.limit, who))
-        self.states, self._spent = states, spent
+        self.states, self._used, self._storing = states, known, {}
 
     async def _tell(self, budget: Budget, period: str, who: str, amount: int, share: float) -> None:
         reached = max((s for s in SHARES if share >= s), default=0.0)

@@ -6,8 +6,6 @@ while no switch is on, and two dictionary lookups for a write.
 
 from __future__ import annotations
 
-import math
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ from pylon.engine.caller import Caller
 from pylon.engine.limits.buckets import Buckets
 from pylon.engine.limits.switch import Board
 from pylon.engine.limits.usage import Meter
+from pylon.engine.limits.waiting import spread
 from pylon.engine.plan import EntityPlan
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -27,14 +26,11 @@ if TYPE_CHECKING:
     from pylon.engine.committer import Work
     from pylon.engine.engine import Engine
 
-JITTER = 0.5
-"""Waiting times are told with up to this share on top: those who were refused together should not return together."""
-
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Row writes per second and the burst above it, for each user and for each address; and pulls per second of one
-    client that bring it up to date. A rate of 0 is no limit."""
+    """Row writes per second and the burst above it, for each user and for each address; pulls per second of one client
+    that bring it up to date; and messages of one user to rooms. A rate of 0 is no limit."""
 
     user_rate: float = 0.0
     user_burst: float = 0.0
@@ -42,6 +38,8 @@ class RateLimits:
     address_burst: float = 0.0
     pull_rate: float = 0.0
     pull_burst: float = 0.0
+    publish_rate: float = 0.0
+    publish_burst: float = 0.0
 
 
 class TopTalkers:
@@ -65,8 +63,9 @@ class Gate:
         self.users = Buckets(limits.user_rate, limits.user_burst, clock=clock)
         self.addresses = Buckets(limits.address_rate, limits.address_burst, clock=clock)
         self.pulls = Buckets(limits.pull_rate, limits.pull_burst, clock=clock)
+        self.publishes = Buckets(limits.publish_rate, limits.publish_burst, clock=clock)
         self.talkers = TopTalkers(clock)
-        self.refused: dict[str, int] = {"user": 0, "address": 0, "switch": 0, "poll": 0}
+        self.refused: dict[str, int] = {"user": 0, "address": 0, "switch": 0, "poll": 0, "publish": 0}
 
     @property
     def board(self) -> Board:
@@ -137,6 +136,20 @@ class Gate:
         if not caller.identity.is_admin:
             self.pulls.charge(caller.principal, 1.0)
 
+    def publish(self, caller: Caller) -> None:
+        """Whether a caller may tell others something that is not stored. What stops sync or his writes stops this too.
+        Raises MAINTENANCE, RATE_LIMITED, BLOCKED."""
+        identity = caller.identity
+        if identity.is_admin:
+            return
+        board = self.board
+        if not board.is_quiet:
+            self._counted(lambda: board.check_write(identity, caller.ip))
+            self._counted(lambda: board.check_sync(identity))
+        if wait := self.publishes.take(caller.principal):
+            self.refused["publish"] += 1
+            raise limited(wait, "Too many messages to rooms. Retry when Retry-After says.")
+
     def may_read(self, caller: Caller, plan: EntityPlan) -> None:
         """Whether an entity's rows may be shown. Raises MAINTENANCE."""
         board = self.board
@@ -176,12 +189,12 @@ class Viewer:
             self._gate.shown(self._caller, plan, [row.id for row in rows])
 
 
-def limited(wait: float) -> PylonError:
+def limited(wait: float, message: str = "Too many writes. Retry when Retry-After says.") -> PylonError:
     """RATE_LIMITED with a jittered Retry-After in whole seconds."""
-    seconds = max(1, math.ceil(wait * (1 + random.random() * JITTER)))  # noqa: S311 - spreads retries, guards nothing
+    seconds = spread(wait)
     return PylonError(
         "RATE_LIMITED",
-        "Too many writes. Retry when Retry-After says.",
+        message,
         headers={"Retry-After": str(seconds)},
         extra={"retry_after_secs": seconds},
     )

@@ -1,6 +1,6 @@
 """What is used, by day and month, in total and by user; and budgets, which warn before they are spent and may stop.
 
-Counting is an addition in memory; every ten seconds the sums join the table in one commit, so that at most that much is
+Counting is an addition in memory; every two seconds the sums join the table in one commit, so that at most that much is
 lost with the process. Users beyond the bound of one interval are counted together.
 """
 
@@ -17,7 +17,7 @@ from pylon.engine.transaction import Authority
 if TYPE_CHECKING:
     from pylon.engine.engine import Engine
 
-FLUSH_SECONDS = 10.0
+FLUSH_SECONDS = 2.0
 USERS = 10_000
 """Users counted by name in one interval."""
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp, SessionRecord
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
-from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.documents import SqliteDocuments
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 _PROGRESS_STEPS = 2000
 """How many virtual-machine steps pass between two looks at the clock: some tens of microseconds."""
 
 
-class SqliteReader(SqliteRows):
+class SqliteReader(SqliteDocuments):
     """A read-only session."""
 
     def __init__(self, path: Path, tables: dict[str, Statements]) -> None:
@@ -43,13 +46,6 @@ class SqliteReader(SqliteRows):
         finally:
             self._connection.execute("ROLLBACK")
 
-    def get_json(
-        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
-        rows = self._fetch(self._tables[entity].json_row(condition), {**parameters, "id": row_id})
-        return rows[0][0] if rows else None
-
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
         [(rows, count)] = self._fetch(self._tables[entity].json_array(selection), window_parameters(selection))
@@ -61,13 +57,17 @@ class SqliteReader(SqliteRows):
         [(rows, count, row_ids)] = self._fetch(sql, window_parameters(selection))
         return rows, count, row_ids
 
-    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
-        """(id, JSON object as clients see it) of each row."""
-        table = self._tables[entity]
-        output = f"t.id, CAST({table.json} AS BLOB)"
-        return [
-            (row_id, data) for row_id, data in self._fetch(table.rows(selection, output), window_parameters(selection))
-        ]
+    def select_parts(self, entity: str, selection: Selection, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """(id, JSON object as clients see it, the stored values of these columns) of each row."""
+        return self._fetch(self._tables[entity].parts(selection, columns), window_parameters(selection))
+
+    def select_parts_of(
+        self, entity: str, key: str, keys: Sequence[str], selection: Selection, columns: tuple[str, ...], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The same for the rows whose field `key` has one of these values; the window is for each key apart, and
+        `most` for all together."""
+        parameters = {**window_parameters(selection), "keys": msgspec.json.encode(keys).decode(), "most": most}
+        return self._fetch(self._tables[entity].parts_of(key, selection, columns), parameters)
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""

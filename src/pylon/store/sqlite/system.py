@@ -23,6 +23,17 @@ TABLES = (
         PRIMARY KEY (principal, op_id)
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_ops_at ON _pylon_ops (at)",
+    # Answers by idempotency key, stored with the write they speak of.
+    """CREATE TABLE IF NOT EXISTS _pylon_answers (
+        principal TEXT NOT NULL,
+        key TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        status INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (principal, key)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS _pylon_answers_at ON _pylon_answers (at)",
     # Sessions by the SHA-256 of their token: a stolen database holds no usable token.
     """CREATE TABLE IF NOT EXISTS _pylon_sessions (
         key BLOB PRIMARY KEY,
@@ -71,6 +82,17 @@ META_GET = "SELECT coalesce((SELECT value FROM _pylon_meta WHERE key = ?), 0)"
 META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
 META_PUT = "INSERT OR REPLACE INTO _pylon_meta (key, value) VALUES (?, ?)"
+
+# Which index finds fewest rows is known from samples of each: with all tables, even those that this connection never
+# read (0x10000). Without them a flag that most rows have looks as selective as their owner.
+OPTIMIZE = ("PRAGMA analysis_limit = 1000", "PRAGMA optimize = 0x10002")
+# What the same would do (0x1), without doing it.
+OPTIMIZE_TELL = "PRAGMA optimize = 0x10003"
+# Other connections read the samples again when the schema changes, so it does.
+OPTIMIZED = (
+    "DROP VIEW IF EXISTS _pylon_planned",
+    "CREATE VIEW _pylon_planned AS SELECT tbl, idx, stat FROM sqlite_stat1",
+)
 
 LOG_APPEND = (
     "INSERT INTO _pylon_change_log (seq, entity, row_id, kind, data, prev_data, timestamp) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -130,6 +152,11 @@ USAGE_TOP = """SELECT principal, amount FROM _pylon_usage
 USAGE_OF = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND principal = ?"
 USAGE_PRUNE = "DELETE FROM _pylon_usage WHERE length(period) = 10 AND period < ? AND principal <> ''"
 
+ANSWER_GET = "SELECT fingerprint, status, body FROM _pylon_answers WHERE principal = ? AND key = ?"
+ANSWER_PUT = "INSERT INTO _pylon_answers (principal, key, fingerprint, status, body, at) VALUES (?, ?, ?, ?, ?, ?)"
+ANSWERS_PRUNE = """DELETE FROM _pylon_answers WHERE (principal, key) IN (
+    SELECT principal, key FROM _pylon_answers WHERE at < :before LIMIT :limit)"""
+
 SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
 SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"
 SESSIONS_OF = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE user_id = ? ORDER BY created_at DESC"
@@ -141,3 +168,6 @@ SESSIONS_PURGE = """DELETE FROM _pylon_sessions
 SESSIONS_DELETE_OF = "DELETE FROM _pylon_sessions WHERE user_id = ? RETURNING key"
 SESSIONS_PRUNE = """DELETE FROM _pylon_sessions WHERE key IN (
     SELECT key FROM _pylon_sessions WHERE expires_at > 0 AND expires_at <= :now LIMIT :limit)"""
+
+DOCUMENT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_pylon_crdt_*'"
+"""The tables of documents, each by entity and row_id."""

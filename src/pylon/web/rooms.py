@@ -1,0 +1,167 @@
+"""Rooms over HTTP (spec 02 §11.1): join, leave, presence, broadcast, and who is there.
+
+The user is the session's; an admin may name another. Somebody who is not in a room is told the same as if it did not
+exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon.asgi
+import msgspec
+
+from pylon.engine.caller import Caller
+from pylon.model.errors import PylonError
+from pylon.model.rows import decode_object
+from pylon.web.accounts import MAX_USER_ID
+from pylon.web.request import Request, Resource, whole_number
+
+LISTED = 1000
+"""Rooms that an admin is listed at once by default."""
+
+_NOT_IN_ROOM = "not_in_room"
+
+
+class Order:
+    """The body of a request: about which room, as whom, and what else was sent."""
+
+    __slots__ = ("body", "caller", "room", "user")
+
+    def __init__(self, caller: Caller, body: dict[str, Any]) -> None:
+        self.caller = caller
+        self.body = body
+        room = body.get("room")
+        if not isinstance(room, str) or not room:
+            raise PylonError("MISSING_ROOM", "room is required: a non-empty string")
+        self.room = room
+        self.user = _user(caller)
+        named = body.get("user_id")
+        if caller.identity.is_admin and named is not None:
+            if not isinstance(named, str) or not named or len(named) > MAX_USER_ID:
+                raise PylonError("MISSING_USER_ID", f"user_id is a string of at most {MAX_USER_ID} characters")
+            self.user = named
+
+
+class RoomList(Resource):
+    """`/api/rooms`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The rooms that the caller is in; for an admin all, the oldest first."""
+        caller = _caller(req)
+        user, rooms = _user(caller), req.doors.rooms
+        if caller.identity.is_admin:
+            found = rooms.all(min(whole_number(req.get_param("limit"), LISTED) or LISTED, rooms.limits.rooms))
+        else:
+            found = rooms.of(user)
+        resp.data = msgspec.json.encode([{"name": name, "members": members} for name, members in found])
+
+
+class Room(Resource):
+    """`/api/rooms/{room}`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, room: str) -> None:
+        """Who is in the room."""
+        _show(req, resp, room)
+
+
+class Join(Resource):
+    """`/api/rooms/join`. Like those below it also answers GET, for the room of that name."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Enter a room, or enter it anew with other data."""
+        order = await _order(req)
+        peers = req.doors.rooms.join(order.caller, order.room, order.body.get("data", msgspec.UNSET), order.user)
+        snapshot = {"type": "snapshot", "room": order.room, "peers": peers}
+        resp.data = msgspec.json.encode({"joined": order.room, "snapshot": snapshot})
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Who is in the room `join`."""
+        _show(req, resp, "join")
+
+
+class Leave(Resource):
+    """`/api/rooms/leave`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Leave a room; no error for one that the caller isn't in."""
+        order = await _order(req)
+        was_present = req.doors.rooms.leave(order.room, order.user)
+        resp.data = msgspec.json.encode({"left": order.room, "was_present": was_present})
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Who is in the room `leave`."""
+        _show(req, resp, "leave")
+
+
+class Presence(Resource):
+    """`/api/rooms/presence`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Set the caller's data in a room."""
+        order = await _order(req)
+        if req.doors.rooms.presence(order.caller, order.room, order.body.get("data", {}), order.user):
+            resp.data = b'{"updated":true}'
+        else:
+            resp.data = msgspec.json.encode({"updated": False, "reason": _NOT_IN_ROOM})
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Who is in the room `presence`."""
+        _show(req, resp, "presence")
+
+
+class Broadcast(Resource):
+    """`/api/rooms/broadcast`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Send a message to a room."""
+        order = await _order(req)
+        topic = order.body.get("topic")
+        if not isinstance(topic, str) or not topic:
+            raise PylonError("MISSING_TOPIC", "topic is required: a non-empty string")
+        if req.doors.rooms.broadcast(order.caller, order.room, topic, order.body.get("data"), order.user):
+            resp.data = b'{"broadcasted":true}'
+        else:
+            resp.data = msgspec.json.encode({"broadcasted": False, "reason": _NOT_IN_ROOM})
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Who is in the room `broadcast`."""
+        _show(req, resp, "broadcast")
+
+
+def _caller(req: Request) -> Caller:
+    """The caller, for sync. Raises MAINTENANCE."""
+    caller = msgspec.structs.replace(req.caller, door="sync")
+    board = req.doors.engine.switches.board
+    if not board.is_quiet:
+        board.check_sync(caller.identity)
+    return caller
+
+
+def _user(caller: Caller) -> str:
+    if caller.identity.user_id is None:
+        raise PylonError("AUTH_REQUIRED", "authenticated session required")
+    return caller.identity.user_id
+
+
+async def _order(req: Request) -> Order:
+    caller = _caller(req)
+    _user(caller)  # before the body: strangers are told nothing about it
+    return Order(caller, decode_object(await req.body()))
+
+
+def _show(req: Request, resp: falcon.asgi.Response, room: str) -> None:
+    caller = _caller(req)
+    _user(caller)
+    members = req.doors.rooms.members(caller, room)
+    resp.data = msgspec.json.encode({"room": room, "count": len(members), "members": members})
+
+
+ROUTES: dict[str, object] = {
+    "/api/rooms": RoomList(),
+    "/api/rooms/join": Join(),
+    "/api/rooms/leave": Leave(),
+    "/api/rooms/presence": Presence(),
+    "/api/rooms/broadcast": Broadcast(),
+    "/api/rooms/{room:path}": Room(),
+}
