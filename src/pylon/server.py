@@ -12,7 +12,6 @@ import contextlib
 import gc
 import importlib.metadata
 import os
-import re
 import signal
 import sys
 import time
@@ -20,13 +19,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pylon.auth.foundation import lay_foundation
+from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
-from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.keyring import load_keyring
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
@@ -84,6 +85,7 @@ from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
+from pylon.web.auth.cookies import session_cookie_name
 from pylon.web.doors import Doors
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
@@ -234,7 +236,9 @@ class Server:
             ),
             clock=clock,
         )
-        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        self.identity = lay_foundation(self.engine, settings, ring, METHODS)
+        self.sessions = self.identity.sessions
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -260,8 +264,8 @@ class Server:
         self.traffic = Traffic(
             self.registry, sockets=lambda: self.door.open["ws"], streams=lambda: self.door.open["sse"]
         )
-        origins = Origins(settings)
-        cookie_name = settings.cookie_name or re.sub(r"[^A-Za-z0-9_-]", "_", spec.name) + "_session"
+        origins = Origins(settings, plans.auth.trusted_origins)
+        cookie_name = session_cookie_name(settings, spec.name)
         self.door = Door(
             self.hub,
             self.sessions.resolve,
@@ -279,6 +283,8 @@ class Server:
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
+        self.door.identify_by(self.sessions.current)
+        self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
@@ -330,6 +336,7 @@ class Server:
             Doors(
                 engine=self.engine,
                 sessions=self.sessions,
+                identity=self.identity,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
@@ -367,6 +374,7 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
+        await self.identity.start()
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
@@ -390,6 +398,7 @@ class Server:
         await self.backups.stop()
         await self.live.stop()
         await self.functions.stop()
+        self.identity.close()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")

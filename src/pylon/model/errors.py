@@ -196,6 +196,44 @@ REGISTRY: dict[str, Code] = {
     "CSRF_REJECTED": Code(
         403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
     ),
+    "METHOD_NOT_CONFIGURED": Code(
+        404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
+    ),
+    "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
+    "REAUTHENTICATION_REQUIRED": Code(
+        403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
+    ),
+    "CAPTCHA_FAILED": Code(
+        400, "The captcha was not solved, or too long ago.", "Solve it and send its token as `captchaToken`."
+    ),
+    "INVALID_EMAIL": Code(400, "This is not an e-mail address.", "Check it for typing errors."),
+    "DISPOSABLE_EMAIL": Code(
+        400,
+        "Throw-away addresses are not taken.",
+        "Use another address. Operators: PYLON_EMAIL_BLOCKLIST_DISABLED=1 takes them.",
+    ),
+    "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
+    "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "UNTRUSTED_REDIRECT": Code(
+        403,
+        "A sign-in may lead back to trusted origins only.",
+        "Add the origin to PYLON_TRUSTED_ORIGINS or to auth.trusted_origins.",
+    ),
+    "PUBLIC_URL_MISSING": Code(
+        500, "A link was to be sent, and the server does not know its own address.", "Set PYLON_PUBLIC_URL."
+    ),
+    "USER_ENTITY_MISSING": Code(
+        500, "The app keeps no users.", "Declare an entity User with an `email`, or name yours in the auth block."
+    ),
+    "MERGE_TOO_LARGE": Code(
+        409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
+    ),
+    "SEALED_UNREADABLE": Code(
+        500,
+        "What is stored was sealed with another key than this server has.",
+        "Put the earlier key back into PYLON_SECRET_KEY or secret.key, after the current one.",
+    ),
     "NOT_IN_ROOM": Code(
         403, "The caller is not a member of the room.", "POST /api/rooms/join first, and again after a reconnect."
     ),
