@@ -49,7 +49,7 @@ class Peer:
 async def show(engine: Engine, caller: Caller, entity: str, row_id: str) -> Shown | None:
     """The document as a subscriber gets it."""
     plan = engine.plans[entity]
-    return (await engine.run(caller, lambda tx: engine.documents.show(tx, plan, row_id))).value
+    return (await engine.run(caller, lambda tx: engine.documents.show(tx, plan, row_id, caller.identity))).value
 
 
 async def joined(engine: Engine, caller: Caller, entity: str, row_id: str, number: int) -> Peer:

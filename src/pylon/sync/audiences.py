@@ -58,17 +58,23 @@ class View(NamedTuple):
         return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
 
 
+Edit = tuple[int, Event]
+"""The edit of a document, behind this many events of its turn."""
+
+
 class IdentityClass:
     """All subscribers of one identity that want the same, all or a subset, and what waits for them; `is_held` while a
-    throttle holds it back."""
+    throttle holds it back. `edits` are what some of them get in between: edits of the documents that they watch, each
+    with its place among the events."""
 
-    __slots__ = ("bytes", "deliveries", "events", "identity", "is_held", "subscribers", "subset", "verdicts")
+    __slots__ = ("bytes", "deliveries", "edits", "events", "identity", "is_held", "subscribers", "subset", "verdicts")
 
     def __init__(self, identity: Identity, subset: Subset | None = None) -> None:
         self.identity = identity
         self.subset = subset
         self.subscribers: set[Subscriber] = set()
         self.events: list[Event] = []
+        self.edits: dict[Subscriber, list[Edit]] = {}
         self.is_held = False
         self.deliveries = self.bytes = 0
         self.verdicts: dict[Rule, bool] = {}
@@ -195,11 +201,13 @@ class Audiences:
 
     def reads(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
         """Whether a class may see this row and wants it."""
-        if group.subset is not None and not group.subset.matches(entity, row):
-            return False
-        if group.identity.is_admin:
-            return True
-        return all(self._holds(rule, group, row, answers) for rule in self.views[entity].rules)
+        return _wants(group, entity, row) and self.may_see(group, entity, row, answers)
+
+    def may_see(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
+        """Whether a class may see this row, wanted or not."""
+        return group.identity.is_admin or all(
+            self._holds(rule, group, row, answers) for rule in self.views[entity].rules
+        )
 
     def event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
         """The change as one class sees it, by the table of spec 02 §8; None for nothing."""

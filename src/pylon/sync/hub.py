@@ -21,6 +21,7 @@ from pylon.sync.events import Event, Frames, Key, Subscriber
 from pylon.sync.statistics import Statistics
 from pylon.sync.subset import Subset
 from pylon.sync.throttle import Throttle, coalesce
+from pylon.sync.watching import Watchers, Watching, deliver_with_edits
 
 TAIL_SECONDS = 10.0
 TAIL_CHANGES = 500
@@ -33,7 +34,8 @@ TIMER_SECONDS = 0.001
 
 class Hub:
     """The subscribers of one process. Everything here happens on the event loop; `decide` answers questions with
-    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number."""
+    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number. `watchers`
+    are the sockets that documents are sent to, once there are documents."""
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Hub:
         self._throttle = Throttle(entity_rate, tail_bytes)
         self._release: asyncio.TimerHandle | None = None
         self._withheld: frozenset[str] = frozenset()
+        self.watchers: Watchers | None = None
         self._tail: deque[tuple[float, Change]] = deque()
         self._tail_limit = tail_bytes
         self._tail_bytes = 0
@@ -208,6 +211,8 @@ class Hub:
             broadcasts[entity] = broadcasts.get(entity, 0) + 1
             if is_heard:
                 self._route(change, answers, None if throttle is None else throttle.take(change, now))
+                if self.watchers is not None and (change.document is not None or change.kind == "delete"):
+                    self._place_edit(change, self.watchers.of(change), answers)
         self.statistics.count(broadcasts)
         if not self._flushing and is_heard:
             self._flushing = True
@@ -251,6 +256,39 @@ class Hub:
             losers = find(entity, change.old, answers) - readers
             if losers:
                 self._give(losers, Event(change.delete_event(), change.seq, key))
+
+    def _place_edit(self, change: Change, watching: Watching | None, answers: Answers) -> None:
+        """Put the edit of a document beside its change, for those who watch it and may see the row, now as well."""
+        if watching is None:
+            return
+        event = watching.event(change)
+        for subscription in watching:
+            connection = subscription.connection
+            group = self._audiences.get(connection.credential.identity, self._subsets.get(connection))
+            if group is None or connection not in group.subscribers:
+                subscription.reload()  # it isn't in the stream yet
+                continue
+            pending = self._pending(group)
+            has_event = bool(pending) and pending[-1].seq == change.seq
+            if not self._may_watch(group, change, answers):
+                # Of a class that doesn't want the rows the store was not asked: fetching the document asks it.
+                unasked = group.subset is not None and self._views[change.entity].uses_exists and not has_event
+                subscription.reload() if unasked else subscription.lose()
+            elif not has_event and not self._is_recorded(group, change):
+                connection.end(1013, UNRECORDED)
+            elif event is not None and subscription.takes(event):
+                place = len(pending) - (has_event and change.document_leads)
+                group.edits.setdefault(connection, []).append((place, event))
+
+    def _may_watch(self, group: IdentityClass, change: Change, answers: Answers) -> bool:
+        if change.entity in self._withheld and not group.identity.is_admin:
+            return False
+        return self._audiences.may_see(group, change.entity, change.row, answers)
+
+    def _is_recorded(self, group: IdentityClass, change: Change) -> bool:
+        """Record a row that is shown by its document alone; whether it may be shown."""
+        witness = self._views[change.entity].witness
+        return witness is None or bool(self._audiences.witnessed((group,), change, witness))
 
     def _give(self, groups: Iterable[IdentityClass], event: Event) -> None:
         for group in groups:
@@ -303,7 +341,7 @@ class Hub:
             self._send_shared()
             groups = self._audiences.partial
         self._is_shared = True
-        for group in [group for group in groups if group.events]:
+        for group in [group for group in groups if group.events or group.edits]:
             self._send(group)
 
     def _flush_others(self) -> None:
@@ -318,7 +356,7 @@ class Hub:
             groups = self._audiences.partial
         for group in list(groups):
             if not group.is_held:
-                if group.events:
+                if group.events or group.edits:
                     self._send(group)
             elif len(group.events) > limit:
                 group.events = self._thinned(group.events, len(group.subscribers))
@@ -347,7 +385,7 @@ class Hub:
         """Send what waits for a class, whatever holds it."""
         if self._is_shared and group.subset is None:
             self._send_shared()
-        elif group.events:
+        elif group.events or group.edits:
             self._send(group)
 
     def _send(self, group: IdentityClass) -> None:
@@ -361,8 +399,12 @@ class Hub:
         number = len(group.subscribers)
         group.deliveries += number * frames.number
         group.bytes += number * len(frames.websocket)
-        for subscriber in list(group.subscribers):
-            subscriber.deliver(frames)
+        if group.edits:
+            edits, group.edits = group.edits, {}
+            deliver_with_edits(group.subscribers, frames, edits)
+        else:
+            for subscriber in list(group.subscribers):
+                subscriber.deliver(frames)
         self.statistics.deliveries += number
 
     def delivered(self) -> list[tuple[str | None, int, int]]:

@@ -20,6 +20,7 @@ from pylon.engine.stages import Follower
 from pylon.engine.transaction import Transaction
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
 from pylon.signals.logs import Log
 from pylon.store.protocol import DocumentHead
 
@@ -148,10 +149,10 @@ class Documents(Follower):
         self.statistics.pushed += 1
         return change
 
-    def show(self, transaction: Transaction, plan: EntityPlan, row_id: str) -> Shown | None:
-        """The document of a row that the caller may read, made now if there is none; None for no such row."""
+    def show(self, transaction: Transaction, plan: EntityPlan, row_id: str, reader: Identity) -> Shown | None:
+        """The document of a row that this reader may replicate, made now if there is none; None for no such row."""
         row = transaction.get(plan, row_id)
-        if row is None or not self.has(plan.name) or not transaction.may_read(plan, row):
+        if row is None or not self.has(plan.name) or not transaction.may_replicate(plan, row, reader):
             return None
         key = plan.name, row_id
         head = transaction.session.document_head(*key)
