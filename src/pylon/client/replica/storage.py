@@ -38,7 +38,11 @@ class Storage:
     REPLICA_UNREADABLE for a file that isn't a replica."""
 
     def __init__(self, path: str | Path | None) -> None:
-        self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, check_same_thread=False)
+        where = ":memory:" if path is None else path
+        try:
+            self._db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise ClientError("REPLICA_UNREADABLE", f"{path}: {error}", hint="Does its folder exist?") from None
         try:
             self._open()
         except sqlite3.OperationalError as error:
