@@ -12,7 +12,6 @@ import contextlib
 import gc
 import importlib.metadata
 import os
-import re
 import signal
 import sys
 import time
@@ -20,12 +19,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pylon.auth.foundation import lay_foundation
+from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
-from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
+from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.keyring import load_keyring
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
@@ -65,18 +67,24 @@ from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
 from pylon.sync.controls import Controls
 from pylon.sync.deciding import Question
+from pylon.sync.document_figures import watch_documents
+from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
+from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
+from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
+from pylon.web.auth.cookies import session_cookie_name
 from pylon.web.doors import Doors
+from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.uvicorn_server import http_server
 
@@ -218,9 +226,16 @@ class Server:
             checkpoint_wal_bytes=settings.checkpoint_wal_mb * 2**20,
             on_stuck=_give_way,
             readers=Readers(max_seconds=settings.reader_max_secs, slow_seconds=settings.slow_query_ms / 1000),
+            document_limits=Limits(
+                settings.crdt_cache_bytes,
+                settings.crdt_update_max_bytes,
+                min(settings.crdt_document_max_bytes, settings.ws_buffer_max_bytes // 2),
+            ),
             clock=clock,
         )
-        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        self.identity = lay_foundation(self.engine, settings, ring, METHODS)
+        self.sessions = self.identity.sessions
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -246,8 +261,8 @@ class Server:
         self.traffic = Traffic(
             self.registry, sockets=lambda: self.door.open["ws"], streams=lambda: self.door.open["sse"]
         )
-        origins = Origins(settings)
-        cookie_name = settings.cookie_name or re.sub(r"[^A-Za-z0-9_-]", "_", spec.name) + "_session"
+        origins = Origins(settings, plans.auth.trusted_origins)
+        cookie_name = session_cookie_name(settings, spec.name)
         self.door = Door(
             self.hub,
             self.sessions.resolve,
@@ -260,8 +275,13 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        subsets = Subsets(plans)
+        Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
+        self.door.identify_by(self.sessions.current)
+        self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.throttles = Throttles(self.engine, self.hub)
@@ -279,8 +299,10 @@ class Server:
         )
         for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
             self.alarms.watch(alarm)
-        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir)
+        limits = EdgeLimits(settings)
+        watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
+        watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)
         self.registry.gauges("pylon_build_info", "1, with the running version.", ("version",)).of(_version()).value = 1
@@ -309,9 +331,10 @@ class Server:
             Doors(
                 engine=self.engine,
                 sessions=self.sessions,
+                identity=self.identity,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
-                pull=Pull(self.engine),
+                pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
                 settings=settings,
                 registry=self.registry,
@@ -328,6 +351,7 @@ class Server:
                 live=self.door,
                 rooms=self.rooms,
                 throttles=self.throttles,
+                limits=limits,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -345,7 +369,8 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
-        self.hub.preload(await recent_changes(self.engine))
+        await self.identity.start()
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)
@@ -367,6 +392,7 @@ class Server:
         await self.overview.stop()
         await self.backups.stop()
         await self.functions.stop()
+        self.identity.close()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")

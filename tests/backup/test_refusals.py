@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from tests.backup.conftest import Command, files, hold, tables
@@ -95,9 +96,12 @@ def test_the_wrong_passphrase_and_an_altered_sealed_file_are_refused(
     pylon.json("backup", "copy", "--data-dir", "data", "--passphrase-file", "word")
     assert pylon.code("backup", "verify", "copy", "--passphrase-file", "other") == "BACKUP_KEY_REFUSED"
     assert pylon.code("restore", "copy", "--data-dir", "new", "--yes") == "BACKUP_KEY_REFUSED"
-    flip(tmp_path / "copy" / "pylon.db.age", 5000)
-    assert pylon.code("backup", "verify", "copy", "--passphrase-file", "word") == "BACKUP_INVALID"
     assert not (tmp_path / "new").exists()
+    identity = pyrage.x25519.Identity.generate()
+    (tmp_path / "key").write_text(str(identity))
+    pylon.json("backup", "sealed", "--data-dir", "data", "--recipient", str(identity.to_public()))
+    flip(tmp_path / "sealed" / "pylon.db.age", 5000)
+    assert pylon.code("backup", "verify", "sealed", "--identity", "key") == "BACKUP_INVALID"
 
 
 def test_an_existing_target_is_not_written_into(pylon: Command, data: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +25,79 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1180,820",
 )
+WINDOW = (1180, 820)
+
+
+class Browsers:
+    """Chromiums that were started. A test gets one with a window of its own and without cookies or cache; storage is
+    kept apart by the port of the test's own server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started = 0
+        self._idle: list[Any] = []
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Any]:
+        driver = self._idle.pop() if self._idle else self._start()
+        try:
+            self._renew(driver)
+            yield driver
+        except BaseException:
+            driver.quit()
+            raise
+        self._idle.append(driver)
+
+    @staticmethod
+    def _renew(driver: Any) -> None:
+        """A new window, which nothing was emulated or injected in; every other one is closed."""
+        old = driver.window_handles
+        driver.switch_to.new_window("window")
+        own = driver.current_window_handle
+        for handle in old:
+            driver.switch_to.window(handle)
+            driver.close()
+        driver.switch_to.window(own)
+        for command in ("Network.clearBrowserCookies", "Network.clearBrowserCache"):
+            driver.execute_cdp_cmd(command, {})
+        driver.set_window_size(*WINDOW)
+        driver.get_log("browser")
+
+    def _start(self) -> Any:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        self._started += 1
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*FLAGS, f"--user-data-dir={self._folder / f'profile-{self._started}'}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        return webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+
+    def quit(self) -> None:
+        while self._idle:
+            self._idle.pop().quit()
+
+
+@pytest.fixture(scope="session")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not Path(CHROMIUM).exists() or not Path(CHROMEDRIVER).exists():
+        pytest.skip("Chromium or its driver is missing: apt-get install chromium chromium-driver")
+    started = Browsers(tmp_path_factory.mktemp("browsers"))
+    try:
+        yield started
+    finally:
+        started.quit()
 
 
 @pytest.fixture
-def open_browser(tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Opens one more browser with a fresh profile; all are closed after the test."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    if not Path(CHROMIUM).exists() or not Path(CHROMEDRIVER).exists():
-        pytest.skip("Chromium or its driver is missing: apt-get install chromium chromium-driver")
+def open_browser(browsers: Browsers) -> Iterator[Callable[[], Any]]:
+    """Opens one more browser with a fresh profile; all are gone after the test."""
     with ExitStack() as stack:
-        count = 0
-
-        def open_one() -> Any:
-            nonlocal count
-            count += 1
-            options = webdriver.ChromeOptions()
-            options.binary_location = CHROMIUM
-            for flag in (*FLAGS, f"--user-data-dir={tmp_path / f'profile-{count}'}"):
-                options.add_argument(flag)
-            options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-            driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-            stack.callback(driver.quit)
-            return driver
-
-        yield open_one
+        yield lambda: stack.enter_context(browsers.borrowed())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""pylon.js against a real server: the scripts of tests/browser/js, run by node."""
+"""pylon.js by itself, and against a real server: the scripts of tests/browser/js, run by node."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def test_pylon_js_keeps_its_promises_against_a_real_server(
         check=False,
     )
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:] + server.log()[-4_000:]
+
+
+@pytest.mark.timeout(120)
+def test_the_parts_of_pylon_js_keep_their_promises_by_themselves(node: str) -> None:
+    done = subprocess.run(
+        [node, "--test", str(HERE / "js" / "logic.test.mjs")], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
+from pylon.engine.limits.flags import Flag
+from pylon.engine.limits.switch import Blocks, Scope
+from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
+from pylon.model.schema import AppSpec
+from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.conftest import ADMINISTRATOR, ALICE
 
 Pylon = Callable[..., tuple[int, Any]]
 
@@ -155,6 +166,23 @@ def test_a_blocked_user_is_refused_and_a_throttled_one_only_writes_less(server: 
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 201
 
 
+async def test_those_whose_writes_are_suspended_together_are_told_different_times(
+    notes: AppSpec, tmp_path: Path
+) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.switches.turn_on(
+            ADMINISTRATOR, Scope.USER, "alice", blocks=Blocks.WRITES, retry_after=100, reason="too much"
+        )
+        told = set()
+        for _ in range(20):
+            with pytest.raises(PylonError) as refused:
+                await engine.insert(ALICE, "Note", b'{"title":"x"}')
+            assert refused.value.headers is not None
+            told.add(int(refused.value.headers["Retry-After"]))
+        assert len(told) > 1
+        assert all(100 <= seconds <= 150 for seconds in told)
+
+
 def test_an_address_is_blocked_by_network(server: ServerProcess) -> None:
     switch_on(server, "ip", "127.0.0.0/8")
     assert server.request("GET", "/api/entities/Note")[0] == 403
@@ -193,6 +221,19 @@ def test_the_file_in_the_data_folder_works_within_a_second_and_wins_when_it_is_w
     eventually(lambda: server.request("GET", "/api/entities/Person")[0] == 503)
     assert server.request("GET", "/api/entities/Note")[0] == 200
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503
+
+
+def test_a_switch_that_another_process_stored_works_within_a_second(server: ServerProcess) -> None:
+    stored = {"id": "sw_other", "scope": "entity", "target": "Note", "reason": "turned on elsewhere", "created_at": 1.0}
+    with contextlib.closing(apsw.Connection(str(server.data / "pylon.db"))) as database:
+        database.set_busy_timeout(5000)
+        database.execute(
+            "INSERT INTO _pylon_records (kind, key, record, at) VALUES ('switch', 'sw_other', ?, 1)",
+            (json.dumps(stored).encode(),),
+        )
+        eventually(lambda: server.request("GET", "/api/entities/Note")[0] == 503)
+        database.execute("DELETE FROM _pylon_records WHERE key = 'sw_other'")
+        eventually(lambda: server.request("GET", "/api/entities/Note")[0] == 200)
 
 
 def test_the_api_can_not_lift_what_the_file_says(server: ServerProcess) -> None:
@@ -289,3 +330,16 @@ def test_flags_are_for_everybody_some_or_a_share(server: ServerProcess, pylon: P
     assert asked("anyone")
     assert pylon("flag", "delete", "new-editor")[0] == 0
     assert not asked("alice")
+
+
+async def test_a_flag_is_on_for_roles_and_tenants_that_it_names(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.flags.put(ADMINISTRATOR, Flag(name="beta", roles=("tester",), tenants=("acme",)))
+
+        def asked(**who: Any) -> bool:
+            return engine.flags.is_on("beta", Identity(**who))
+
+        assert asked(user_id="a", roles=("editor", "tester"))
+        assert asked(user_id="a", tenant_id="acme")
+        assert not asked(user_id="a", roles=("editor",), tenant_id="other")
+        assert not asked()

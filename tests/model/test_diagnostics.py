@@ -86,6 +86,11 @@ def test_a_sound_app_has_no_findings() -> None:
         ("FIELD_DEFAULT_INVALID", field(default={"$auth": "tenantId"})),
         ("FIELD_DEFAULT_INVALID", field(enumValues=["a"], default="b")),
         ("FIELD_CRDT_INVALID", field(type="int", crdt="text")),
+        ("FIELD_CRDT_INVALID", field(crdt="counter")),
+        ("FIELD_CRDT_INVALID", field(type="int", crdt="list")),
+        ("FIELD_CRDT_INVALID", field(type="float", crdt="tree")),
+        ("FIELD_CRDT_INVALID", field(crdt="text", enumValues=["a"])),
+        ("FIELD_CRDT_INVALID", field(crdt="text", serverOnly=True)),
         ("VECTOR_NOT_SERVER_ONLY", field(type="vector(3)")),
         ("ENCRYPTED_NOT_SERVER_ONLY", field(encrypted=True)),
         ("INDEX_NAME_EMPTY", entity(indexes=[{"name": "", "fields": ["name"], "unique": False}])),
@@ -155,10 +160,12 @@ def test_an_unknown_key_is_a_warning(where: str, change: Callable[[Manifest], ob
     assert found.message.startswith(f"{where}: the key 'nope'")
 
 
-def test_a_reserved_crdt_is_a_warning() -> None:
-    assert [(d.code, d.severity) for d in findings(field(crdt="counter"))] == [
-        ("FIELD_CRDT_RESERVED", Severity.WARNING)
-    ]
+@pytest.mark.parametrize(
+    ("kind", "crdt"),
+    [("int", "counter"), ("float", "counter"), ("json", "list"), ("json", "movable-list"), ("json", "tree")],
+)
+def test_every_way_of_merging_has_its_types(kind: str, crdt: str) -> None:
+    assert findings(field(type=kind, crdt=crdt)) == []
 
 
 def test_the_hint_names_what_is_near() -> None:

@@ -16,7 +16,7 @@ from pylon.model.identity import ANONYMOUS, Identity
 from pylon.model.rows import compile_rows
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
 from pylon.policy.rules import PolicyError, compile_entity_policy, compile_scope
-from pylon.policy.sql import SqliteDialect
+from pylon.policy.sql import Reach, SqliteDialect
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TEXTS = [
@@ -194,7 +194,7 @@ def store_has(database: apsw.Connection) -> Any:
 def assert_both_forms_agree(database: apsw.Connection, expression: str, sample: list[dict[str, Any]]) -> None:
     policies = (PolicySpec(name="p", entity="Row", allow_read=expression),)
     rule = compile_entity_policy(AppSpec(name="x", entities=(ROW, MEMBER, USER), policies=policies), ROW).read
-    sql = rule.sql(SqliteDialect())
+    forms = [rule.sql(SqliteDialect(), reach=reach) for reach in Reach]
     stored = [TYPES.convert_insert(row) for row in sample]
     database.execute("DELETE FROM Row")
     for i, row in enumerate(stored):
@@ -203,9 +203,10 @@ def assert_both_forms_agree(database: apsw.Connection, expression: str, sample: 
         values = (row.id, row.s, row.owner, row.n, row.m, row.f, row.b, row.at, json_text)
         database.execute("INSERT INTO Row VALUES (?,?,?,?,?,?,?,?,?)", values)
     for identity in CALLERS:
-        selected = database.execute(f"SELECT id FROM Row t WHERE {sql.text}", sql.bind(identity, NOW)).fetchall()
         allowed = {row.id for row in stored if rule.allows(identity, row, now=NOW, exists=store_has(database))}
-        assert {row_id for (row_id,) in selected} == allowed, (expression, identity, sql.text)
+        for sql in forms:
+            selected = database.execute(f"SELECT id FROM Row t WHERE {sql.text}", sql.bind(identity, NOW)).fetchall()
+            assert {row_id for (row_id,) in selected} == allowed, (expression, identity, sql.text)
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
@@ -278,6 +279,10 @@ SHARP = [
     "exists(Member where level == data.n and flag == true)",
     "exists(Member where level == data.j.k)",
     "exists(Member where org == data.s)",
+    "exists(Member where org == data.s and user == auth.userId)",
+    "data.b || exists(Member where org == data.owner and user == auth.userId and flag == true)",
+    "!exists(Member where org == data.s and user == auth.userId)",
+    "exists(Member where level == data.f)",
     "exists(Member where level == 5 / data.m)",
 ]
 

@@ -150,3 +150,50 @@ async def test_a_long_push_is_applied_in_order(notes: AppSpec, tmp_path: Path) -
         answer = await push(Push(engine), ALICE, *[change("insert", data={"title": str(i)}) for i in range(1200)])
         assert answer["applied"] == 1200
         assert [result["seq"] for result in answer["results"]] == list(range(1, 1201))
+
+
+# -- clients of the 0.3.x generation -----------------------------------------------------------------------------
+
+
+async def test_their_batches_are_answered_as_a_prefix_and_what_stays_pending_comes_again(
+    notes: AppSpec, tmp_path: Path
+) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        door = Push(engine)
+        queue = [
+            change("insert", "_pending_1_a", {"title": "a"}, op_id="m1"),
+            change("insert", "_pending_2_b", {"n": 1}, op_id="m2"),
+            change("insert", "_pending_3_c", {"title": "c"}, op_id="m3"),
+        ]
+        answer = await push(door, ALICE, *queue)
+        assert (answer["applied"], len(answer["errors"])) == (1, 1)
+        assert [result["status"] for result in answer["results"]] == ["applied", "error", "applied"]
+        again = await push(door, ALICE, queue[2])
+        assert (again["applied"], again["deduped"], again["errors"]) == (1, 1, [])
+        assert engine.reads.log_head() == 2
+
+
+async def test_a_temporary_id_names_the_row_that_it_became_also_after_a_restart(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        answer = await push(
+            Push(engine),
+            ALICE,
+            change("insert", "_pending_1_a", {"title": "a"}, op_id="m1"),
+            change("update", "_pending_1_a", {"title": "b"}, op_id="m2"),
+        )
+        made, changed = answer["results"]
+        assert changed["row_id"] == made["row_id"]
+    async with open_engine(notes, tmp_path) as engine:
+        gone = await push(Push(engine), ALICE, change("delete", "_pending_1_a", op_id="m3"))
+        assert gone["results"][0]["row_id"] == made["row_id"]
+
+
+async def test_a_temporary_id_is_its_makers_alone(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        door = Push(engine)
+        await push(door, ALICE, change("insert", "_pending_1_a", {"title": "a"}, op_id="m1"))
+        for caller in (BOB, NOBODY):
+            stolen = await push(door, caller, change("delete", "_pending_1_a", op_id="m2"))
+            assert stolen["results"][0]["error"]["code"] == "POLICY_DENIED"
+        forged = await push(door, ALICE, change("delete", "x", op_id="\0Note/_pending_1_a"))
+        assert forged["results"][0]["error"]["code"] == "INVALID_DATA"

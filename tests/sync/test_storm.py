@@ -75,7 +75,7 @@ def as_user(server: ServerProcess, user: str, **options: Any) -> ClientConnectio
 
 
 def as_admin(server: ServerProcess) -> ClientConnection:
-    return opened(server, subprotocols=[f"bearer.{ADMIN_TOKEN}"], max_queue=None)
+    return opened(server, subprotocols=[f"bearer.{ADMIN_TOKEN}"])
 
 
 def refusal(server: ServerProcess, **options: Any) -> tuple[int, str, int]:
@@ -222,10 +222,6 @@ class Follower:
                 self.take(frame)
         return notices
 
-    def stop(self) -> None:
-        self.is_done.set()
-        self.thread.join(10)
-
 
 @contextlib.contextmanager
 def followers(server: ServerProcess, count: int) -> Iterator[list[Follower]]:
@@ -236,7 +232,9 @@ def followers(server: ServerProcess, count: int) -> Iterator[list[Follower]]:
         yield group
     finally:
         for one in group:
-            one.stop()
+            one.is_done.set()
+        for one in group:
+            one.thread.join(10)
 
 
 def test_a_bounce_recycles_everybody_in_waves_and_nobody_loses_a_change(server: ServerProcess) -> None:
@@ -455,7 +453,17 @@ def test_an_entity_that_is_off_reaches_admins_only_and_its_return_makes_everybod
     _, answer = server.request("GET", "/api/sync/pull?since=0")
     cursor = answer["cursor"]["last_seq"]
     with opened(server) as user, as_admin(server) as root:
-        with switched(server, "entity", target="Post"):
+        with switched(server, "entity", target="Post", reason="a hole"):
+            assert notice(user) == {
+                "type": "switch",
+                "on": True,
+                "scope": "entity",
+                "target": "Post",
+                "blocks": "all",
+                "reason": "a hole",
+                "retry_after": 30,
+                "until": None,
+            }
             _, made = server.request("POST", "/api/entities/Post", {"title": "hidden"}, token=ADMIN_TOKEN)
             until(root, "hidden")
         seen, code = [], None
@@ -472,3 +480,18 @@ def test_an_entity_that_is_off_reaches_admins_only_and_its_return_makes_everybod
         assert made["id"] in [change["row_id"] for change in answer["changes"]]
         post(server, "root goes on")
         until(root, "root goes on")
+
+
+def test_an_entity_that_takes_no_writes_is_told_also_to_who_comes_later(server: ServerProcess) -> None:
+    with opened(server) as user:
+        with switched(server, "entity", target="Post", blocks="writes"), switched(server, "read-only"):
+            told = [notice(user) for _ in range(2)]
+            assert [(frame["type"], frame["scope"]) for frame in told] == [
+                ("switch", "entity"),
+                ("maintenance", "read-only"),
+            ]
+            with opened(server) as late:
+                assert [notice(late)["type"] for _ in range(2)] == ["maintenance", "switch"]
+        ended = [notice(user) for _ in range(2)]
+        assert {"type": "maintenance", "on": False} in ended
+        assert {"type": "switch", "on": False, "scope": "entity", "target": "Post"} in ended

@@ -66,9 +66,9 @@ def server(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 
 def opened(server: ServerProcess, path: str = "/", *, port: int = 0, **options: Any) -> ClientConnection:
-    return connect(
-        f"ws://127.0.0.1:{server.port + port}{path}", proxy=None, compression=None, ping_interval=None, **options
-    )
+    """A client that always reads: with a full queue it would not see the close that it waits for."""
+    plain: dict[str, Any] = {"proxy": None, "compression": None, "ping_interval": None, "max_queue": None}
+    return connect(f"ws://127.0.0.1:{server.port + port}{path}", **plain | options)
 
 
 def post(server: ServerProcess, title: str, entity: str = "Post", token: str | None = None) -> str:

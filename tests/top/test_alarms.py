@@ -177,8 +177,8 @@ def test_a_server_raises_for_a_full_disk_and_tells_what_to_do(app_file: Path, tm
 
 
 def test_a_long_reader_raises_while_it_reads_and_clears_after_it(app_file: Path, tmp_path: Path) -> None:
-    with ServerProcess(app_file, tmp_path / "data", env={"PYLON_READER_MAX_SECS": "6"}) as server:
-        call = threading.Thread(target=server.request, args=("POST", "/api/fn/slow", {"seconds": 15.0}))
+    with ServerProcess(app_file, tmp_path / "data", env={"PYLON_READER_MAX_SECS": "3"}) as server:
+        call = threading.Thread(target=server.request, args=("POST", "/api/fn/slow", {"seconds": 9.0}))
         call.start()
         [active] = eventually(lambda: admin(server, "GET", "/api/admin/alarms")["alarms"])
         assert active["name"] == "long-reader"

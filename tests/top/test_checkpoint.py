@@ -26,9 +26,12 @@ def checkpoint(folder: Path, server: ServerProcess, *words: str) -> subprocess.C
 
 def fill(server: ServerProcess) -> None:
     """Writes enough for a log worth emptying."""
-    for n in range(WRITES):
-        status, _ = server.request("POST", "/api/entities/Todo", {"title": "x" * 500 + str(n)}, token=ADMIN_TOKEN)
-        assert status == 201
+    for first in range(0, WRITES, 20):
+        writes = [
+            {"op": "insert", "entity": "Todo", "data": {"title": "x" * 500 + str(n)}} for n in range(first, first + 20)
+        ]
+        status, answer = server.request("POST", "/api/transact", writes, token=ADMIN_TOKEN)
+        assert status == 200, answer
 
 
 def rows(server: ServerProcess) -> int:
@@ -77,7 +80,7 @@ def test_a_reader_that_keeps_it_from_being_complete_is_named(app_file: Path, tmp
         fill(server)
         call = threading.Thread(
             target=server.request,
-            args=("POST", "/api/fn/slow", {"seconds": 6.0}),
+            args=("POST", "/api/fn/slow", {"seconds": 4.0}),
             kwargs={"token": server.token_of("alice"), "headers": {"X-Request-Id": "long-1"}},
         )
         call.start()

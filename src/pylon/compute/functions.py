@@ -20,6 +20,7 @@ from pylon.compute.results import Results
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.idempotency import Answer, Once, answer_once
 from pylon.engine.limits.gate import Viewer
 from pylon.engine.limits.usage import Meter
 from pylon.engine.transaction import Authority, RowAccess, Transaction
@@ -34,10 +35,12 @@ log = Log("pylon.functions")
 
 
 class Called(msgspec.Struct, frozen=True):
-    """The outcome of a call: the result as JSON, and the seq of the last change it made, 0 without one."""
+    """The outcome of a call: the result as JSON, the seq of the last change it made, 0 without one, and whether it is
+    that of an earlier call with the same key."""
 
     body: bytes
     seq: int = 0
+    is_replay: bool = False
 
 
 class Functions:
@@ -82,12 +85,13 @@ class Functions:
             listed.append(entry)
         return listed
 
-    async def call(self, caller: Caller, name: str, body: bytes) -> Called:
-        """Call a function from outside. Raises FN_NOT_FOUND, AUTH_REQUIRED, FORBIDDEN, INVALID_JSON, INVALID_ARGS,
-        FN_TIMEOUT, HANDLER_ERROR, and what the function itself raises."""
+    async def call(self, caller: Caller, name: str, body: bytes, once: Once | None = None) -> Called:
+        """Call a function from outside; a mutation with a key happens once. Raises FN_NOT_FOUND, AUTH_REQUIRED,
+        FORBIDDEN, INVALID_JSON, INVALID_ARGS, FN_TIMEOUT, HANDLER_ERROR, IDEMPOTENCY_MISMATCH, and what the function
+        itself raises."""
         function = self._admitted(caller, name)
         arguments = msgspec.structs.asdict(decode_arguments(function, body))
-        return await self._run(caller, function, arguments)
+        return await self._run(caller, function, arguments, once)
 
     async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
         """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
@@ -137,17 +141,21 @@ class Functions:
             raise PylonError("AUTH_REQUIRED", f'Function "{name}" requires a signed-in user')
         return function
 
-    async def _run(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _run(
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None = None
+    ) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
         with _span(function):
-            return await self._run_kind(caller, function, arguments)
+            return await self._run_kind(caller, function, arguments, once)
 
-    async def _run_kind(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _run_kind(
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None
+    ) -> Called:
         try:
             if function.kind == "query":
                 return Called(await self._query(caller, function, arguments))
             if function.kind == "mutation":
-                return await self._mutation(caller, function, arguments)
+                return await self._mutation(caller, function, arguments, once)
             return Called(await self._action(caller, function, arguments))
         except PylonError:
             raise
@@ -166,23 +174,28 @@ class Functions:
         limit = function.timeout or self._timeout
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
-    async def _mutation(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> Called:
+    async def _mutation(
+        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None
+    ) -> Called:
         carried = tracing.carry()
 
-        def write(transaction: Transaction) -> bytes:
+        def write(transaction: Transaction) -> Answer:
             viewer = Viewer(self._engine.gate, caller)
             context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
             with bound_request(caller.request_id), carried:
-                return self._results.encode(function.handler(context, **arguments))
+                return Answer(self._results.encode(function.handler(context, **arguments)))
 
         began = time.monotonic()
         try:
             outcome = await self._engine.run(
-                caller, write, authority=self._authority, time_limit=function.timeout or self._mutation_timeout
+                caller,
+                lambda transaction: answer_once(transaction, once, write),
+                authority=self._authority,
+                time_limit=function.timeout or self._mutation_timeout,
             )
         finally:
             self._engine.reads.readers.ended(f"fn {function.name}", caller, time.monotonic() - began)
-        return Called(outcome.value, outcome.seq)
+        return Called(outcome.value.body, outcome.seq, outcome.value.is_replay)
 
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         context = self._action_context(caller)

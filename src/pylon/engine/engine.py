@@ -15,6 +15,7 @@ import msgspec
 from pylon.engine.audit.audit import Audit
 from pylon.engine.caller import Caller
 from pylon.engine.committer import Committer, Work
+from pylon.engine.documents.documents import Documents, Limits
 from pylon.engine.housekeeping import Housekeeping, Retention
 from pylon.engine.limits.budget import Budgets
 from pylon.engine.limits.containment import Containment, Watermarks
@@ -23,6 +24,7 @@ from pylon.engine.limits.gate import Gate, RateLimits
 from pylon.engine.limits.switches import Switches
 from pylon.engine.limits.usage import Usage
 from pylon.engine.plan import Plans
+from pylon.engine.queries import Queries
 from pylon.engine.readers import Readers
 from pylon.engine.reads import Reads
 from pylon.engine.transaction import Authority, Transaction
@@ -66,6 +68,7 @@ class Engine:
         maintenance_file: Path | None = None,
         on_stuck: Callable[[str], None] | None = None,
         readers: Readers | None = None,
+        document_limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.plans = plans
@@ -90,6 +93,8 @@ class Engine:
             readers=readers,
             now=self.now,
         )
+        self.documents = Documents(plans, document_limits or Limits())
+        self.queries = Queries(self.reads, plans)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []
         self._subscribers: list[Callable[[list[Change]], None]] = []

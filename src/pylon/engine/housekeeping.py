@@ -31,6 +31,7 @@ PINNED_PAGES = 4096
 """Pages that a checkpoint may leave under load without somebody's snapshot being the reason."""
 
 PRUNE_SECONDS = 60.0
+PLAN_SECONDS = 600.0
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 """Between two attempts of a checkpoint that waits for readers."""
@@ -102,6 +103,7 @@ class Housekeeping:
         self._tasks = [
             asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
+            asyncio.create_task(self._supervise("planning", self.plan_anew, PLAN_SECONDS)),
             asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("usage", self._use, USAGE_SECONDS)),
@@ -184,6 +186,13 @@ class Housekeeping:
             log.debug("pruned", entries=PRUNE_ROWS)
         await self._engine.usage.prune()
         await self._engine.audit.prune(self._engine.clock() - self._retention.audit_days * 86400)
+
+    async def plan_anew(self) -> bool:
+        """Let the store plan by what its tables hold now; whether any changed much since the last time."""
+        outcome = await self._engine.run(SYSTEM, lambda tx: tx.session.plan_anew(), authority=Authority.TRUSTED)
+        if outcome.value:
+            log.debug("planning anew")
+        return bool(outcome.value)
 
     async def _sweep(self) -> None:
         """Interrupt the reads that hold a snapshot for too long."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pylon.engine.stages import Stage
+from pylon.engine.stages import Follower, Stage
+from pylon.model.auth_block import auth_block, with_closed_secrets
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
@@ -25,8 +26,8 @@ DENIALS_KEPT = 1024
 @dataclass(frozen=True, slots=True)
 class EntityPlan:
     """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
-    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` is added to
-    while the server is put together, never once it serves."""
+    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` and
+    `followers` are added to while the server is put together, never once it serves."""
 
     spec: EntitySpec
     types: RowTypes
@@ -39,6 +40,7 @@ class EntityPlan:
     hidden: tuple[str, ...]
     has_tenant: bool
     stages: list[Stage] = field(default_factory=list)
+    followers: list[Follower] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -50,8 +52,10 @@ class Plans(Mapping[str, EntityPlan]):
     """The plans of one app by entity name."""
 
     def __init__(self, app: AppSpec) -> None:
+        app = with_closed_secrets(app)
         policies = compile_app_policies(app)
         self.app = app
+        self.auth = auth_block(app)
         self._plans = {entity.name: _plan(app, entity, policies[entity.name]) for entity in app.entities}
         self.denials = Family(("entity", "action"), Counter, DENIALS_KEPT)
         self._denials_of = {

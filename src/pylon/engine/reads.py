@@ -2,14 +2,14 @@
 
 Small reads run inline on the event loop, on a connection of its own, for at most a millisecond; one that takes longer
 is interrupted and run again on the pool, with a time limit. So the common read pays for no thread, and no read holds
-the loop.
+the loop. What server code looks up by key has a connection of its own, which no limit of another read interrupts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -19,12 +19,15 @@ from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.limits.gate import Gate
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.readers import Readers
+from pylon.engine.search import NoSearch, Search
 from pylon.engine.watchdog import Watchdog
 from pylon.model.errors import PylonError
+from pylon.model.filters import EntityColumns, Scope, parse_fields, parse_query
 from pylon.model.identity import Identity
-from pylon.policy.sql import SqliteDialect, SqlRule
-from pylon.store.filters import Scope, compile_filter
-from pylon.store.protocol import ReadSession, SessionRecord, Store
+from pylon.policy.sql import Reach, SqliteDialect, SqlRule
+from pylon.store.filters import compile_filter, compile_query
+from pylon.store.identity import IdentityRows
+from pylon.store.protocol import ReadSession, Store
 from pylon.store.selection import Selection
 
 T = TypeVar("T")
@@ -50,19 +53,23 @@ class Reads:
         now: Callable[[], datetime],
     ) -> None:
         self._now = now
+        self.search: Search = NoSearch()
         self._gate = gate
         self.readers = readers or Readers()
         self._store = store
         self._watchdog = watchdog
         self._plans = plans
         self._inline = store.reader()
+        self._points = store.reader()
         self._time_limit = time_limit
-        self._row_limit = row_limit
+        self.row_limit = row_limit
         self._sessions: list[ReadSession] = []
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pylon-reader", initializer=self._open_session)
         dialect = SqliteDialect()
-        self._read_rules: dict[str, SqlRule] = {name: plan.policy.read.sql(dialect) for name, plan in plans.items()}
+        self._rules: dict[Reach, dict[str, SqlRule]] = {
+            reach: {name: plan.policy.read.sql(dialect, reach=reach) for name, plan in plans.items()} for reach in Reach
+        }
         self._scopes: dict[str, SqlRule] = {
             name: plan.scope.sql(dialect) for name, plan in plans.items() if plan.scope is not None
         }
@@ -74,16 +81,16 @@ class Reads:
         self._local.session = session
         self._sessions.append(session)
 
-    async def get(self, caller: Caller, entity: str, row_id: str) -> bytes:
-        """One row as JSON. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
-        plan = self._plan(caller, entity)
-        condition, parameters = self._condition(plan, caller.identity)
-        row = await self._read(
-            lambda session: session.get_json(entity, row_id, condition, parameters), caller, "get", entity
+    async def get(self, caller: Caller, entity: str, row_id: str, fields: tuple[str, ...] | None = None) -> bytes:
+        """One row as JSON, or these fields of it. Raises NOT_FOUND, POLICY_DENIED, ENTITY_NOT_FOUND."""
+        plan = self.plan(caller, entity)
+        condition, parameters = self._condition(plan, caller.identity, Reach.ROW)
+        row = await self.read(
+            lambda session: session.get_json(entity, row_id, condition, parameters, fields), caller, "get", entity
         )
         if row is not None:
             if plan.spec.audit_reads:
-                self._gate.shown(caller, plan, (row_id,))
+                self.shown(caller, plan, (row_id,))
             return row
         if condition is not None:
             raise self._plans.denied(plan.policy.read)
@@ -91,20 +98,20 @@ class Reads:
 
     async def rows(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
         """The selected rows that the caller may read, as a JSON array, and their number."""
-        plan = self._plan(caller, entity)
-        selected = self._visible(plan, caller.identity, self._capped(selection))
+        plan = self.plan(caller, entity)
+        selected = self.readable(plan, caller.identity, self.capped(selection))
         if not plan.spec.audit_reads:
-            return await self._read(lambda session: session.select_json(entity, selected), caller, "list", entity)
-        rows, count, row_ids = await self._read(
+            return await self.read(lambda session: session.select_json(entity, selected), caller, "list", entity)
+        rows, count, row_ids = await self.read(
             lambda session: session.select_json_and_ids(entity, selected), caller, "list", entity
         )
-        self._gate.shown(caller, plan, row_ids)
+        self.shown(caller, plan, row_ids)
         return rows, count
 
     async def page(self, caller: Caller, entity: str, selection: Selection) -> tuple[bytes, int]:
         """The same with the number of all matching rows, both of one state."""
-        plan = self._plan(caller, entity)
-        selected = self._visible(plan, caller.identity, self._capped(selection))
+        plan = self.plan(caller, entity)
+        selected = self.readable(plan, caller.identity, self.capped(selection))
 
         def read(session: ReadSession) -> tuple[bytes, int, bytes]:
             with session.snapshot():
@@ -114,20 +121,9 @@ class Reads:
                     (rows, _), row_ids = session.select_json(entity, selected), b"[]"
                 return rows, session.count(entity, selected), row_ids
 
-        rows, total, row_ids = await self._read(read, caller, "page", entity)
-        self._gate.shown(caller, plan, row_ids)
+        rows, total, row_ids = await self.read(read, caller, "page", entity)
+        self.shown(caller, plan, row_ids)
         return rows, total
-
-    async def cursor(self, caller: Caller, entity: str, after: str, limit: int) -> tuple[list[bytes], bool, str | None]:
-        """Up to `limit` rows above the id `after`: (JSON rows, whether there are more, the last id)."""
-        plan = self._plan(caller, entity)
-        limit = min(limit, CURSOR_MAX)
-        selection = Selection(("t.id > :after",), {"after": after}, limit=limit + 1)
-        selected = self._visible(plan, caller.identity, selection)
-        found = await self._read(lambda session: session.select_public_rows(entity, selected), caller, "cursor", entity)
-        page = found[:limit]
-        self._gate.shown(caller, plan, [row_id for row_id, _ in page])
-        return [row for _, row in page], len(found) > limit, page[-1][0] if page else None
 
     async def lookup(self, caller: Caller, entity: str, field: str, value: Any) -> bytes:
         """The first row, by id, whose field has this value. Raises NOT_FOUND, INVALID_COLUMN."""
@@ -137,13 +133,31 @@ class Reads:
             raise PylonError("NOT_FOUND", f"{entity}.{field} = {str(value)[:100]} not found")
         return rows[1:-1]
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token: a point read, inline."""
-        return self._inline.session(key)
+    @property
+    def identity(self) -> IdentityRows:
+        """The identity tables: point reads, inline, on the event loop only."""
+        return self._points.identity
+
+    def row(self, entity: str, row_id: str) -> Any | None:
+        """A whole row for server code, hidden fields included, or None: a point read, inline."""
+        values = self._points.get(entity, row_id)
+        return None if values is None else self._plans[entity].types.load(values)
+
+    def first(self, entity: str, **values: Any) -> Any | None:
+        """The first row with these values, by id, for server code: inline, so an index should lead to it."""
+        plan = self._plans[entity]
+        selection = compile_filter(plan.types, {**values, "$limit": 1}, Scope.SERVER)
+        found = self._points.select(entity, selection)
+        return plan.types.load(found[0]) if found else None
 
     def log_head(self) -> int:
         """The newest seq: a point read, inline."""
         return self._inline.log_head()
+
+    def document_stamp(self, entity: str, row_id: str) -> int | None:
+        """Which state of a row's document is stored, None without one: a point read, inline."""
+        head = self._inline.document_head(entity, row_id)
+        return None if head is None else head.stamp
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record: a point read, inline."""
@@ -153,15 +167,14 @@ class Reads:
         """All records of a kind by key; there are few of each."""
         return self._inline.records(kind)
 
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-        return self._inline.sessions_of(user_id)
-
     def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
         """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""
         plan = self._plans.for_read(entity, caller.identity)
-        self._condition(plan, caller.identity)
-        return compile_filter(plan.types, conditions, client_scope(caller.identity))
+        self._condition(plan, caller.identity, Reach.ROWS)
+        query = parse_query(EntityColumns(plan.types, client_scope(caller.identity)), conditions)
+        if query.fields is not None:
+            parse_fields(EntityColumns(plan.types, Scope.CLIENT), list(query.fields))
+        return self.matching(plan, compile_query(query), query.search, is_ordered=bool(query.order))
 
     async def run(
         self,
@@ -190,7 +203,8 @@ class Reads:
         with self.readers.track(what, caller, session.interrupt):
             return self._watchdog.run(handler, limit, session.interrupt)
 
-    async def _read(self, operation: Callable[[ReadSession], T], caller: Caller, verb: str, entity: str) -> T:
+    async def read(self, operation: Callable[[ReadSession], T], caller: Caller, verb: str, entity: str) -> T:
+        """Run a read here for a moment, and on the pool if that isn't enough. Raises QUERY_TIMEOUT."""
         self.served += 1
         try:
             self._inline.limit(INLINE_SECONDS)
@@ -199,7 +213,14 @@ class Reads:
             if error.code != "QUERY_TIMEOUT":
                 raise
         self.moved_to_pool += 1
-        what = f"{verb} {entity}"
+        return await self._on_pool(operation, caller, f"{verb} {entity}")
+
+    async def read_pooled(self, operation: Callable[[ReadSession], T], caller: Caller, verb: str, entity: str) -> T:
+        """Run a read that is never short on the pool. Raises QUERY_TIMEOUT."""
+        self.served += 1
+        return await self._on_pool(operation, caller, f"{verb} {entity}")
+
+    async def _on_pool(self, operation: Callable[[ReadSession], T], caller: Caller, what: str) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._pooled_read, operation, caller, what)
 
     def _pooled_read(self, operation: Callable[[ReadSession], T], caller: Caller, what: str) -> T:
@@ -208,7 +229,7 @@ class Reads:
             session.limit(self._time_limit)
             return operation(session)
 
-    def _plan(self, caller: Caller, entity: str) -> EntityPlan:
+    def plan(self, caller: Caller, entity: str) -> EntityPlan:
         """The plan of an entity that may be read now. Raises ENTITY_NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
         plan = self._plans.for_read(entity, caller.identity)
         self._gate.may_read(caller, plan)
@@ -216,17 +237,20 @@ class Reads:
 
     def visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
         """The selection narrowed to what this identity may replicate: read policy and sync scope."""
-        selected = self._visible(plan, identity, selection)
+        selected = self.readable(plan, identity, selection, Reach.ROW)  # snapshots walk all rows once, by id
         scope = self._scopes.get(plan.name)
         if scope is None or identity.is_admin:
             return selected
         return selected.narrowed(scope.text, scope.bind(identity, self._now()))
 
-    def _visible(self, plan: EntityPlan, identity: Identity, selection: Selection) -> Selection:
-        condition, parameters = self._condition(plan, identity)
+    def readable(
+        self, plan: EntityPlan, identity: Identity, selection: Selection, reach: Reach = Reach.ROWS
+    ) -> Selection:
+        """The selection under the read policy. Raises POLICY_DENIED when it lets this identity read no row at all."""
+        condition, parameters = self._condition(plan, identity, reach)
         return selection if condition is None else selection.narrowed(condition, parameters)
 
-    def _condition(self, plan: EntityPlan, identity: Identity) -> tuple[str | None, dict[str, Any]]:
+    def _condition(self, plan: EntityPlan, identity: Identity, reach: Reach) -> tuple[str | None, dict[str, Any]]:
         """The read policy as SQL; None when it lets this caller read every row. Raises POLICY_DENIED when it lets it
         read none whatever the row."""
         if identity.is_admin:
@@ -234,23 +258,34 @@ class Reads:
         rule = plan.policy.read
         now = self._now()
         if rule.reads_row or rule.uses_exists:
-            sql = self._read_rules[plan.name]
+            sql = self._rules[reach][plan.name]
             return sql.text, sql.bind(identity, now)
         if not rule.allows(identity, None, now=now):
             raise self._plans.denied(rule)
         return None, {}
 
-    def _capped(self, selection: Selection) -> Selection:
-        if selection.limit is not None and selection.limit <= self._row_limit:
+    def matching(self, plan: EntityPlan, selection: Selection, search: str | None, *, is_ordered: bool) -> Selection:
+        """The selection under a text search, if one is asked for. Raises SEARCH_NOT_CONFIGURED."""
+        if search is None:
             return selection
-        return replace(selection, limit=self._row_limit)
+        return self.search.narrowed(plan, selection, search, is_ordered=is_ordered)
+
+    def shown(self, caller: Caller, plan: EntityPlan, row_ids: bytes | Sequence[str]) -> None:
+        """Rows were shown. Raises AUDIT_UNAVAILABLE."""
+        self._gate.shown(caller, plan, row_ids)
+
+    def capped(self, selection: Selection) -> Selection:
+        """The selection with a limit that no list exceeds."""
+        if selection.limit is not None and selection.limit <= self.row_limit:
+            return selection
+        return replace(selection, limit=self.row_limit)
 
     def close(self) -> None:
         """Interrupt what runs, stop the pool and close every connection."""
         for session in self._sessions:
             session.interrupt()
         self._pool.shutdown(wait=True)
-        for session in (*self._sessions, self._inline):
+        for session in (*self._sessions, self._inline, self._points):
             session.close()
 
 

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from pylon.model.change import Change
 
 
+class Follower:
+    """What is kept beside a row once there is reason to, such as its document. Most rows have none, and an insert never
+    has: so it is asked at updates and deletes only, with one lookup, and a row that it doesn't follow costs no more."""
+
+    def follows(self, transaction: Transaction, plan: EntityPlan, row_id: str) -> bool:
+        """Whether it keeps something beside this row."""
+        raise NotImplementedError
+
+    def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
+        """Like a stage's `written`, for a row that it follows."""
+        raise NotImplementedError
+
+
 class Stage:
     """One participant; override what it takes part in. Runs on the writer thread, so it may not wait for anything, and
     whatever it raises undoes its request. Writes of its own go through the transaction that it is given."""

@@ -15,16 +15,25 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
+import msgspec
+
+from pylon.engine.audit.records import AUTH, OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
+from pylon.engine.groups import checked_groups
 from pylon.engine.limits.switch import QUIET, Board
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans
+from pylon.engine.stages import Follower
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
+from pylon.model.identity import Identity
 from pylon.model.ids import RowIds
 from pylon.policy.rules import Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
+
+MAX_GROUPS = 100_000
+"""Groups that one aggregate hands to a function."""
 
 
 class Authority(enum.Enum):
@@ -57,6 +66,12 @@ class RowAccess:
         """How many rows match."""
         return self._rows.count(plan.name, selection)
 
+    def aggregate(self, plan: EntityPlan, selection: Selection, aggregate: Aggregate) -> list[dict[str, Any]]:
+        """The groups of the selected rows. Raises QUERY_FAILED for more than MAX_GROUPS."""
+        rows, count = self._rows.aggregate_json(plan.name, selection, aggregate, MAX_GROUPS + 1)
+        groups: list[dict[str, Any]] = msgspec.json.decode(checked_groups(rows, count, MAX_GROUPS))
+        return groups
+
 
 class Batch:
     """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
@@ -86,13 +101,14 @@ class Batch:
         self.changes: list[Change] = []
         self.ops: list[tuple[str, str, Change | OpRecord]] = []
         self.writers: list[tuple[Caller, int, int]] = []
-        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: []}
+        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: [], AUTH: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """A part that either happens or leaves nothing behind, whatever it raises."""
-        changes, ops, notes = len(self.changes), len(self.ops), len(self.records[OPERATOR])
+        changes, ops = len(self.changes), len(self.ops)
+        notes, events = len(self.records[OPERATOR]), len(self.records[AUTH])
         self.session.savepoint()
         try:
             yield
@@ -104,6 +120,7 @@ class Batch:
                 del self.op_ids[principal, op_id]
             del self.ops[ops:]
             del self.records[OPERATOR][notes:]
+            del self.records[AUTH][events:]
             raise
 
 
@@ -142,17 +159,29 @@ class Transaction(RowAccess):
     def update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
         """Set validated fields of a row; None when the patch is empty. Raises NOT_FOUND, READONLY_FIELD, POLICY_DENIED,
         UPDATE_FAILED, INVALID_COLUMN."""
-        if plan.stages:
+        followers = self._followers(plan, row_id)
+        if plan.stages or followers:
             with self._batch.scope():
-                return self._update(plan, row_id, patch)
-        return self._update(plan, row_id, patch)
+                return self._update(plan, row_id, patch, followers)
+        return self._update(plan, row_id, patch, followers)
+
+    def edit(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change:
+        """An update for what is kept beside the row: recorded also where it sets no field of the row itself. Raises
+        what `update` raises."""
+        with self._batch.scope():
+            old, new = self._updated(plan, row_id, patch)
+            return self._apply_update(plan, old, new, patch, plan.followers)
 
     def delete(self, plan: EntityPlan, row_id: str) -> Change:
         """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
-        if plan.stages:
+        followers = self._followers(plan, row_id)
+        if plan.stages or followers:
             with self._batch.scope():
-                return self._delete(plan, row_id)
-        return self._delete(plan, row_id)
+                return self._delete(plan, row_id, followers)
+        return self._delete(plan, row_id, followers)
+
+    def _followers(self, plan: EntityPlan, row_id: str) -> Sequence[Follower]:
+        return [follower for follower in plan.followers if follower.follows(self, plan, row_id)]
 
     def _insert(self, plan: EntityPlan, row: Any) -> Change:
         batch = self._batch
@@ -173,7 +202,14 @@ class Transaction(RowAccess):
         batch.session.insert(plan.name, plan.types.dump(row))
         return self._written(plan, Change(plan.types, plan.name, row.id, "insert", row, plan.types.encode(row)))
 
-    def _update(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change | None:
+    def _update(
+        self, plan: EntityPlan, row_id: str, patch: dict[str, Any], followers: Sequence[Follower]
+    ) -> Change | None:
+        old, new = self._updated(plan, row_id, patch)
+        return self._apply_update(plan, old, new, patch, followers) if patch else None
+
+    def _updated(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> tuple[Any, Any]:
+        """The row before and after an update that is allowed."""
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
@@ -190,15 +226,20 @@ class Transaction(RowAccess):
             setattr(new, name, value)
         if self._enforce:
             self._check(plan.policy.update, old, new)
-        if not patch:
-            return None
-        types = plan.types
-        self.session.update(plan.name, row_id, {name: types.dump_value(name, value) for name, value in patch.items()})
+        return old, new
+
+    def _apply_update(
+        self, plan: EntityPlan, old: Any, new: Any, patch: dict[str, Any], followers: Sequence[Follower]
+    ) -> Change:
+        types, row_id = plan.types, old.id
+        if patch:
+            values = {name: types.dump_value(name, value) for name, value in patch.items()}
+            self.session.update(plan.name, row_id, values)
         before, after = types.encode(old), types.encode(new)
         change = Change(types, plan.name, row_id, "update", new, after, old, before, fields=tuple(patch))
-        return self._written(plan, change)
+        return self._written(plan, change, followers)
 
-    def _delete(self, plan: EntityPlan, row_id: str) -> Change:
+    def _delete(self, plan: EntityPlan, row_id: str, followers: Sequence[Follower]) -> Change:
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
@@ -209,10 +250,13 @@ class Transaction(RowAccess):
             self._check(plan.policy.delete, old)
         self.session.delete(plan.name, row_id)
         data = plan.types.encode(old)
-        return self._written(plan, Change(plan.types, plan.name, row_id, "delete", old, data, prev=data))
+        change = Change(plan.types, plan.name, row_id, "delete", old, data, prev=data)
+        return self._written(plan, change, followers)
 
-    def _written(self, plan: EntityPlan, change: Change) -> Change:
+    def _written(self, plan: EntityPlan, change: Change, followers: Sequence[Follower] = ()) -> Change:
         self._batch.changes.append(change)
+        for follower in followers:
+            follower.written(self, plan, change)
         for stage in plan.stages:
             stage.written(self, plan, change)
         return change
@@ -226,9 +270,36 @@ class Transaction(RowAccess):
         self._batch.op_ids[principal, op_id] = change
         self._batch.ops.append((principal, op_id, change))
 
+    def may_replicate(self, plan: EntityPlan, row: Any, reader: Identity) -> bool:
+        """Whether this row is among those that replicate to a reader: by the read policy and the sync scope."""
+        rules = (plan.policy.read,) if plan.scope is None else (plan.policy.read, plan.scope)
+        return reader.is_admin or all(
+            rule.allows(reader, row, now=self._batch.now, exists=self._exists) for rule in rules
+        )
+
+    def to_update(self, plan: EntityPlan, row_id: str) -> Any:
+        """The row as it is, for an update that is yet to be worked out; what the rule says of the row after it is left
+        to the update itself. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
+        self._admit(plan)
+        old = self.get(plan, row_id)
+        if old is None:
+            raise self._missing(plan.policy.update)
+        if not plan.policy.update.reads_new:
+            self.judge_update(plan, old)
+        return old
+
+    def judge_update(self, plan: EntityPlan, row: Any) -> None:
+        """Raise POLICY_DENIED unless the caller may update this row and leave it as it is."""
+        if self._enforce:
+            self._check(plan.policy.update, row, row)
+
     def note(self, action: str, target: str = "", **details: Detail) -> None:
         """Record an operator's action in the audit log, in this commit."""
         self._batch.records[OPERATOR].append(of_action(self.caller, action, target, details))
+
+    def record_auth(self, event: Record) -> None:
+        """Record what happened to an account or session, in this commit."""
+        self._batch.records[AUTH].append(event)
 
     def record_reads(self, shown: Sequence[Record]) -> None:
         """Store records of rows that were shown, in this commit."""

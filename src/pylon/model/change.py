@@ -13,7 +13,8 @@ ChangeKind = Literal["insert", "update", "delete"]
 
 class Change(msgspec.Struct, gc=False):
     """`row` is the row after the write (before it, for a delete); `old` the row before an update that set `fields`.
-    `data` and `prev` are their full encodings as the log keeps them. `seq` is 0 until the log allocated it."""
+    `data` and `prev` are their full encodings as the log keeps them. `seq` is 0 until the log allocated it. `document`
+    are the edits of the row's document that go with it; they lead where the change was made by editing it."""
 
     types: RowTypes
     entity: str
@@ -26,6 +27,8 @@ class Change(msgspec.Struct, gc=False):
     seq: int = 0
     timestamp: str = ""
     fields: tuple[str, ...] = ()
+    document: bytes | None = None
+    document_leads: bool = False
     _event: bytes | None = None
 
     def event(self) -> bytes:

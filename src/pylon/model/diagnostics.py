@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
+from pylon.model.auth_block import auth_block, check_auth
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
+from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
 from pylon.model.rows import field_type
 from pylon.model.schema import (
@@ -60,6 +62,7 @@ def check(spec: AppSpec) -> list[Diagnostic]:
         *_check_calls(spec),
         *_check_policies(spec),
         *_check_routes(spec),
+        *check_auth(spec),
     ]
 
 
@@ -148,10 +151,8 @@ def _modifiers(where: str, field: Field) -> Found:
             f"{where}: an encrypted field never leaves the server",
             'Add server_only=True ("serverOnly": true in a manifest).',
         )
-    if field.crdt == "text" and field.kind not in (Kind.STRING, Kind.RICHTEXT):
-        yield error("FIELD_CRDT_INVALID", f'{where}: crdt "text" merges strings, not {field.type_name}', 'Use "lww".')
-    elif field.crdt not in (None, "lww", "text"):
-        yield warning("FIELD_CRDT_RESERVED", f"{where}: crdt {field.crdt!r} is reserved", 'Use "lww" or "text".')
+    if problem := merge_problem(field):
+        yield error("FIELD_CRDT_INVALID", f"{where}: {problem}", 'Use "lww".')
 
 
 def _default(where: str, field: Field) -> Found:
@@ -186,9 +187,7 @@ def _target(spec: AppSpec, where: str, target: str | None) -> Found:
 
 def _user_entity(spec: AppSpec) -> str:
     """The entity that user ids belong to. Sessions have users also in an app that declares no such entity."""
-    auth = spec.raw.get("auth")
-    user = auth.get("user") if isinstance(auth, dict) else None
-    return str(user.get("entity", "User")) if isinstance(user, dict) else "User"
+    return auth_block(spec).user.entity
 
 
 def _indexes(entity: EntitySpec) -> Found:

@@ -79,6 +79,11 @@ REGISTRY: dict[str, Code] = {
     "INVALID_QUERY": Code(
         400, "The query object is malformed.", "Check operators and their operands against the HTTP reference."
     ),
+    "INVALID_SCOPE": Code(
+        400,
+        "A replication scope is too large, or is no object of filters by entity.",
+        'Send {"Entity": {"field": value}}; the message says what is wrong with it.',
+    ),
     "INVALID_ARGS": Code(
         400,
         "A function's arguments do not match its declaration.",
@@ -86,6 +91,16 @@ REGISTRY: dict[str, Code] = {
     ),
     "OPTIMISTIC_ID_CONFLICT": Code(
         400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."
+    ),
+    "PRECONDITION_FAILED": Code(
+        412,
+        "The row is not what the request's If-Match or If-None-Match expects; nothing was written.",
+        "Read the row again, decide on what it is now, and send its new ETag.",
+    ),
+    "IDEMPOTENCY_MISMATCH": Code(
+        422,
+        "The Idempotency-Key was used for another request before; nothing was done.",
+        "Use a new key for each new request, the same one only to repeat it unchanged.",
     ),
     "INSERT_FAILED": Code(
         400,
@@ -98,9 +113,7 @@ REGISTRY: dict[str, Code] = {
         "The message names the constraint and its columns.",
     ),
     "DELETE_FAILED": Code(400, "The store refused the delete.", "The message names the constraint."),
-    "QUERY_FAILED": Code(
-        400, "The query could not be executed.", "Simplify the filter; at most 32766 values fit in one `$in`."
-    ),
+    "QUERY_FAILED": Code(400, "The query asks for more than one query may.", "Narrow it; the message names the limit."),
     "READONLY_FIELD": Code(
         400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."
     ),
@@ -109,6 +122,15 @@ REGISTRY: dict[str, Code] = {
     "MISSING_TOPIC": Code(400, "The broadcast has no topic.", 'Send {"room": "...", "topic": "..."}.'),
     "MISSING_USER_ID": Code(400, "No user_id was given.", 'Send {"user_id": "..."}.'),
     "UPGRADE_FAILED": Code(400, "The session could not be upgraded.", "Send the guest's session token as Bearer."),
+    "CURSOR_INVALID": Code(
+        400,
+        "The cursor is not one that this list gave out in this order.",
+        "Ask for the first page without `after`, then pass `next_cursor` on with the same sort.",
+    ),
+    "MISSING_ENTITY": Code(400, "No entity was named.", "Name it in the path: `/api/search/<Entity>`."),
+    "RELATION_NOT_FOUND": Code(
+        400, "The entity declares no such relation.", "Declare it in `relations`, or check the name in the manifest."
+    ),
     "SNAPSHOT_CURSOR_INVALID": Code(
         400, "The snapshot token is not one that this server made.", "Start the snapshot again with since=0."
     ),
@@ -157,6 +179,44 @@ REGISTRY: dict[str, Code] = {
     "CSRF_REJECTED": Code(
         403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
     ),
+    "METHOD_NOT_CONFIGURED": Code(
+        404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
+    ),
+    "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
+    "REAUTHENTICATION_REQUIRED": Code(
+        403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
+    ),
+    "CAPTCHA_FAILED": Code(
+        400, "The captcha was not solved, or too long ago.", "Solve it and send its token as `captchaToken`."
+    ),
+    "INVALID_EMAIL": Code(400, "This is not an e-mail address.", "Check it for typing errors."),
+    "DISPOSABLE_EMAIL": Code(
+        400,
+        "Throw-away addresses are not taken.",
+        "Use another address. Operators: PYLON_EMAIL_BLOCKLIST_DISABLED=1 takes them.",
+    ),
+    "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
+    "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "UNTRUSTED_REDIRECT": Code(
+        403,
+        "A sign-in may lead back to trusted origins only.",
+        "Add the origin to PYLON_TRUSTED_ORIGINS or to auth.trusted_origins.",
+    ),
+    "PUBLIC_URL_MISSING": Code(
+        500, "A link was to be sent, and the server does not know its own address.", "Set PYLON_PUBLIC_URL."
+    ),
+    "USER_ENTITY_MISSING": Code(
+        500, "The app keeps no users.", "Declare an entity User with an `email`, or name yours in the auth block."
+    ),
+    "MERGE_TOO_LARGE": Code(
+        409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
+    ),
+    "SEALED_UNREADABLE": Code(
+        500,
+        "What is stored was sealed with another key than this server has.",
+        "Put the earlier key back into PYLON_SECRET_KEY or secret.key, after the current one.",
+    ),
     "NOT_IN_ROOM": Code(
         403, "The caller is not a member of the room.", "POST /api/rooms/join first, and again after a reconnect."
     ),
@@ -173,6 +233,35 @@ REGISTRY: dict[str, Code] = {
     "CONFLICT": Code(409, "The request conflicts with the current state.", "Read the row again and retry."),
     "RESYNC_REQUIRED": Code(
         410, "The cursor is not from this log's window.", "Drop the local replica and pull with since=0."
+    ),
+    "BAD_PATH": Code(400, "The path names no row.", "POST /api/crdt/{entity}/{row id}, both percent-encoded."),
+    "MISSING_UPDATE": Code(400, "The body has no update.", 'Send {"update": "<hex>"}.'),
+    "INVALID_HEX": Code(
+        400, "The update is not hexadecimal.", "Encode the bytes that loro exports as hex, two digits each."
+    ),
+    "NOT_SUPPORTED": Code(
+        400,
+        "The entity does not do what was asked of it.",
+        "The message says what; rows have documents unless the entity is declared with crdt=False.",
+    ),
+    "ROW_NOT_FOUND": Code(404, "There is no such row.", "Check the id; the row may have been deleted meanwhile."),
+    "CRDT_DECODE_FAILED": Code(
+        400, "The update is not one that loro can read.", "Send what `doc.export` returned, whole and unchanged."
+    ),
+    "CRDT_APPLY_FAILED": Code(
+        400,
+        "The update would give the row values that its fields don't take; nothing of it was applied.",
+        "The message names the field and what it takes.",
+    ),
+    "CRDT_OUTDATED": Code(
+        409,
+        "The update builds on a state that the server's document no longer has, or never had.",
+        "Drop the local document, subscribe again, and make the edit in the one that arrives.",
+    ),
+    "DOCUMENT_TOO_LARGE": Code(
+        413,
+        "The document would grow over its limit, its history already trimmed.",
+        "Split it into several rows, or raise PYLON_CRDT_DOCUMENT_MAX_BYTES.",
     ),
     "PAYLOAD_TOO_LARGE": Code(
         413, "The body is larger than the limit.", "Send less at once, or raise PYLON_HTTP_BODY_MAX_BYTES."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -75,7 +75,7 @@ class _Entity(msgspec.Struct):
     search: _Search | None = None
     sync: bool = True
     sync_scope: str | None = None
-    sync_limit: int | None = None
+    sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
 

@@ -35,7 +35,7 @@ def field(
     server_only: bool = False,
     sync_omit: bool = False,
     encrypted: bool = False,
-    crdt: Literal["lww", "text"] | None = None,
+    crdt: Literal["lww", "text", "counter", "list", "movable-list", "tree"] | None = None,
     name: str | None = None,
 ) -> Any:
     """Options of one field of an Entity.

@@ -26,7 +26,7 @@ from pylon.policy.audience import (
 from pylon.policy.names import PolicyNameError, Scope, resolve
 from pylon.policy.nodes import Ago, And, Exists, Expr, Literal, Root, reads, walk
 from pylon.policy.predicate import ExistsResolver, compile_predicate
-from pylon.policy.sql import Dialect, SqlRule, compile_sql
+from pylon.policy.sql import Dialect, Reach, SqlRule, compile_sql
 from pylon.policy.syntax import PolicySyntaxError, parse
 from pylon.policy.values import Unevaluable
 
@@ -139,12 +139,12 @@ class Rule:
         except Unevaluable:
             return False
 
-    def sql(self, dialect: Dialect, alias: str = "t") -> SqlRule:
+    def sql(self, dialect: Dialect, alias: str = "t", reach: Reach = Reach.ROW) -> SqlRule:
         """The rule as a condition over the row at `alias`, admins left aside. Raises ValueError for a rule that reads
         `new.*`: no table holds the row after a write."""
         if self.reads_new:
             raise ValueError(f"The rule of {', '.join(self.policies)} reads new.* and has no SQL form")
-        return compile_sql(self._expr, dialect, alias)
+        return compile_sql(self._expr, dialect, alias, reach)
 
 
 class ActionRule:

@@ -7,6 +7,7 @@ is loose: NULL denies. What the caller and the clock alone decide is computed in
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +43,18 @@ from pylon.policy.operands import Operand
 from pylon.policy.predicate import compile_predicate, compile_value
 from pylon.policy.values import Unevaluable, number_of_text, text_before
 
-__all__ = ["Dialect", "JsonSql", "SqlRule", "SqliteDialect", "compile_sql"]
+__all__ = ["Dialect", "JsonSql", "Reach", "SqlRule", "SqliteDialect", "compile_sql"]
 
 Getter = Callable[[Identity, datetime], Any]
+
+
+class Reach(enum.Enum):
+    """How many rows a statement looks at, which decides how `exists` is best written: a row that is already found is
+    looked up on the other side; of many rows, the other side says which are wanted."""
+
+    ROW = "row"
+    ROWS = "rows"
+
 
 _AUTH_PARAMETERS = {
     "user_id": "p_userId",
@@ -69,15 +79,16 @@ class SqlRule:
         return {name: get(identity, now) for name, get in self.parameters}
 
 
-def compile_sql(expr: Expr, dialect: Dialect, alias: str) -> SqlRule:
+def compile_sql(expr: Expr, dialect: Dialect, alias: str, reach: Reach) -> SqlRule:
     """The SQL form of a resolved, simplified rule that doesn't read `new` or `input`."""
-    compiler = _Compiler(dialect, alias)
+    compiler = _Compiler(dialect, alias, reach)
     text = f"({compiler.loose(expr)})" if isinstance(expr, Or) else compiler.loose(expr)
     return SqlRule(text, tuple(sorted(compiler.parameters.items())))
 
 
 class _Compiler:
-    def __init__(self, dialect: Dialect, alias: str) -> None:
+    def __init__(self, dialect: Dialect, alias: str, reach: Reach) -> None:
+        self._reach = reach
         self._dialect = dialect
         self._alias = alias
         self._inner = 0
@@ -95,6 +106,8 @@ class _Compiler:
                     return " OR ".join(_conjunct(self.loose(operand)) for operand in operands)
         if isinstance(expr, Compare | In | TextTest | Reference) and not is_fixed(expr) and not can_fail(expr):
             return self._leaf(expr)
+        if self._reach is Reach.ROWS and isinstance(expr, Exists) and (linked := self._linked(expr)) is not None:
+            return linked
         return self.exact(expr)
 
     def exact(self, expr: Expr) -> str:
@@ -213,6 +226,26 @@ class _Compiler:
         found = f"EXISTS (SELECT 1 FROM {table} {alias} WHERE {' AND '.join(tests)})"
         return _unless_failing(values, found)
 
+    def _linked(self, expr: Exists) -> str | None:
+        """Loosely, an `exists` that one plain column of the row links to the other entity: as membership of the column
+        in what the other conditions find. So the planner may begin with either side, where EXISTS always walks the
+        rows. None for any other."""
+        links = [c for c in expr.conditions if _is_column(c)]
+        if len(links) != 1 or any(
+            can_fail(c.value) or not (c is links[0] or is_fixed(c.value)) for c in expr.conditions
+        ):
+            return None
+        alias = self._next_alias()
+        dialect = self._dialect
+        tests = [
+            f"{dialect.column(alias, c.column)} = {self._as_column(c, self._operand(c.value))}"
+            for c in expr.conditions
+            if c is not links[0]
+        ]
+        found = f"SELECT {dialect.column(alias, links[0].column)} FROM {dialect.table(expr.entity)} {alias}"
+        where = f" WHERE {' AND '.join(tests)}" if tests else ""
+        return f"{self._operand(links[0].value).sql} IN ({found}{where})"
+
     def _as_column(self, condition: Condition, value: Operand) -> str:
         assert condition.kind is not None
         want = type_of_field(condition.kind)
@@ -308,6 +341,14 @@ class _Compiler:
             return result
 
         return self._bound(_named("p_n", expr), get)
+
+
+def _is_column(condition: Condition) -> bool:
+    """Whether a condition compares with a column of the row that has the type of the other column."""
+    value = condition.value
+    if not isinstance(value, Reference) or value.root is not Root.DATA or condition.kind is None:
+        return False
+    return value.type is type_of_field(condition.kind) and value.type is not Type.ANY
 
 
 def _unless_failing(operands: list[Operand], condition: str) -> str:

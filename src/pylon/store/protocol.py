@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
+from pylon.store.identity import IdentityRows, IdentityTables
 from pylon.store.selection import Selection
 
 
@@ -24,16 +26,12 @@ class OpRecord(msgspec.Struct, frozen=True):
     seq: int
 
 
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What a request with an idempotency key was answered."""
 
-    key: bytes
-    user_id: str
-    is_guest: bool
-    tenant_id: str | None
-    device: str | None
-    created_at: int
-    expires_at: int
+    fingerprint: bytes
+    status: int
+    body: bytes
 
 
 class LoggedOp(msgspec.Struct, frozen=True):
@@ -73,6 +71,25 @@ class AuditBlock(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class DocumentHead(msgspec.Struct, frozen=True):
+    """What is known of a row's document without reading it. `stamp` is another one after each edit, `incarnation` after
+    the row was deleted and made again; `pending` are edits that wait for those that they build on."""
+
+    incarnation: int
+    stamp: int
+    snapshot_bytes: int
+    updates: int
+    update_bytes: int
+    pending: bytes | None
+
+
+class StoredDocument(msgspec.Struct, frozen=True):
+    """A document's snapshot and the updates since, in the order in which they were made."""
+
+    snapshot: bytes
+    updates: list[bytes]
+
+
 class Rows(Protocol):
     """Reading rows, within whatever transaction the session has open."""
 
@@ -85,12 +102,29 @@ class Rows(Protocol):
     def count(self, entity: str, selection: Selection) -> int:
         """How many rows match, the window left aside."""
 
+    def get_json(
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
+
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values (policies' `exists`); null matches nothing."""
+
+    def aggregate_json(self, entity: str, selection: Selection, aggregate: Aggregate, most: int) -> tuple[bytes, int]:
+        """The groups of the selected rows as a JSON array, at most `most`, and their number."""
 
 
 class ReadSession(Rows, Protocol):
     """One read connection."""
+
+    @property
+    def identity(self) -> IdentityRows:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside sees one state."""
@@ -98,22 +132,26 @@ class ReadSession(Rows, Protocol):
     def limit(self, seconds: float) -> None:
         """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
 
-    def get_json(
-        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
-
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
 
     def select_json_and_ids(self, entity: str, selection: Selection) -> tuple[bytes, int, bytes]:
         """The same with the ids of the rows as a JSON array."""
 
-    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
-        """(id, JSON object as clients see it) of each row."""
+    def select_parts(self, entity: str, selection: Selection, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """(id, JSON object as clients see it, the stored values of these columns) of each row."""
+
+    def select_parts_of(
+        self, entity: str, key: str, keys: Sequence[str], selection: Selection, columns: tuple[str, ...], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The same for the rows whose field `key` has one of these values; the window is for each key apart, and
+        `most` for all together."""
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""
+
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
 
     def log_head(self) -> int:
         """The newest seq, 0 for an empty log."""
@@ -160,12 +198,6 @@ class ReadSession(Rows, Protocol):
     def audit_issued(self) -> int:
         """The highest block id ever given out."""
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
 
@@ -175,6 +207,10 @@ class ReadSession(Rows, Protocol):
 
 class WriteSession(Rows, Protocol):
     """The write connection: one open transaction that many requests share."""
+
+    @property
+    def identity(self) -> IdentityTables:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def begin(self) -> None:
         """Open the batch's transaction."""
@@ -209,17 +245,29 @@ class WriteSession(Rows, Protocol):
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
 
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
+    def answer(self, principal: str, key: str) -> StoredAnswer | None:
+        """What this principal's request with an idempotency key was answered, if there was one."""
 
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
+    def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in the open transaction; it goes with the op-ids."""
 
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
+    def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
+        """What is known of a row's document, None when it has none."""
 
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
+    def document(self, entity: str, row_id: str) -> StoredDocument:
+        """The content of a row's document, which has one."""
+
+    def put_document(self, entity: str, row_id: str, head: DocumentHead, snapshot: bytes, updated_at: str) -> None:
+        """Store a document anew, as one snapshot."""
+
+    def append_document(self, entity: str, row_id: str, head: DocumentHead, update: bytes) -> None:
+        """Store an update behind the snapshot, as number `head.updates`."""
+
+    def put_document_head(self, entity: str, row_id: str, head: DocumentHead) -> None:
+        """Store what is known of a document."""
+
+    def delete_document(self, entity: str, row_id: str) -> None:
+        """Delete a row's document."""
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""
@@ -257,6 +305,10 @@ class WriteSession(Rows, Protocol):
     def prune(self, *, log_before: int, keep_events: int, ops_before: int, now: int, limit: int) -> int:
         """Drop at most `limit` log entries older than `log_before` (Unix seconds) beyond the newest `keep_events`,
         as many op-ids older than `ops_before`, and sessions expired by `now`; how many log entries went."""
+
+    def plan_anew(self) -> bool:
+        """Look, in the open transaction, at the tables that changed much since the last time, so that every connection
+        plans its statements by what they hold now; whether there were such tables."""
 
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use: written since it last began anew. From any thread."""

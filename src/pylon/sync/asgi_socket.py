@@ -82,6 +82,7 @@ class AsgiSockets:
             if scope["path"] not in PATHS:
                 raise PylonError("NOT_FOUND", "Not found")
             credential = self._door.admit(ip, headers, bearer[1] if bearer else None)
+            subset = self._door.subset(scope.get("query_string", b"").decode("latin-1"), credential.identity)
         except PylonError as error:
             if "websocket.http.response" in scope.get("extensions", {}):
                 await send_refusal(send, error, "websocket.http.response")
@@ -90,7 +91,7 @@ class AsgiSockets:
             return
         await send({"type": "websocket.accept", "subprotocol": bearer[0] if bearer else None})
         connection = _AsgiSocket(self._door, credential, ip)
-        self._door.enter(connection)
+        self._door.enter(connection, subset)
         sending = connection.sending = asyncio.create_task(self._send(send, connection))
         listening = asyncio.create_task(self._listen(receive, connection))
         try:

@@ -1,12 +1,13 @@
 """Who is connected, by identity class, and which of the classes may see a row (design §5).
 
 A rule that doesn't read the row is decided once per class; one that compares a field with the caller's user, tenant,
-e-mail or role finds its classes in an index; only the rest are evaluated class by class.
+e-mail or role finds its classes in an index; only the rest are evaluated class by class. Those who asked for a part are
+classes of their own (`partial`); without any, nothing here pays for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,7 +18,9 @@ from pylon.policy.audience import ByIdentity, ByKey, Everyone, Nobody
 from pylon.policy.rules import Rule
 from pylon.signals.logs import Log
 from pylon.sync.events import Event, Subscriber
+from pylon.sync.partial import Partial
 from pylon.sync.statistics import Statistics
+from pylon.sync.subset import Subset
 
 log = Log("pylon.sync")
 
@@ -55,15 +58,23 @@ class View(NamedTuple):
         return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
 
 
+Edit = tuple[int, Event]
+"""The edit of a document, behind this many events of its turn."""
+
+
 class IdentityClass:
-    """All subscribers of one identity, and what waits for them; `is_held` while a throttle holds it back."""
+    """All subscribers of one identity that want the same, all or a subset, and what waits for them; `is_held` while a
+    throttle holds it back. `edits` are what some of them get in between: edits of the documents that they watch, each
+    with its place among the events."""
 
-    __slots__ = ("bytes", "deliveries", "events", "identity", "is_held", "subscribers", "verdicts")
+    __slots__ = ("bytes", "deliveries", "edits", "events", "identity", "is_held", "subscribers", "subset", "verdicts")
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, subset: Subset | None = None) -> None:
         self.identity = identity
+        self.subset = subset
         self.subscribers: set[Subscriber] = set()
         self.events: list[Event] = []
+        self.edits: dict[Subscriber, list[Edit]] = {}
         self.is_held = False
         self.deliveries = self.bytes = 0
         self.verdicts: dict[Rule, bool] = {}
@@ -74,6 +85,7 @@ class Audiences:
 
     def __init__(self, views: dict[str, View], statistics: Statistics) -> None:
         self.views = views
+        self.partial = Partial()
         self.admins: set[IdentityClass] = set()
         self._statistics = statistics
         self._classes: dict[Identity, IdentityClass] = {}
@@ -86,32 +98,45 @@ class Audiences:
         }
 
     def __len__(self) -> int:
-        return len(self._classes)
+        return len(self._classes) + len(self.partial)
 
     def __iter__(self) -> Iterator[IdentityClass]:
-        return iter(self._classes.values())
+        yield from self._classes.values()
+        yield from self.partial
 
-    def get(self, identity: Identity) -> IdentityClass | None:
-        """The class of this identity, None while nobody of it is connected."""
-        return self._classes.get(identity)
+    @property
+    def whole(self) -> Collection[IdentityClass]:
+        """The classes of those who want all that they may see."""
+        return self._classes.values()
 
-    def open(self, identity: Identity) -> IdentityClass:
-        """The class of this identity, made when it is the first of it."""
-        if (group := self._classes.get(identity)) is not None:
+    def get(self, identity: Identity, subset: Subset | None = None) -> IdentityClass | None:
+        """The class, None while nobody of it is connected."""
+        return self._classes.get(identity) if subset is None else self.partial.get(identity, subset)
+
+    def open(self, identity: Identity, subset: Subset | None = None) -> IdentityClass:
+        """The class, made when the first of it connects."""
+        if (group := self.get(identity, subset)) is not None:
             return group
-        group = self._classes[identity] = IdentityClass(identity)
-        if identity.is_admin:
-            self.admins.add(group)
+        group = IdentityClass(identity, subset)
+        if subset is not None:
+            self.partial.add(group, subset)
+        else:
+            self._classes[identity] = group
+            if identity.is_admin:
+                self.admins.add(group)
         for member, value in _keys(identity):
             self._index[member].setdefault(value, set()).add(group)
         return group
 
     def drop(self, group: IdentityClass) -> None:
         """Forget a class that nobody is left of."""
-        del self._classes[group.identity]
+        if group.subset is not None:
+            self.partial.discard(group, group.subset)
+        else:
+            del self._classes[group.identity]
+            self.admins.discard(group)
         if group.deliveries:
             self._gone.append((group.identity.user_id, group.deliveries, group.bytes))
-        self.admins.discard(group)
         for member, value in _keys(group.identity):
             groups = self._index[member][value]
             groups.discard(group)
@@ -121,7 +146,7 @@ class Audiences:
     def delivered(self) -> list[tuple[str | None, int, int]]:
         """(user, events, bytes) that each class was sent since the last time this was asked."""
         sent, self._gone = self._gone, []
-        for group in self._classes.values():
+        for group in self:
             if group.deliveries:
                 sent.append((group.identity.user_id, group.deliveries, group.bytes))
                 group.deliveries = group.bytes = 0
@@ -140,14 +165,27 @@ class Audiences:
                 shown.add(group)
         return shown
 
-    def readers(self, view: View, row: Any, answers: Answers) -> set[IdentityClass]:
-        """The classes that may see this row."""
-        found = {group for group in self.candidates(view.read, row) if self.reads(group, view, row, answers)}
-        return found | self.admins
+    def readers(self, entity: str, row: Any, answers: Answers) -> set[IdentityClass]:
+        """The classes that may see this row and want it."""
+        found = {g for g in self.candidates(entity, row) if self.reads(g, entity, row, answers)} | self.admins
+        return self._with_admins(found, entity, row) if self.partial.admins else found
 
-    def candidates(self, rule: Rule, row: Any) -> Iterable[IdentityClass]:
-        """The classes that the rule could let see this row."""
-        audience = rule.audience
+    def partial_readers(self, entity: str, row: Any, answers: Answers) -> set[IdentityClass]:
+        """Of those who asked for a part, the classes that may see this row and want it."""
+        found = {g for g in self.partial.candidates(entity, row) if self.reads(g, entity, row, answers)}
+        return self._with_admins(found, entity, row)
+
+    def admin_readers(self, entity: str, row: Any) -> set[IdentityClass]:
+        """The admins' classes that want this row."""
+        return self._with_admins(set(self.admins), entity, row)
+
+    def _with_admins(self, found: set[IdentityClass], entity: str, row: Any) -> set[IdentityClass]:
+        found.update(group for group in self.partial.admins if _wants(group, entity, row))
+        return found
+
+    def candidates(self, entity: str, row: Any) -> Iterable[IdentityClass]:
+        """The classes that the read rule could let see this row, and that may want it."""
+        audience = self.views[entity].read.audience
         if isinstance(audience, Nobody):
             return ()
         if isinstance(audience, ByKey):
@@ -157,18 +195,25 @@ class Audiences:
                 if value is not None:
                     found |= self._index[key.member].get(value, _NONE)
             return found
-        return self._classes.values()
+        if not self.partial:
+            return self._classes.values()
+        return (*self._classes.values(), *self.partial.candidates(entity, row))
 
-    def reads(self, group: IdentityClass, view: View, row: Any, answers: Answers) -> bool:
-        """Whether a class that is not an admin's may see this row."""
-        return all(self._holds(rule, group, row, answers) for rule in view.rules)
+    def reads(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
+        """Whether a class may see this row and wants it."""
+        return _wants(group, entity, row) and self.may_see(group, entity, row, answers)
+
+    def may_see(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
+        """Whether a class may see this row, wanted or not."""
+        return group.identity.is_admin or all(
+            self._holds(rule, group, row, answers) for rule in self.views[entity].rules
+        )
 
     def event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
         """The change as one class sees it, by the table of spec 02 §8; None for nothing."""
-        view = self.views[change.entity]
-        if group.identity.is_admin or self.reads(group, view, change.row, answers):
+        if self.reads(group, change.entity, change.row, answers):
             return Event(change.event(), change.seq)
-        if change.old is not None and self.reads(group, view, change.old, answers):
+        if change.old is not None and self.reads(group, change.entity, change.old, answers):
             return Event(change.delete_event(), change.seq)
         return None
 
@@ -190,6 +235,10 @@ class Audiences:
 
 
 _NONE: frozenset[IdentityClass] = frozenset()
+
+
+def _wants(group: IdentityClass, entity: str, row: Any) -> bool:
+    return group.subset is None or group.subset.matches(entity, row)
 
 
 def _keys(identity: Identity) -> list[tuple[str, str]]:

@@ -2,8 +2,8 @@
 
 The whole server or sync off: everybody but admins is told so and closed with 1013, and nobody gets in until it is over
 (503 MAINTENANCE). Read-only: a frame, and data flows on. A user or address that is blocked: closed with 1008, and
-refused with 403 BLOCKED. An entity: its changes reach admins only; before it is shown again everybody is recycled, and
-resyncs under a raised log floor (`engine.limits.switches`), so that no replica keeps a gap.
+refused with 403 BLOCKED. An entity: a frame, and its changes reach admins only; before it is shown again everybody is
+recycled, and resyncs under a raised log floor (`engine.limits.switches`), so that no replica keeps a gap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.sync.connection import not_admin
 from pylon.sync.door import Door
-from pylon.sync.events import notice
+from pylon.sync.events import notice, notices
 from pylon.sync.recycling import PER_SECOND, RECONNECT_MS, send_away
 
 _CLOSING = (Scope.SERVER, Scope.SYNC, Scope.ANONYMOUS)
@@ -43,11 +43,16 @@ class Controls:
         door = self._door
         door.hub.withhold(frozenset(s.target for s in after.switches if after.hides(s.target)))
         self._close_those_out(after)
-        read_only, was_read_only = after.read_only, before.read_only
-        door.greeting = None if read_only is None else notice(maintenance_frame(read_only))
-        if read_only is not None and read_only != was_read_only:
-            door.announce(maintenance_frame(read_only), not_admin)
-        elif _limits(before) and not _limits(after):
+        told, told_before = _told(after), _told(before)
+        door.greeting = notices([_frame(switch) for switch in told]) if told else None
+        for switch in told:
+            if switch not in told_before:
+                door.announce(_frame(switch), not_admin)
+        for switch in told_before:
+            if switch.scope is Scope.ENTITY and not any(_same(switch, other) for other in told):
+                on_again = {"type": "switch", "on": False, "scope": switch.scope.value, "target": switch.target}
+                door.announce(on_again, not_admin)
+        if _limits(before) and not _limits(after):
             door.announce({"type": "maintenance", "on": False})
 
     def recycle(self) -> None:
@@ -85,6 +90,25 @@ def maintenance_frame(switch: Switch) -> dict[str, Any]:
         "retry_after": switch.retry_after,
         "until": switch.expires_at or None,
     }
+
+
+def switch_frame(switch: Switch) -> dict[str, Any]:
+    """What clients are told of an entity that is off: `blocks` is `all`, or `writes` where its rows still arrive."""
+    return maintenance_frame(switch) | {"type": "switch", "target": switch.target, "blocks": switch.blocks.value}
+
+
+def _frame(switch: Switch) -> dict[str, Any]:
+    return switch_frame(switch) if switch.scope is Scope.ENTITY else maintenance_frame(switch)
+
+
+def _told(board: Board) -> list[Switch]:
+    """The switches that connected clients are told of and live on with."""
+    entities = [switch for switch in board.switches if switch.scope is Scope.ENTITY]
+    return entities if board.read_only is None else [board.read_only, *entities]
+
+
+def _same(switch: Switch, other: Switch) -> bool:
+    return (switch.scope, switch.target) == (other.scope, other.target)
 
 
 def _check(board: Board, identity: Identity, ip: str) -> None:

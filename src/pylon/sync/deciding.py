@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from pylon.model.change import Change
 from pylon.model.identity import Identity
@@ -18,6 +18,7 @@ from pylon.signals.logs import Log
 from pylon.sync.audiences import Answers, Audiences, IdentityClass
 from pylon.sync.events import Subscriber
 from pylon.sync.statistics import Statistics
+from pylon.sync.subset import Subset
 
 log = Log("pylon.sync")
 
@@ -34,6 +35,14 @@ Question = tuple[Rule, Identity, Any]
 """May this identity read this row under this rule?"""
 
 Decide = Callable[[Sequence[Question]], Awaitable[list[bool]]]
+
+
+class Newcomer(NamedTuple):
+    """Somebody who wants to join."""
+
+    subscriber: Subscriber
+    identity: Identity
+    subset: Subset | None
 
 
 class Stream(Protocol):
@@ -60,7 +69,7 @@ class Deciding:
         self._audiences = audiences
         self._decide = decide
         self._statistics = statistics
-        self._queue: deque[list[Change] | tuple[Subscriber, Identity]] = deque()
+        self._queue: deque[list[Change] | Newcomer | Callable[[], None]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._waiting: set[Subscriber] = set()
 
@@ -68,10 +77,15 @@ class Deciding:
         """Batches and newcomers in the line."""
         return len(self._queue)
 
-    def admit(self, subscriber: Subscriber, identity: Identity) -> None:
+    def admit(self, subscriber: Subscriber, identity: Identity, subset: Subset | None) -> None:
         """Let a newcomer join when its turn comes."""
         self._waiting.add(subscriber)
-        self._queue.append((subscriber, identity))
+        self._queue.append(Newcomer(subscriber, identity, subset))
+        self._work()
+
+    def defer(self, step: Callable[[], None]) -> None:
+        """Do something when all that waits now is done."""
+        self._queue.append(step)
         self._work()
 
     def forget(self, subscriber: Subscriber) -> None:
@@ -116,8 +130,10 @@ class Deciding:
                 item = self._queue.popleft()
                 if isinstance(item, list):
                     await self._decide_and_dispatch(self._merged(item))
+                elif isinstance(item, Newcomer):
+                    await self._join(item)
                 else:
-                    await self._join(*item)
+                    item()
         finally:
             self._worker = None
             if self._queue:
@@ -137,15 +153,16 @@ class Deciding:
         except Exception:  # a store that fails must not stop the stream
             self._failed()
             self._stream.flush()
-            for identity in {identity for _, identity, _ in asked}:
-                if (group := self._audiences.get(identity)) is not None:
-                    for subscriber in list(group.subscribers):
-                        subscriber.end(1013, UNDECIDED)
+            unsure = {identity for _, identity, _ in asked}
+            for group in [group for group in self._audiences if group.identity in unsure]:
+                for subscriber in list(group.subscribers):
+                    subscriber.end(1013, UNDECIDED)
             answers = {}
         self._stream.dispatch(changes, answers)
 
-    async def _join(self, subscriber: Subscriber, identity: Identity) -> None:
-        group = self._audiences.get(identity) or IdentityClass(identity)
+    async def _join(self, newcomer: Newcomer) -> None:
+        subscriber, identity, subset = newcomer
+        group = IdentityClass(identity, subset)
         try:
             answers = await self._ask(self._questions(self._stream.recent(), only=group))
         except Exception:  # a newcomer that can't be shown the tail would have a gap
@@ -165,16 +182,18 @@ class Deciding:
         """What the store must be asked about these changes: of the classes that a rule's audience names, or of one."""
         questions: list[Question] = []
         for change in changes:
-            view = self._audiences.views.get(change.entity)
+            entity = change.entity
+            view = self._audiences.views.get(entity)
             if view is None or not view.uses_exists:
                 continue
             rules = [rule for rule in view.rules if rule.uses_exists]
             for row in (change.row, change.old):
                 if row is None:
                     continue
-                for group in self._audiences.candidates(view.read, row) if only is None else (only,):
-                    if not group.identity.is_admin:
-                        questions += [(rule, group.identity, row) for rule in rules]
+                groups = self._audiences.candidates(entity, row) if only is None else (only,)
+                for identity in {g.identity for g in groups if g.subset is None or g.subset.matches(entity, row)}:
+                    if not identity.is_admin:
+                        questions += [(rule, identity, row) for rule in rules]
         return questions
 
     async def _ask(self, questions: list[Question]) -> Answers:

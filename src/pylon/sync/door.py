@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
@@ -18,12 +18,17 @@ from pylon.sync.hub import Hub
 from pylon.sync.messages import Messages
 from pylon.sync.recycling import recycle, seconds_for
 from pylon.sync.refusal import crowded
+from pylon.sync.subset import Subset
 
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
 Gate = Callable[[Identity, str], None]
 """Raises why somebody at an address may not connect now."""
+
+
+ParseSubset = Callable[[str, Identity], Subset | None]
+"""What a `scope` asks for; raises INVALID_SCOPE."""
 
 
 def _open_gate(identity: Identity, ip: str) -> None:
@@ -67,8 +72,11 @@ class Door:
         self._bouncing: asyncio.Task[None] | None = None
         self.gate: Gate = _open_gate
         self.greeting: Frames | None = None
+        self.parse_subset: ParseSubset = _no_subset
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
+        self._current: Callable[[bytes], Credential] | None = None
+        self._subsets: dict[Connection, Subset] = {}
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
@@ -96,6 +104,13 @@ class Door:
         self.gate(credential.identity, ip)
         return credential
 
+    def subset(self, query: str, identity: Identity) -> Subset | None:
+        """What the query of a connect URL asks for, None for everything. Raises INVALID_SCOPE."""
+        if "scope=" not in query:
+            return None
+        scope = parse_qs(query, max_num_fields=100).get("scope")
+        return None if scope is None else self.parse_subset(scope[0], identity)
+
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
         of a trusted origin. Anything else is nobody."""
@@ -111,8 +126,8 @@ class Door:
 
     # -- while open ----------------------------------------------------------------------------------------------
 
-    def enter(self, connection: Connection) -> None:
-        """Count a connection in and subscribe it."""
+    def enter(self, connection: Connection, subset: Subset | None = None) -> None:
+        """Count a connection in and subscribe it, to all or to a subset."""
         credential = connection.credential
         connection.id = next(self._numbers)
         connection.opened_at = self._clock()
@@ -126,7 +141,9 @@ class Door:
             self._sessions.setdefault(key, set()).add(connection)
         if self.greeting is not None and not credential.identity.is_admin:
             connection.deliver(self.greeting)
-        self.hub.add(connection, credential.identity)
+        if subset is not None:
+            self._subsets[connection] = subset
+        self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out; a no-op the second time."""
@@ -137,6 +154,7 @@ class Door:
         else:
             return
         credential = connection.credential
+        self._subsets.pop(connection, None)
         self.open[connection.kind] -= 1
         self.hub.remove(connection, credential.identity)
         _take(self._addresses, connection.ip)
@@ -157,7 +175,7 @@ class Door:
         now = self._clock()
         for connection in list(bucket):
             expires_at = connection.credential.expires_at
-            if expires_at and expires_at <= now:
+            if expires_at and expires_at <= now and not self._is_prolonged(connection, now):
                 connection.end(1008, "session expired")
             else:
                 connection.probe()
@@ -171,6 +189,54 @@ class Door:
         for key in keys:
             for connection in list(self._sessions.get(key, ())):
                 connection.end(1008, "session revoked")
+
+    def identify_by(self, current: Callable[[bytes], Credential]) -> None:
+        """Ask this for what a session's key stands for now."""
+        self._current = current
+
+    def reidentify(self, keys: set[bytes], users: set[str]) -> None:
+        """Look at the connections of these sessions and users again: who is somebody else now, or has other rights, is
+        moved to them and told (spec 02 §7); who is nobody any more is ended."""
+        found = set(keys)
+        if users:
+            for key, group in self._sessions.items():
+                if any(connection.credential.identity.user_id in users for connection in group):
+                    found.add(key)
+        for key in found:
+            if key in self._sessions and self._current is not None:
+                self._reidentify(key, self._current(key))
+
+    def _reidentify(self, key: bytes, fresh: Credential) -> None:
+        for connection in list(self._sessions.get(key, ())):
+            before = connection.credential
+            if fresh.key is None:
+                connection.end(1008, "session revoked")
+                continue
+            connection.credential = fresh
+            if fresh.identity == before.identity:
+                continue
+            if before.identity.user_id is not None:
+                _take(self._users, before.identity.user_id)
+            if fresh.identity.user_id is not None:
+                _add(self._users, fresh.identity.user_id)
+            self.hub.remove(connection, before.identity)
+            connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
+            subset = self._subsets.get(connection)
+            if subset is not None and fresh.identity.is_admin != before.identity.is_admin:
+                connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
+                continue
+            self.hub.add(connection, fresh.identity, subset)
+
+    def _is_prolonged(self, connection: Connection, now: float) -> bool:
+        """Whether the session lives on: it was used elsewhere since this connection opened."""
+        key = connection.credential.key
+        if key is None or self._current is None:
+            return False
+        fresh = self._current(key)
+        if fresh.key is None or (fresh.expires_at and fresh.expires_at <= now):
+            return False
+        self._reidentify(key, fresh)
+        return True
 
     def close(self, code: int, reason: str) -> None:
         """End all connections and take no more."""
@@ -234,6 +300,10 @@ class Door:
             self._bouncing.cancel()  # those it had left are among these
         self._bouncing = asyncio.create_task(recycle(connections, span, self.__contains__))
         return len(connections), span
+
+
+def _no_subset(scope: str, identity: Identity) -> Subset | None:
+    raise PylonError("INVALID_SCOPE", "scope: this door sends everything")
 
 
 def _add(counts: dict[str, int], key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -39,35 +40,60 @@ class Event:
             self._frame = frame(self.json)
         return self._frame
 
+    def message(self) -> str | bytes:
+        """The JSON text."""
+        return self.json.decode()
+
+
+class BinaryEvent(Event):
+    """A binary message among the events of a turn, for sockets only; `json` is its payload."""
+
+    __slots__ = ()
+
+    def frame(self) -> bytes:
+        """The WebSocket binary frame."""
+        if self._frame is None:
+            self._frame = frame(self.json, BINARY)
+        return self._frame
+
+    def message(self) -> str | bytes:
+        """The payload."""
+        return self.json
+
 
 class Frames:
     """The events of one turn for those who see the same, in the form each kind of connection sends. `websocket` are
     text frames, ready to write: a plain attribute, since it is read for each socket."""
 
-    __slots__ = ("_events", "_sse", "number", "websocket")
+    __slots__ = ("_sse", "events", "number", "websocket")
 
     def __init__(self, events: list[Event], *, sse: bytes | None = None) -> None:
         self.number = len(events)
         self.websocket = b"".join([event.frame() for event in events])
-        self._events = events
+        self.events = events
         self._sse = sse
 
     @property
     def messages(self) -> list[str | bytes]:
         """The events one by one, as JSON text; bytes where they are binary."""
-        return [event.json.decode() for event in self._events]
+        return [event.message() for event in self.events]
 
     @property
     def sse(self) -> bytes:
         """`data:` lines, ready to write."""
         if self._sse is None:
-            self._sse = b"".join([b"data: %b\n\n" % event.json for event in self._events])
+            self._sse = b"".join([b"data: %b\n\n" % event.json for event in self.events])
         return self._sse
 
 
 def notice(payload: dict[str, Any]) -> Frames:
     """A frame that is about the connection and not about data; it has a `type` and no seq."""
-    return Frames([Event(msgspec.json.encode(payload))])
+    return notices([payload])
+
+
+def notices(payloads: Sequence[dict[str, Any]]) -> Frames:
+    """Several of them, sent together."""
+    return Frames([Event(msgspec.json.encode(payload)) for payload in payloads])
 
 
 class BinaryFrames(Frames):

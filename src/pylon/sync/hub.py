@@ -19,7 +19,9 @@ from pylon.sync.audiences import UNRECORDED, Answers, Audiences, IdentityClass, 
 from pylon.sync.deciding import Decide, Deciding
 from pylon.sync.events import Event, Frames, Key, Subscriber
 from pylon.sync.statistics import Statistics
+from pylon.sync.subset import Subset
 from pylon.sync.throttle import Throttle, coalesce
+from pylon.sync.watching import Watchers, Watching, deliver_with_edits
 
 TAIL_SECONDS = 10.0
 TAIL_CHANGES = 500
@@ -32,7 +34,8 @@ TIMER_SECONDS = 0.001
 
 class Hub:
     """The subscribers of one process. Everything here happens on the event loop; `decide` answers questions with
-    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number."""
+    `exists` off it. `entity_rate` is the number of events a second of any one entity, 0 for any number. `watchers`
+    are the sockets that documents are sent to, once there are documents."""
 
     def __init__(
         self,
@@ -55,9 +58,12 @@ class Hub:
         self._is_shared = True
         self._is_shared_held = False
         self._flushing = False
+        self._subsets: dict[Subscriber, Subset] = {}
+        self._seq = 0
         self._throttle = Throttle(entity_rate, tail_bytes)
         self._release: asyncio.TimerHandle | None = None
         self._withheld: frozenset[str] = frozenset()
+        self.watchers: Watchers | None = None
         self._tail: deque[tuple[float, Change]] = deque()
         self._tail_limit = tail_bytes
         self._tail_bytes = 0
@@ -74,10 +80,13 @@ class Hub:
 
     # -- subscribers ---------------------------------------------------------------------------------------------
 
-    def add(self, subscriber: Subscriber, identity: Identity) -> None:
-        """Subscribe, and send the visible changes of the last seconds: what fell between a pull and now."""
+    def add(self, subscriber: Subscriber, identity: Identity, subset: Subset | None = None) -> None:
+        """Subscribe to all that this identity may see, or to a subset of it, and send the visible changes of the last
+        seconds: what fell between a pull and now."""
+        if subset is not None:
+            self._subsets[subscriber] = subset
         if self._deciding is not None:
-            self._deciding.admit(subscriber, identity)
+            self._deciding.admit(subscriber, identity, subset)
         else:
             self.join(subscriber, identity, {})
 
@@ -85,9 +94,43 @@ class Hub:
         """Unsubscribe, also one that still waits for its turn; a no-op for one that isn't there."""
         if self._deciding is not None:
             self._deciding.forget(subscriber)
-        group = self._audiences.get(identity)
-        if group is None or subscriber not in group.subscribers:
+        group = self._audiences.get(identity, self._subsets.pop(subscriber, None))
+        if group is not None and subscriber in group.subscribers:
+            self._leave(group, subscriber)
+
+    def switch(
+        self, subscriber: Subscriber, identity: Identity, subset: Subset | None, done: Callable[[int], None]
+    ) -> None:
+        """Let a subscriber want another subset, or all, in its turn. `done` is told the last seq that it had by what it
+        wanted before; nothing is replayed, and it isn't called for one that is gone by then."""
+        if self._deciding is not None:
+            self._deciding.defer(lambda: self._switch(subscriber, identity, subset, done))
+        else:
+            self._switch(subscriber, identity, subset, done)
+
+    def _switch(
+        self, subscriber: Subscriber, identity: Identity, subset: Subset | None, done: Callable[[int], None]
+    ) -> None:
+        left = self._audiences.get(identity, self._subsets.get(subscriber))
+        if left is None or subscriber not in left.subscribers:
             return
+        self._send_pending(left)
+        if subscriber not in left.subscribers:  # it couldn't keep up
+            return
+        if (joined := self._audiences.get(identity, subset)) is not None:
+            self._send_pending(joined)  # what is up to now must not come to the newcomer a second time
+        self._subsets.pop(subscriber, None)
+        self._leave(left, subscriber)
+        if subset is not None:
+            self._subsets[subscriber] = subset
+        self._enter(self._audiences.open(identity, subset), subscriber)
+        done(self._seq)
+
+    def _enter(self, group: IdentityClass, subscriber: Subscriber) -> None:
+        group.subscribers.add(subscriber)
+        self.statistics.subscribers += 1
+
+    def _leave(self, group: IdentityClass, subscriber: Subscriber) -> None:
         group.subscribers.discard(subscriber)
         self.statistics.subscribers -= 1
         if not group.subscribers:
@@ -99,8 +142,8 @@ class Hub:
         """Subscribe now. What is held back for the class comes to the newcomer with all others, so the tail ends
         before it."""
         self._end_turn()
-        group = self._audiences.open(identity)
-        held = self._shared if self._is_shared else group.events
+        group = self._audiences.open(identity, self._subsets.get(subscriber))
+        held = self._pending(group)
         tail = self.recent() if not held else [change for change in self.recent() if change.seq < held[0].seq]
         try:
             found = [event for change in tail if (event := self._event_for(group, change, answers)) is not None]
@@ -110,8 +153,7 @@ class Hub:
             subscriber.end(1013, UNRECORDED)
             return
         events = coalesce(found)
-        group.subscribers.add(subscriber)
-        self.statistics.subscribers += 1
+        self._enter(group, subscriber)
         if events:
             subscriber.deliver(Frames(events))
 
@@ -136,8 +178,10 @@ class Hub:
 
     # -- changes -------------------------------------------------------------------------------------------------
 
-    def preload(self, changes: Iterable[Change]) -> None:
-        """Fill the tail at start with what was committed a moment ago, by the process before this one."""
+    def preload(self, changes: Iterable[Change], head: int = 0) -> None:
+        """Fill the tail at start with what was committed a moment ago, by the process before this one; `head` is the
+        last seq of all."""
+        self._seq = max(self._seq, head)
         for change in changes:
             self._keep(self._clock(), change)
 
@@ -157,6 +201,8 @@ class Hub:
         throttle = self._throttle if self._throttle.is_on else None
         broadcasts: dict[str, int] = {}
         is_heard = bool(self._audiences)
+        if changes:
+            self._seq = changes[-1].seq
         for change in changes:
             entity = change.entity
             if entity not in self._views:
@@ -165,6 +211,8 @@ class Hub:
             broadcasts[entity] = broadcasts.get(entity, 0) + 1
             if is_heard:
                 self._route(change, answers, None if throttle is None else throttle.take(change, now))
+                if self.watchers is not None and (change.document is not None or change.kind == "delete"):
+                    self._place_edit(change, self.watchers.of(change), answers)
         self.statistics.count(broadcasts)
         if not self._flushing and is_heard:
             self._flushing = True
@@ -178,28 +226,69 @@ class Hub:
             self._tail_bytes -= len(tail.popleft()[1].data)
 
     def _route(self, change: Change, answers: Answers, key: Key | None) -> None:
-        is_withheld = change.entity in self._withheld
-        if change.entity in self._public and not is_withheld:
+        audiences, entity = self._audiences, change.entity
+        is_withheld = entity in self._withheld
+        event: Event | None = None
+        if entity in self._public and not is_withheld:
             event = Event(change.event(), change.seq, key)
             if self._is_shared:
                 self._shared.append(event)
                 self._is_shared_held |= key is not None
             else:
-                self._give(self._audiences, event)
-            return
-        if self._is_shared:
-            self._unshare()
-        view = self._views[change.entity]
-        admins = self._audiences.admins
-        readers = admins if is_withheld else self._audiences.readers(view, change.row, answers)
-        if view.witness is not None:
-            readers = self._audiences.witnessed(readers, change, view.witness)
+                self._give(audiences.whole, event)
+            if not audiences.partial:
+                return
+            readers = audiences.partial_readers(entity, change.row, answers)
+        else:
+            if self._is_shared:
+                self._unshare()
+            if is_withheld:
+                readers = audiences.admin_readers(entity, change.row)
+            else:
+                readers = audiences.readers(entity, change.row, answers)
+            witness = self._views[entity].witness
+            if witness is not None:
+                readers = audiences.witnessed(readers, change, witness)
         if readers:
-            self._give(readers, Event(change.event(), change.seq, key))
+            self._give(readers, event or Event(change.event(), change.seq, key))
         if change.old is not None and not is_withheld:
-            losers = self._audiences.readers(view, change.old, answers) - readers
+            find = audiences.readers if event is None else audiences.partial_readers
+            losers = find(entity, change.old, answers) - readers
             if losers:
                 self._give(losers, Event(change.delete_event(), change.seq, key))
+
+    def _place_edit(self, change: Change, watching: Watching | None, answers: Answers) -> None:
+        """Put the edit of a document beside its change, for those who watch it and may see the row, now as well."""
+        if watching is None:
+            return
+        event = watching.event(change)
+        for subscription in watching:
+            connection = subscription.connection
+            group = self._audiences.get(connection.credential.identity, self._subsets.get(connection))
+            if group is None or connection not in group.subscribers:
+                subscription.reload()  # it isn't in the stream yet
+                continue
+            pending = self._pending(group)
+            has_event = bool(pending) and pending[-1].seq == change.seq
+            if not self._may_watch(group, change, answers):
+                # Of a class that doesn't want the rows the store was not asked: fetching the document asks it.
+                unasked = group.subset is not None and self._views[change.entity].uses_exists and not has_event
+                subscription.reload() if unasked else subscription.lose()
+            elif not has_event and not self._is_recorded(group, change):
+                connection.end(1013, UNRECORDED)
+            elif event is not None and subscription.takes(event):
+                place = len(pending) - (has_event and change.document_leads)
+                group.edits.setdefault(connection, []).append((place, event))
+
+    def _may_watch(self, group: IdentityClass, change: Change, answers: Answers) -> bool:
+        if change.entity in self._withheld and not group.identity.is_admin:
+            return False
+        return self._audiences.may_see(group, change.entity, change.row, answers)
+
+    def _is_recorded(self, group: IdentityClass, change: Change) -> bool:
+        """Record a row that is shown by its document alone; whether it may be shown."""
+        witness = self._views[change.entity].witness
+        return witness is None or bool(self._audiences.witnessed((group,), change, witness))
 
     def _give(self, groups: Iterable[IdentityClass], event: Event) -> None:
         for group in groups:
@@ -210,7 +299,7 @@ class Hub:
 
     def _unshare(self) -> None:
         self._is_shared = False
-        for group in self._audiences:
+        for group in self._audiences.whole:
             group.events.extend(self._shared)
             group.is_held |= self._is_shared_held
         self._shared = []
@@ -247,26 +336,27 @@ class Hub:
         """Send all that waits, thinned where a throttle held it."""
         if self._throttle.events:
             self._throttle.left(self._clock())
+        groups: Iterable[IdentityClass] = self._audiences
         if self._is_shared:
             self._send_shared()
-            return
+            groups = self._audiences.partial
         self._is_shared = True
-        for group in list(self._audiences):
-            if group.events:
-                self._send(group)
+        for group in [group for group in groups if group.events or group.edits]:
+            self._send(group)
 
     def _flush_others(self) -> None:
         """Send to those who see nothing of a throttled entity, and keep what the others wait for small."""
         limit = 2 * self._throttle.events + 64
+        groups: Iterable[IdentityClass] = self._audiences
         if self._is_shared:
             if not self._is_shared_held:
                 self._send_shared()
             elif len(self._shared) > limit:
                 self._shared = self._thinned(self._shared, self.statistics.subscribers)
-            return
-        for group in list(self._audiences):
+            groups = self._audiences.partial
+        for group in list(groups):
             if not group.is_held:
-                if group.events:
+                if group.events or group.edits:
                     self._send(group)
             elif len(group.events) > limit:
                 group.events = self._thinned(group.events, len(group.subscribers))
@@ -284,8 +374,19 @@ class Hub:
             self._is_shared_held = False
             events = self._thinned(events, self.statistics.subscribers)
         frames = Frames(events)
-        for group in list(self._audiences):
+        for group in list(self._audiences.whole):
             self._deliver(group, frames)
+
+    def _pending(self, group: IdentityClass) -> list[Event]:
+        """What waits for a class."""
+        return self._shared if self._is_shared and group.subset is None else group.events
+
+    def _send_pending(self, group: IdentityClass) -> None:
+        """Send what waits for a class, whatever holds it."""
+        if self._is_shared and group.subset is None:
+            self._send_shared()
+        elif group.events or group.edits:
+            self._send(group)
 
     def _send(self, group: IdentityClass) -> None:
         events, group.events = group.events, []
@@ -298,8 +399,12 @@ class Hub:
         number = len(group.subscribers)
         group.deliveries += number * frames.number
         group.bytes += number * len(frames.websocket)
-        for subscriber in list(group.subscribers):
-            subscriber.deliver(frames)
+        if group.edits:
+            edits, group.edits = group.edits, {}
+            deliver_with_edits(group.subscribers, frames, edits)
+        else:
+            for subscriber in list(group.subscribers):
+                subscriber.deliver(frames)
         self.statistics.deliveries += number
 
     def delivered(self) -> list[tuple[str | None, int, int]]:

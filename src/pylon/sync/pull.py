@@ -2,12 +2,17 @@
 
 A snapshot walks entities in declared order and rows by id, in short reads, under the seq captured at its start: what
 changes meanwhile is in the log after that seq, so the replica converges without any long read. Memory stays flat.
+
+`sync_limit: N` starts an entity at the N-th newest id that this reader may replicate. What is written later is sent
+whatever its age, and nothing is sent to evict a row: a replica holds the newest N of its snapshot and every readable
+row that was written since, however it heard of them.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -20,6 +25,7 @@ from pylon.model.identity import Identity
 from pylon.store.protocol import LogEntry, ReadSession
 from pylon.store.selection import Selection
 from pylon.sync.log import change_of
+from pylon.sync.subset import Subset, Subsets
 
 PAGE_EVENTS = 1000
 """Visible events in one delta answer, and rows in one read of a snapshot."""
@@ -57,41 +63,46 @@ def parse_position(token: str) -> Position:
 class Pull:
     """Answers `GET /api/sync/pull`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, subsets: Subsets | None = None) -> None:
         self._engine = engine
+        self._subsets = subsets or Subsets(engine.plans)
         self._plans = engine.plans
         self._order = [name for name, plan in engine.plans.items() if plan.spec.sync]
 
-    async def delta(self, caller: Caller, since: int, limit: int | None = None) -> bytes:
+    def subset(self, caller: Caller, scope: str | None) -> Subset | None:
+        """What a `scope` parameter asks for, None for everything. Raises INVALID_SCOPE."""
+        return self._subsets.parse(scope, caller.identity)
+
+    async def delta(self, caller: Caller, since: int, limit: int | None = None, subset: Subset | None = None) -> bytes:
         """What changed after `since`, as this caller may see it. Raises RESYNC_REQUIRED."""
         wanted = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
         self._admit(caller)
         return await self._engine.reads.run(
-            lambda s: self._delta(s, caller, since, wanted), _READ_SECONDS, caller=caller, what="pull"
+            lambda s: self._delta(s, caller, since, wanted, subset), _READ_SECONDS, caller=caller, what="pull"
         )
 
-    async def page(self, caller: Caller, after: Position | None, size: int) -> bytes:
+    async def page(self, caller: Caller, after: Position | None, size: int, subset: Subset | None = None) -> bytes:
         """One page of a snapshot."""
         self._admit(caller)
         size = max(1, min(size, PAGE_EVENTS))
         # The seq is captured before the first row is read: what is committed meanwhile is behind it, in the log.
         after = after or Position("", "", 0, await self._head(caller))
-        events, position = await self._read(caller, after, size)
+        events, position = await self._read(caller, after, size, subset)
         if position is None:
             return _answer(events, after.s, '"has_more":false,"snapshot_after":null')
         return _answer(events, 0, f'"has_more":true,"snapshot_after":"{position.token()}"')
 
-    async def snapshot(self, caller: Caller) -> AsyncIterator[bytes]:
+    async def snapshot(self, caller: Caller, subset: Subset | None = None) -> AsyncIterator[bytes]:
         """The whole readable snapshot in one answer, streamed. Raises MAINTENANCE before the first piece."""
         self._admit(caller)
-        return self._pieces(caller, await self._head(caller))
+        return self._pieces(caller, await self._head(caller), subset)
 
-    async def _pieces(self, caller: Caller, seq: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, caller: Caller, seq: int, subset: Subset | None) -> AsyncIterator[bytes]:
         position: Position | None = Position("", "", 0, seq)
         yield b'{"changes":['
         is_first = True
         while position is not None:
-            events, position = await self._read(caller, position, PAGE_EVENTS)
+            events, position = await self._read(caller, position, PAGE_EVENTS, subset)
             if events:
                 yield (b"" if is_first else b",") + b",".join(events)
                 is_first = False
@@ -116,25 +127,33 @@ class Pull:
         if self._engine.switches.is_lifting:
             raise PylonError("MAINTENANCE", "An entity is being switched on again", headers={"Retry-After": "1"})
 
-    async def _read(self, caller: Caller, position: Position, size: int) -> tuple[list[bytes], Position | None]:
+    async def _read(
+        self, caller: Caller, position: Position, size: int, subset: Subset | None
+    ) -> tuple[list[bytes], Position | None]:
         """Up to `size` rows as insert events, and where to go on; None when that was all."""
         if position.e and position.e not in self._order:
             raise PylonError("SNAPSHOT_CURSOR_INVALID", "snapshot_after names an entity that is not replicated")
         return await self._engine.reads.run(
-            lambda s: self._snapshot_rows(s, caller, position, size), _READ_SECONDS, caller=caller, what="snapshot"
+            lambda s: self._snapshot_rows(s, caller, position, size, subset),
+            _READ_SECONDS,
+            caller=caller,
+            what="snapshot",
         )
 
     def _snapshot_rows(
-        self, session: ReadSession, caller: Caller, position: Position, size: int
+        self, session: ReadSession, caller: Caller, position: Position, size: int, subset: Subset | None
     ) -> tuple[list[bytes], Position | None]:
         events: list[bytes] = []
         last = position.a
         start = self._order.index(position.e) if position.e else 0
         for name in self._order[start:]:
             plan = self._plans[name]
+            if subset is not None and name not in subset.parts:
+                continue
             try:
                 self._engine.gate.may_read(caller, plan)
-                selection = self._selection(plan, caller.identity, last, size - len(events))
+                replicated = self._replicated(plan, caller.identity, subset)
+                selection = _above(session, plan, replicated, last, size - len(events))
                 rows = session.select_replica_rows(name, selection)
             except PylonError as error:
                 if error.code not in ("POLICY_DENIED", "MAINTENANCE"):
@@ -149,11 +168,12 @@ class Pull:
             last = ""
         return events, None
 
-    def _selection(self, plan: EntityPlan, identity: Identity, after: str, limit: int) -> Selection:
-        selection = Selection(("t.id > :after",), {"after": after}, limit=limit)
-        return self._engine.reads.visible(plan, identity, selection)
+    def _replicated(self, plan: EntityPlan, identity: Identity, subset: Subset | None) -> Selection:
+        """All rows of an entity that go to this caller."""
+        asked = Selection() if subset is None else subset.parts[plan.name].selection
+        return self._engine.reads.visible(plan, identity, asked)
 
-    def _delta(self, session: ReadSession, caller: Caller, since: int, wanted: int) -> bytes:
+    def _delta(self, session: ReadSession, caller: Caller, since: int, wanted: int, subset: Subset | None) -> bytes:
         head, tail, floor = session.log_head(), session.log_tail(), session.log_floor()
         self._not_lifting()
         if since > head or 0 < since < floor or (since > 0 and since + 1 < tail):
@@ -163,12 +183,14 @@ class Pull:
         cursor = since
         scanned = 0
         now = self._engine.now()
+        if not since and not wanted:  # the cursor alone, for who has read the rows by other ways
+            return _answer([], head, '"has_more":false')
         while cursor < head and len(events) < wanted and scanned < SCAN_EVENTS:
             entries = session.log_after(cursor, min(PAGE_EVENTS, wanted - len(events)))
             if not entries:
                 break
             for entry in entries:
-                if (event := self._visible(session, entry, caller.identity, now)) is not None:
+                if (event := self._visible(session, entry, caller.identity, now, subset)) is not None:
                     events.append(event)
                     shown.setdefault(entry.entity, []).append(entry.row_id)
             cursor = entries[-1].seq
@@ -178,16 +200,20 @@ class Pull:
         more = "true" if cursor < head and wanted else "false"
         return _answer(events, cursor, f'"has_more":{more}')
 
-    def _visible(self, session: ReadSession, entry: LogEntry, identity: Identity, now: datetime) -> bytes | None:
+    def _visible(
+        self, session: ReadSession, entry: LogEntry, identity: Identity, now: datetime, subset: Subset | None
+    ) -> bytes | None:
         """The event as this identity may see it, by the table of spec 02 §8."""
         plan = self._plans.get(entry.entity)
-        if plan is None or not plan.spec.sync:
+        if plan is None or not plan.spec.sync or (subset is not None and entry.entity not in subset.parts):
             return None
         if self._engine.switches.board.hides(entry.entity) and not identity.is_admin:
             return None
         change = change_of(plan.types, entry)
 
         def readable(row: object) -> bool:
+            if subset is not None and not subset.matches(entry.entity, row):
+                return False
             rules = (plan.policy.read,) if plan.scope is None else (plan.policy.read, plan.scope)
             return all(rule.allows(identity, row, now=now, exists=session.exists) for rule in rules)
 
@@ -196,6 +222,16 @@ class Pull:
         if entry.kind == "update" and readable(change.old):
             return change.delete_event()
         return None
+
+
+def _above(session: ReadSession, plan: EntityPlan, replicated: Selection, after: str, limit: int) -> Selection:
+    """The next rows of an entity above an id; from its beginning, at most the newest `sync_limit` of them."""
+    newest = plan.spec.sync_limit
+    if newest is not None and not after:
+        first = replace(replicated, order=(("id", True),), limit=1, offset=newest - 1)
+        if rows := session.select_replica_rows(plan.name, first):
+            return replace(replicated.narrowed("t.id >= :after", {"after": rows[0][0]}), limit=limit)
+    return replace(replicated.narrowed("t.id > :after", {"after": after}), limit=limit)
 
 
 def _answer(events: list[bytes], seq: int, rest: str) -> bytes:

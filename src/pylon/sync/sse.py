@@ -77,20 +77,22 @@ class SseProtocol(asyncio.Protocol):
         self._cancel_timer()
         request, headers = parse_head(head)
         target = request.split(" ")[1] if request.count(" ") >= 2 else "/"
-        query = parse_qs(target.partition("?")[2])
+        query_string = target.partition("?")[2]
+        query = parse_qs(query_string)
         peer = self._transport.get_extra_info("peername")
         self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
         try:
             self.credential = self.door.admit(self.ip, headers, query.get("token", [None])[0])
             if self.needs_session and self.credential.identity.user_id is None:
                 raise PylonError("AUTH_REQUIRED", "authenticated session required")
+            subset = self.door.subset(query_string, self.credential.identity)
         except PylonError as error:
             refuse(self._transport, error)
         else:
             lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
             self._transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + _CONNECTED)
             self._is_open = True
-            self.door.enter(self)
+            self.door.enter(self, subset)
 
     def deliver(self, frames: Frames) -> None:
         """Send what a turn brought; end the stream when it can't keep up."""
@@ -224,11 +226,13 @@ class EventStream:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Stream until the client goes or the door ends it."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        query = parse_qs(scope["query_string"].decode("latin-1"))
+        query_string = scope["query_string"].decode("latin-1")
+        query = parse_qs(query_string)
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
         try:
             credential = self._door.admit(ip, headers, query.get("token", [None])[0])
+            subset = self._door.subset(query_string, credential.identity)
         except PylonError as error:
             await send_refusal(send, error)
             return
@@ -236,7 +240,7 @@ class EventStream:
         answer = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items() if name != "Connection"]
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": _CONNECTED, "more_body": True})
-        self._door.enter(stream)
+        self._door.enter(stream, subset)
         sending = stream.sending = asyncio.create_task(stream.send_all(send))
         gone = asyncio.create_task(_gone(receive, stream))
         try:

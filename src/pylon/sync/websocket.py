@@ -18,6 +18,7 @@ from pylon.sync.door import Door, bearer_protocol
 from pylon.sync.events import Frames
 from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
 from pylon.sync.refusal import refuse
+from pylon.sync.subset import Subset
 
 log = Log("pylon.sync")
 
@@ -114,7 +115,7 @@ class SocketProtocol(asyncio.Protocol):
         self._cancel_timer()
         request, headers = parse_head(head)
         method, _, rest = request.partition(" ")
-        path = rest.partition(" ")[0].partition("?")[0]
+        path, _, query = rest.partition(" ")[0].partition("?")
         if headers.get("upgrade", "").lower() != "websocket":
             self._abort()
             return
@@ -126,10 +127,11 @@ class SocketProtocol(asyncio.Protocol):
         try:
             self._check(method, path, key, headers)
             self.credential = self.door.admit(self.ip, headers, bearer[1] if bearer else None)
+            subset = self.door.subset(query, self.credential.identity)
         except PylonError as error:
             refuse(self._transport, error)
         else:
-            self._accept(key, None if bearer is None else bearer[0])
+            self._accept(key, None if bearer is None else bearer[0], subset)
 
     def _check(self, method: str, path: str, key: str, headers: dict[str, str]) -> None:
         if self.main_port and path not in _MAIN_PATHS:
@@ -140,7 +142,7 @@ class SocketProtocol(asyncio.Protocol):
             version = {"Sec-WebSocket-Version": "13"}
             raise PylonError("INVALID_QUERY", "WebSocket version 13 is required", status=426, headers=version)
 
-    def _accept(self, key: str, protocol: str | None) -> None:
+    def _accept(self, key: str, protocol: str | None, subset: Subset | None) -> None:
         assert self._transport is not None
         accept = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
         echo = b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode("latin-1") if protocol is not None else b""
@@ -149,7 +151,7 @@ class SocketProtocol(asyncio.Protocol):
             b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (accept, echo)
         )
         self._parser = Parser(self.door.max_frame)
-        self.door.enter(self)
+        self.door.enter(self, subset)
 
     # -- open ----------------------------------------------------------------------------------------------------
 

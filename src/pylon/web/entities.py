@@ -1,30 +1,22 @@
-"""Rows over HTTP: list, page, cursor, get, insert, patch, delete, query and lookup (spec 01 §4, §5.1, §5.3)."""
+"""An entity's rows over HTTP: list, page and insert (spec 01 §4)."""
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
-from typing import Any
 
 import falcon.asgi
 
+from pylon.engine.idempotency import Answer
+from pylon.engine.plan import EntityPlan
 from pylon.engine.reads import client_scope
-from pylon.model.change import Change
-from pylon.model.errors import PylonError
-from pylon.model.filters import EVERYTHING, EntityColumns, Order, Query, parse_filter, sort_key
-from pylon.model.rows import RowTypes, decode_json
-from pylon.model.schema import Kind
-from pylon.store.filters import compile_query
-from pylon.store.selection import Selection
+from pylon.engine.transaction import Transaction
+from pylon.web.list_parameters import list_selection
 from pylon.web.request import Request, Resource, whole_number
+from pylon.web.rows import tell_seq
+from pylon.web.writes import created, is_plain, write
 
-CURSOR_DEFAULT = 20
 PAGE_DEFAULT = 25
 _LAST_OFFSET = 2**63 - 1
-
-
-def _changed(resp: falcon.asgi.Response, change: Change) -> None:
-    resp.set_header("X-Pylon-Change-Seq", str(change.seq))
 
 
 class Collection(Resource):
@@ -33,8 +25,8 @@ class Collection(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """List, or with `page`/`per_page` one page and the total."""
         caller, reads = req.caller, req.doors.engine.reads
-        types = req.doors.engine.plans.for_read(entity, caller.identity).types
-        selection = _list_selection(req, types)
+        plan = req.doors.engine.plans.for_read(entity, caller.identity)
+        selection = list_selection(req, plan, client_scope(caller.identity), reads)
         page, per_page = _page(req)
         if page is None:
             limit = whole_number(req.get_param("limit"), None)
@@ -52,65 +44,18 @@ class Collection(Resource):
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Insert."""
-        change = await req.doors.engine.insert(req.caller, entity, await req.body())
-        resp.status = 201
-        resp.data = b'{"id":"%b"}' % change.row_id.encode()
-        _changed(resp, change)
+        body = await req.body()
+        if is_plain(req):
+            change = await req.doors.engine.insert(req.caller, entity, body)
+            resp.status = 201
+            resp.data = b'{"id":"%b"}' % change.row_id.encode()
+            tell_seq(resp, change)
+            return
 
+        def insert(transaction: Transaction, plan: EntityPlan) -> Answer:
+            return created(transaction.insert(plan, plan.types.decode_insert(body)).row_id)
 
-class Row(Resource):
-    """`/api/entities/{entity}/{row_id}`; the id is everything behind the entity's slash."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """One row."""
-        resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id)
-
-    async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
-        change = await req.doors.engine.update(req.caller, entity, row_id, await req.body())
-        resp.data = b'{"updated":true}'
-        if change is not None:
-            _changed(resp, change)
-
-    async def on_delete(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """Delete."""
-        change = await req.doors.engine.delete(req.caller, entity, row_id)
-        resp.data = b'{"deleted":true}'
-        _changed(resp, change)
-
-
-class Cursor(Resource):
-    """`/api/entities/{entity}/cursor`: pages by id."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
-        """Rows above `after`."""
-        limit = whole_number(req.get_param("limit"), CURSOR_DEFAULT)
-        after = req.get_param("after") or ""
-        rows, has_more, last = await req.doors.engine.reads.cursor(req.caller, entity, after, limit or 0)
-        more = b"true" if has_more else b"false"
-        next_cursor = b"null" if last is None else b'"%b"' % last.encode()
-        resp.data = b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (b",".join(rows), more, next_cursor)
-
-
-class QueryDoor(Resource):
-    """`/api/query/{entity}`: a filter object in, a bare array out."""
-
-    async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
-        """Rows that match. JSON that is no object counts as an empty filter."""
-        conditions = decode_json(await req.body())
-        reads = req.doors.engine.reads
-        selection = reads.filter(req.caller, entity, conditions if isinstance(conditions, dict) else {})
-        resp.data, _ = await reads.rows(req.caller, entity, selection)
-
-
-class Lookup(Resource):
-    """`/api/lookup/{entity}/{field}/{value}`."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, field: str, value: str) -> None:
-        """The first row with this value."""
-        types = req.doors.engine.plans.for_read(entity, req.session.identity).types
-        found = _typed(types, field, value)
-        resp.data = await req.doors.engine.reads.lookup(req.caller, entity, field, found)
+        await write(req, resp, entity, None, body, insert)
 
 
 def _page(req: Request) -> tuple[int | None, int]:
@@ -119,28 +64,3 @@ def _page(req: Request) -> tuple[int | None, int]:
     if page is None and per_page is None:
         return None, 0
     return 1 if page is None else page, PAGE_DEFAULT if per_page is None else per_page
-
-
-def _list_selection(req: Request, types: RowTypes) -> Selection:
-    columns = EntityColumns(types, client_scope(req.session.identity))
-    tests: list[dict[str, Any]] = []
-    order: Order = ()
-    for name, value in req.params.items():
-        text = value[-1] if isinstance(value, list) else value
-        if name.startswith("filter[") and name.endswith("]"):
-            field = name[7:-1]
-            tests += [{field: _typed(types, field, item)} for item in (value if isinstance(value, list) else [value])]
-        elif name == "sort" and text:
-            order = ((sort_key(columns, text), (req.get_param("order") or "").lower() == "desc"),)
-        elif name == "q" and text:
-            raise PylonError("SEARCH_NOT_CONFIGURED", f"Entity {types.entity.name} has no `search:` config")
-    return compile_query(Query(parse_filter(columns, {"$and": tests}) if tests else EVERYTHING, order))
-
-
-def _typed(types: RowTypes, name: str, text: str) -> Any:
-    """The text of a URL as a filter's operand: filters read numbers and booleans in text, JSON is read here."""
-    field = types.entity.field(name)
-    if field is not None and field.kind is Kind.JSON:
-        with contextlib.suppress(PylonError):
-            return decode_json(text.encode())
-    return text

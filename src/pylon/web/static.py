@@ -1,4 +1,5 @@
-"""Files: `pylon.js`, and an app's `web/` folder at `/`, with ETags and a fallback to index.html for client-side routes.
+"""Files: `pylon.js` with its modules, and an app's `web/` folder at `/`, with ETags and a fallback to index.html for
+client-side routes.
 
 Small files are kept in memory; the disk is asked off the loop. Nothing outside the folder, and no dotfile, is served.
 """
@@ -46,10 +47,11 @@ class File:
 
 
 class Folder:
-    """The files below one folder."""
+    """The files below one folder; those of at most `largest` bytes are kept in memory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, largest: int = _CACHE_BYTES) -> None:
         self._root = root.resolve()
+        self._largest = largest
         self._cache: dict[str, File] = {}
 
     async def find(self, path: str) -> File | None:
@@ -82,7 +84,7 @@ class Folder:
             _content_type(resolved),
             stamp,
         )
-        if len(content) <= _CACHE_BYTES and (len(self._cache) < _CACHE_FILES or name in self._cache):
+        if len(content) <= self._largest and (len(self._cache) < _CACHE_FILES or name in self._cache):
             self._cache[name] = file
         return file
 
@@ -116,6 +118,21 @@ class PackagedFile(Resource):
         """The file."""
         file = await self._folder.find(self._name)
         assert file is not None, self._name
+        send(req, resp, file)
+
+
+class PackagedFolder(Resource):
+    """The files of a folder that ships with Pylon."""
+
+    def __init__(self, folder: Folder, below: str) -> None:
+        self._folder = folder
+        self._below = below
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, path: str) -> None:
+        """The file. Raises NOT_FOUND."""
+        file = await self._folder.find(f"{self._below}/{path}") if path else None
+        if file is None:
+            raise no_route(req.path, hint=req.doors.dev)
         send(req, resp, file)
 
 

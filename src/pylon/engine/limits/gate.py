@@ -6,8 +6,6 @@ while no switch is on, and two dictionary lookups for a write.
 
 from __future__ import annotations
 
-import math
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +16,7 @@ from pylon.engine.caller import Caller
 from pylon.engine.limits.buckets import Buckets
 from pylon.engine.limits.switch import Board
 from pylon.engine.limits.usage import Meter
+from pylon.engine.limits.waiting import spread
 from pylon.engine.plan import EntityPlan
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -26,9 +25,6 @@ from pylon.signals.talkers import Talkers
 if TYPE_CHECKING:
     from pylon.engine.committer import Work
     from pylon.engine.engine import Engine
-
-JITTER = 0.5
-"""Waiting times are told with up to this share on top: those who were refused together should not return together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +191,7 @@ class Viewer:
 
 def limited(wait: float, message: str = "Too many writes. Retry when Retry-After says.") -> PylonError:
     """RATE_LIMITED with a jittered Retry-After in whole seconds."""
-    seconds = max(1, math.ceil(wait * (1 + random.random() * JITTER)))  # noqa: S311 - spreads retries, guards nothing
+    seconds = spread(wait)
     return PylonError(
         "RATE_LIMITED",
         message,

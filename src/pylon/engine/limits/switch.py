@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from pylon.engine.limits.waiting import spread
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 
@@ -155,10 +156,12 @@ class Board:
             raise maintenance(self._read_only, self._clock())
         switch = self._of(identity, ip)
         if switch is not None or (switch := self._anonymous if identity.user_id is None else None) is not None:
+            seconds = spread(switch.wait(self._clock()))
             raise PylonError(
                 "RATE_LIMITED",
                 "Writes from here are suspended by the operator" + (f": {switch.reason}" if switch.reason else ""),
-                headers={"Retry-After": str(switch.wait(self._clock()))},
+                headers={"Retry-After": str(seconds)},
+                extra={"retry_after_secs": seconds},
             )
 
     def check_entity(self, entity: str, identity: Identity, *, writing: bool) -> None:

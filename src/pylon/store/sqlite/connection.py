@@ -53,6 +53,8 @@ def storage_error(error: apsw.Error) -> PylonError:
         return PylonError("STORAGE_FULL", "The disk is full; nothing of this write was applied.")
     if isinstance(error, apsw.InterruptError):
         return PylonError("QUERY_TIMEOUT", "The statement took longer than its time limit and was interrupted.")
+    if str(error) == "integer overflow":
+        return PylonError("QUERY_FAILED", "A sum of whole numbers is beyond 64 bits.")
     return PylonError(
         "STORAGE_UNAVAILABLE",
         "The store did not accept the request; nothing of it was applied.",

@@ -15,7 +15,7 @@ import apsw
 from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
-from pylon.store.sqlite import system
+from pylon.store.sqlite import documents, identity, system
 from pylon.store.sqlite.statements import column_type
 
 
@@ -25,10 +25,14 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in system.TABLES:
+        for statement in (*system.TABLES, *documents.TABLES, *identity.TABLES):
             connection.execute(statement)
+        identity.settle(connection)
+        linked = _linked_fields(entities)
         for entity in entities:
-            done += _apply_entity(connection, entity)
+            done += _apply_entity(connection, entity, linked[entity.name])
+        for statement in system.OPTIMIZE:
+            connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -38,7 +42,7 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
     return done
 
 
-def _apply_entity(connection: apsw.Connection, entity: EntitySpec) -> list[str]:
+def _apply_entity(connection: apsw.Connection, entity: EntitySpec, linked: Sequence[str]) -> list[str]:
     live = _live_columns(connection, entity.name)
     done: list[str] = []
     if not live:
@@ -51,7 +55,7 @@ def _apply_entity(connection: apsw.Connection, entity: EntitySpec) -> list[str]:
             if field.name not in live:
                 connection.execute(f"ALTER TABLE {quote(entity.name)} ADD COLUMN {_declared_column(field)}")
                 done.append(f"added column {entity.name}.{field.name}")
-    return done + _apply_indexes(connection, entity)
+    return done + _apply_indexes(connection, entity, linked)
 
 
 class _Live:
@@ -166,14 +170,14 @@ def _rebuild(connection: apsw.Connection, entity: EntitySpec, live: dict[str, _L
     return done
 
 
-def _apply_indexes(connection: apsw.Connection, entity: EntitySpec) -> list[str]:
+def _apply_indexes(connection: apsw.Connection, entity: EntitySpec, linked: Sequence[str]) -> list[str]:
     listed = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
         (entity.name,),
     ).fetchall()
     live = {str(name): str(sql) for name, sql in listed}
     done = []
-    for name, index in _declared_indexes(entity).items():
+    for name, index in _declared_indexes(entity, linked).items():
         sql = _create_index(name, entity, index)
         if live.get(name) == sql:
             continue
@@ -192,17 +196,29 @@ def _apply_indexes(connection: apsw.Connection, entity: EntitySpec) -> list[str]
     return done
 
 
-def _declared_indexes(entity: EntitySpec) -> dict[str, Index]:
+def _linked_fields(entities: Sequence[EntitySpec]) -> dict[str, list[str]]:
+    """By entity, the fields that relations find its rows by: a to-many one leads to a field of its target."""
+    fields: dict[str, list[str]] = {entity.name: [] for entity in entities}
+    for entity in entities:
+        for relation in entity.relations:
+            fields.get(relation.target if relation.many else entity.name, []).append(relation.field)
+    return fields
+
+
+def _declared_indexes(entity: EntitySpec, linked: Sequence[str]) -> dict[str, Index]:
     indexes = {f"{entity.name}_{index.name}": index for index in entity.indexes}
-    for relation in entity.relations:
-        name = f"{entity.name}_rel_{relation.field}"
-        if entity.field(relation.field) is not None and name not in indexes:
-            indexes[name] = Index(name=f"rel_{relation.field}", fields=(relation.field,))
+    for field in linked:
+        name = f"{entity.name}_rel_{field}"
+        if entity.field(field) is not None and name not in indexes:
+            indexes[name] = Index(name=f"rel_{field}", fields=(field,))
     return indexes
 
 
 def _create_index(name: str, entity: EntitySpec, index: Index) -> str:
-    columns = ", ".join(map(quote, index.fields))
+    # Rows come by id unless said otherwise: with the id behind its fields an index finds them in that order, so that a
+    # list reads no more rows than it shows, and a sorted page needs no sorting.
+    fields = index.fields if index.unique or "id" in index.fields else (*index.fields, "id")
+    columns = ", ".join(map(quote, fields))
     unique = "UNIQUE " if index.unique else ""
     where = f" WHERE {index.where}" if index.where else ""
     return f"CREATE {unique}INDEX {quote(name)} ON {quote(entity.name)} ({columns}){where}"

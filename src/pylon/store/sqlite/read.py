@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp, SessionRecord
+import msgspec
+
+from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
-from pylon.store.sqlite.rows import SqliteRows
+from pylon.store.sqlite.documents import SqliteDocuments
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 _PROGRESS_STEPS = 2000
 """How many virtual-machine steps pass between two looks at the clock: some tens of microseconds."""
 
 
-class SqliteReader(SqliteRows):
+class SqliteReader(SqliteDocuments):
     """A read-only session."""
 
     def __init__(self, path: Path, tables: dict[str, Statements]) -> None:
@@ -43,13 +46,6 @@ class SqliteReader(SqliteRows):
         finally:
             self._connection.execute("ROLLBACK")
 
-    def get_json(
-        self, entity: str, row_id: str, condition: str | None, parameters: Mapping[str, object]
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time)."""
-        rows = self._fetch(self._tables[entity].json_row(condition), {**parameters, "id": row_id})
-        return rows[0][0] if rows else None
-
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
         [(rows, count)] = self._fetch(self._tables[entity].json_array(selection), window_parameters(selection))
@@ -61,13 +57,17 @@ class SqliteReader(SqliteRows):
         [(rows, count, row_ids)] = self._fetch(sql, window_parameters(selection))
         return rows, count, row_ids
 
-    def select_public_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
-        """(id, JSON object as clients see it) of each row."""
-        table = self._tables[entity]
-        output = f"t.id, CAST({table.json} AS BLOB)"
-        return [
-            (row_id, data) for row_id, data in self._fetch(table.rows(selection, output), window_parameters(selection))
-        ]
+    def select_parts(self, entity: str, selection: Selection, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """(id, JSON object as clients see it, the stored values of these columns) of each row."""
+        return self._fetch(self._tables[entity].parts(selection, columns), window_parameters(selection))
+
+    def select_parts_of(
+        self, entity: str, key: str, keys: Sequence[str], selection: Selection, columns: tuple[str, ...], most: int
+    ) -> list[tuple[Any, ...]]:
+        """The same for the rows whose field `key` has one of these values; the window is for each key apart, and
+        `most` for all together."""
+        parameters = {**window_parameters(selection), "keys": msgspec.json.encode(keys).decode(), "most": most}
+        return self._fetch(self._tables[entity].parts_of(key, selection, columns), parameters)
 
     def select_replica_rows(self, entity: str, selection: Selection) -> list[tuple[str, bytes]]:
         """(id, JSON object as replicas hold it) of each row."""
@@ -143,15 +143,6 @@ class SqliteReader(SqliteRows):
         """The highest block id ever given out."""
         return int(self._fetch(system.AUDIT_ISSUED, ())[0][0])
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-        rows = self._fetch(system.SESSION_GET, (key,))
-        return _session(rows[0]) if rows else None
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-        return [_session(row) for row in self._fetch(system.SESSIONS_OF, (user_id,))]
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -159,20 +150,3 @@ class SqliteReader(SqliteRows):
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
         self._connection.interrupt()
-
-
-def _session(row: tuple[object, ...]) -> SessionRecord:
-    key, user_id, is_guest, tenant_id, device, created_at, expires_at = row
-    assert isinstance(key, bytes)
-    assert isinstance(user_id, str)
-    assert isinstance(created_at, int)
-    assert isinstance(expires_at, int)
-    return SessionRecord(
-        key=key,
-        user_id=user_id,
-        is_guest=bool(is_guest),
-        tenant_id=tenant_id if isinstance(tenant_id, str) else None,
-        device=device if isinstance(device, str) else None,
-        created_at=created_at,
-        expires_at=expires_at,
-    )

@@ -13,7 +13,7 @@ import apsw
 from pylon.model.rows import RowTypes
 from pylon.store.filters import quote
 from pylon.store.protocol import LogEntry, LoggedOp
-from pylon.store.sqlite import system
+from pylon.store.sqlite import identity, system
 from pylon.store.sqlite.connection import connect_writer, storage_error
 from pylon.store.sqlite.statements import Statements
 
@@ -34,11 +34,13 @@ class Replayed:
 
 def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[Logged]) -> Replayed:
     """Apply records in order, each as a row written or deleted, a log entry of the same seq, and its op-ids. A record
-    of an entity that is not in `types` keeps its log entry and is counted. Raises STORAGE_*."""
+    of an entity that is not in `types` keeps its log entry and is counted. The archive holds rows only: the document of
+    a row that is applied is dropped, to be made anew from the row when it is next asked for. Raises STORAGE_*."""
     done = Replayed()
     tables = {name: _Table(rows) for name, rows in types.items()}
     with contextlib.closing(connect_writer(path, "NORMAL")) as connection:
         try:
+            stale = [f"DELETE FROM {quote(name)} WHERE entity = ? AND row_id = ?" for name in _documents(connection)]
             connection.execute("BEGIN IMMEDIATE")
             for record, ops in records:
                 connection.execute(
@@ -60,6 +62,8 @@ def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[Logged])
                     done.unknown += 1
                 else:
                     table.apply(connection, record)
+                for statement in stale:
+                    connection.execute(statement, (record.entity, record.row_id))
                 done.applied += 1
                 done.last_seq = record.seq
                 if done.applied % _BATCH == 0:
@@ -83,7 +87,8 @@ def begin_timeline(path: Path, *, timeline: int, keep_sessions: bool, reserved_i
         connection.execute(system.META_PUT, (system.TIMELINE_KEY, max(timeline, int(before) + 1)))
         connection.execute(system.META_RAISE, ("row_ids_until_ns", reserved_ids_ns))
         if not keep_sessions:
-            connection.execute(system.SESSIONS_PURGE, {"user": None, "before": None, "guest": None}).fetchall()
+            for statement in identity.SIGN_EVERYBODY_OUT:
+                connection.execute(statement)
         connection.execute("COMMIT")
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     return floor
@@ -91,6 +96,11 @@ def begin_timeline(path: Path, *, timeline: int, keep_sessions: bool, reserved_i
 
 FLOOR_STEP = 2**40
 """How far above the restored log the next seq is: further than any client can have got."""
+
+
+def _documents(connection: apsw.Connection) -> list[str]:
+    """The tables that hold documents of rows."""
+    return [str(name) for (name,) in connection.execute(system.DOCUMENT_TABLES)]
 
 
 class _Table:

@@ -1,0 +1,116 @@
+"""Queries over HTTP: filters, graphs, lookups, aggregates, counts, cursors and the door of search (spec 01 §5)."""
+
+from __future__ import annotations
+
+import falcon.asgi
+
+from pylon.engine.reads import client_scope
+from pylon.model.errors import PylonError
+from pylon.model.filters import Scope
+from pylon.model.rows import decode_json
+from pylon.store.selection import Selection
+from pylon.web.list_parameters import list_selection, typed
+from pylon.web.request import Request, Resource, whole_number
+
+CURSOR_DEFAULT = 20
+
+
+class Filtered(Resource):
+    """`/api/query/{entity}`: a filter object in, a bare array out."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
+        """Rows that match. JSON that is no object counts as an empty filter."""
+        conditions = decode_json(await req.body())
+        reads = req.doors.engine.reads
+        selection = reads.filter(req.caller, entity, conditions if isinstance(conditions, dict) else {})
+        resp.data, _ = await reads.rows(req.caller, entity, selection)
+
+
+class Graph(Resource):
+    """`/api/query`: rows of several entities with what is related to them."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The rows by entity."""
+        spec = decode_json(await req.body())
+        resp.data = await req.doors.engine.queries.graph(req.caller, spec)
+
+
+class Lookup(Resource):
+    """`/api/lookup/{entity}/{field}/{value}`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, field: str, value: str) -> None:
+        """The first row with this value."""
+        types = req.doors.engine.plans.for_read(entity, req.session.identity).types
+        resp.data = await req.doors.engine.reads.lookup(req.caller, entity, field, typed(types, field, value))
+
+
+class Aggregate(Resource):
+    """`/api/aggregate/{entity}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
+        """The groups."""
+        spec = decode_json(await req.body())
+        resp.data = b'{"rows":%b}' % await req.doors.engine.queries.aggregate(req.caller, entity, spec)
+
+
+class Count(Resource):
+    """`/api/entities/{entity}/count`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
+        """How many rows a list with the same parameters would hold without its window."""
+        engine = req.doors.engine
+        plan = engine.plans.for_read(entity, req.caller.identity)
+        selection = list_selection(req, plan, client_scope(req.caller.identity), engine.reads)
+        resp.data = b'{"count":%d}' % await engine.queries.count(req.caller, entity, selection)
+
+
+class Cursor(Resource):
+    """`/api/entities/{entity}/cursor`: pages that stay right while rows come and go."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
+        """Rows behind `after`, by id or in the order of `sort`."""
+        engine = req.doors.engine
+        plan = engine.plans.for_read(entity, req.caller.identity)
+        selection = list_selection(req, plan, Scope.CLIENT, engine.reads)
+        limit = whole_number(req.get_param("limit"), CURSOR_DEFAULT)
+        after = req.get_param("after") or ""
+        rows, has_more, last = await engine.queries.cursor(req.caller, entity, selection, after, limit or 0)
+        more = b"true" if has_more else b"false"
+        next_cursor = b"null" if last is None else b'"%b"' % last.encode()
+        resp.data = b'{"data":[%b],"has_more":%b,"next_cursor":%b}' % (b",".join(rows), more, next_cursor)
+
+
+class SearchDoor(Resource):
+    """`/api/search/{entity}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
+        """Hits and facets, once the server has a search."""
+        reads = req.doors.engine.reads
+        try:
+            plan = reads.plan(req.caller, entity)
+        except PylonError as error:
+            if error.code == "ENTITY_NOT_FOUND":
+                raise PylonError("ENTITY_NOT_FOUND", f"Unknown entity: {entity[:100]}") from None
+            raise
+        reads.readable(plan, req.caller.identity, Selection())
+        resp.data = await reads.search.faceted(req.caller, plan, await req.body())
+
+
+class SearchOfNothing(Resource):
+    """`/api/search`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Raises MISSING_ENTITY."""
+        raise PylonError("MISSING_ENTITY", "search path is /api/search/<Entity>")
+
+
+ROUTES: dict[str, object] = {
+    "/api/entities/{entity}/count": Count(),
+    "/api/entities/{entity}/cursor": Cursor(),
+    "/api/query": Graph(),
+    "/api/query/{entity}": Filtered(),
+    "/api/lookup/{entity}/{field}/{value:path}": Lookup(),
+    "/api/aggregate/{entity}": Aggregate(),
+    "/api/search": SearchOfNothing(),
+    "/api/search/{entity}": SearchDoor(),
+}

@@ -1,0 +1,53 @@
+// @ts-check
+/** Requests to one server, as the owner of one token. */
+import { errorOf, networkError } from "./errors.js";
+import { asked, backoff, sleep } from "./waiting.js";
+
+const REQUEST_MS = 60_000;
+const READ_TRIES = 3; //   requests for one read that the server is too busy for
+const READ_WAIT_S = 5; //  a read that would have to wait longer fails instead
+
+export class Http {
+  /** @param {string} base @param {string|null} token */
+  constructor(base, token) {
+    this.base = base;
+    this.token = token;
+  }
+
+  /**
+   * The raw answer, whatever its status.
+   * @param {string} method @param {string} path @param {unknown} [body]
+   * @param {{signal?: AbortSignal, headers?: Record<string, string>, keepalive?: boolean}} [options]
+   */
+  async send(method, path, body, { signal, headers = {}, keepalive } = {}) {
+    const all = { ...headers };
+    if (this.token) all.Authorization = `Bearer ${this.token}`;
+    if (body !== undefined) all["Content-Type"] = "application/json";
+    try {
+      return await fetch(this.base + path, { method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), signal, keepalive });
+    } catch (cause) {
+      throw networkError(cause);
+    }
+  }
+
+  /** The answer's JSON; anything but 2xx throws. A read that the server is too busy for is asked again. @param {string} method @param {string} path @param {unknown} [body] */
+  json = async (method, path, body) => (await this.exchange(method, path, body)).value;
+
+  /** @param {string} method @param {string} path @param {unknown} [body] @returns {Promise<{value: any, seq: number}>} */
+  async exchange(method, path, body) {
+    let response;
+    for (let tries = 1; ; tries += 1) {
+      response = await this.send(method, path, body, { signal: AbortSignal.timeout(REQUEST_MS) });
+      if (response.ok) break;
+      const error = await errorOf(response);
+      const isBusy = error.status === 429 || (error.status === 503 && error.code !== "MAINTENANCE");
+      if (method !== "GET" || !isBusy || tries === READ_TRIES || error.retryAfter > READ_WAIT_S) throw error;
+      await sleep(Math.max(backoff(tries), asked(error.retryAfter)));
+    }
+    try {
+      return { value: await response.json(), seq: Number(response.headers.get("X-Pylon-Change-Seq")) || 0 };
+    } catch (cause) {
+      throw networkError(cause); // the connection broke, or something that is no Pylon answered
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// @ts-check
+/**
+ * The tabs of one browser that show the same rows share one socket: a lock chooses the tab that leads, a channel carries
+ * to the others what its socket brings. To a tab that follows, that is just another link: it opens, brings frames, ends,
+ * and what is missing in between is pulled by cursor. Where the browser has no locks, every tab leads itself.
+ */
+import { randomText } from "./ids.js";
+import { later, nothing } from "./waiting.js";
+
+const PING_MS = 10_000; //    how often a tab that is looked at asks whether the leader is still there
+const ANSWER_MS = 4_000; //   a leader that says nothing for so long is frozen, and loses the lead
+
+export class Tabs {
+  id = randomText() + randomText();
+  isLeader = true;
+  /** @type {BroadcastChannel|null} */ channel = null;
+  /** @type {Set<string>} */ followers = new Set();
+  /** @type {TabLink|null} */ link = null;
+  /** When the leader last said something. */ heardAt = 0;
+  leave = nothing;
+  #stop = new AbortController();
+  #name = "";
+
+  /** @param {{lead: () => void, demoted: () => void, heard: (message: any) => void, gone: (tab: string) => void}} hooks */
+  constructor(hooks) {
+    this.hooks = hooks;
+  }
+
+  static get areKnown() {
+    return Boolean(globalThis.navigator?.locks && globalThis.BroadcastChannel);
+  }
+
+  /** Joins the tabs of this name; resolves when it is known who leads. @param {string} name @returns {Promise<void>} */
+  async join(name) {
+    this.#name = name;
+    this.#stop = new AbortController();
+    this.isLeader = false;
+    this.channel = new BroadcastChannel(`pylon ${name}`);
+    this.channel.onmessage = ({ data }) => this.#hear(data);
+    this.#alive(this.id, nothing);
+    await this.#lead({ ifAvailable: true });
+    if (!this.isLeader) this.#lead({ signal: this.#stop.signal });
+  }
+
+  /** Waits for a tab's lock: forever, if it is our own; until the tab is gone, if not. @param {string} tab @param {() => void} gone */
+  #alive(tab, gone) {
+    const held = () => (tab === this.id ? new Promise((resolve) => this.#stop.signal.addEventListener("abort", resolve)) : gone());
+    navigator.locks.request(`pylon tab ${tab}`, { signal: this.#stop.signal }, held).catch(nothing);
+  }
+
+  /** @param {LockOptions} options @returns {Promise<void>} resolves when we lead, or will not for now */
+  #lead(options) {
+    const stop = this.#stop;
+    return new Promise((resolve) => {
+      const held = (/** @type {Lock|null} */ lock) => {
+        if (!lock || stop.signal.aborted) return resolve();
+        this.isLeader = true;
+        this.followers.clear();
+        resolve();
+        this.hooks.lead();
+        return new Promise((release) => stop.signal.addEventListener("abort", release));
+      };
+      navigator.locks.request(`pylon leader ${this.#name}`, options, held).catch(() => {
+        resolve();
+        if (stop.signal.aborted || !this.isLeader) return;
+        this.isLeader = false; // another tab took the lead: we were frozen
+        this.hooks.demoted();
+        this.#lead({ signal: stop.signal });
+      });
+    });
+  }
+
+  /** The leader does not answer: lead in its place. */
+  depose() {
+    if (!this.isLeader) this.#lead({ steal: true });
+  }
+
+  /** @param {any} message */
+  post(message) {
+    this.channel?.postMessage({ ...message, from: this.id, lead: this.isLeader });
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    if (message.to && message.to !== this.id) return;
+    if (message.lead) this.heardAt = Date.now();
+    if (message.type === "join" && this.isLeader && !this.followers.has(message.from)) {
+      this.followers.add(message.from);
+      this.#alive(message.from, () => (this.followers.delete(message.from), this.hooks.gone(message.from)));
+    }
+    if (message.lead && ["up", "down", "frame"].includes(message.type)) this.link?.hear(message);
+    else this.hooks.heard(message);
+  }
+
+  close() {
+    this.#stop.abort();
+    this.channel?.close();
+    this.channel = null;
+    this.followers.clear();
+    this.isLeader = true;
+  }
+}
+
+/** The leader's socket, seen from a tab that follows: the same promises and methods as `Socket`. */
+export class TabLink {
+  seen = 0;
+  /** @type {import("./errors.js").Maintenance|null} */ maintenance = null;
+  /** Which of the leader's sockets this is. @type {string|null} */ socket = null;
+
+  /** @param {Tabs} tabs @param {(link: TabLink, data: string|ArrayBuffer) => void} receive */
+  constructor(tabs, receive) {
+    this.tabs = tabs;
+    this.receive = receive;
+    /** @type {Promise<number>} */
+    this.ended = new Promise((resolve) => (this.end = resolve));
+    this.opened = new Promise((resolve, reject) => {
+      this.open = resolve;
+      this.ended.then(() => reject(null));
+    });
+    this.opened.catch(nothing);
+    tabs.link = this;
+    this.#ask("join");
+    this.timer = setInterval(() => this.#ask("ping"), PING_MS);
+    this.ended.then(() => clearInterval(this.timer));
+  }
+
+  get isOpen() {
+    return this.socket !== null && this.tabs.link === this;
+  }
+
+  /** @param {"join"|"ping"} type */
+  #ask(type) {
+    const askedAt = Date.now();
+    this.tabs.post({ type });
+    later(() => {
+      const isLookedAt = globalThis.document?.visibilityState !== "hidden";
+      if (this.tabs.link === this && isLookedAt && this.tabs.heardAt < askedAt) this.tabs.depose();
+    }, ANSWER_MS);
+  }
+
+  /** @param {{type: string, socket?: string, code?: number, data?: any}} message */
+  hear({ type, socket, code = 0, data }) {
+    if (type === "down") this.hangUp(code);
+    else if (type === "frame" && this.socket) this.receive(this, data);
+    else if (type === "up" && !this.socket) this.open((this.socket = socket ?? ""));
+    else if (type === "up" && this.socket !== socket) this.hangUp(0); // we did not hear the former one end
+  }
+
+  /** @param {any} frame */
+  send(frame) {
+    this.tabs.post({ type: "send", frame });
+  }
+
+  /** @param {number} [code] */
+  hangUp(code = 0) {
+    if (this.tabs.link === this) this.tabs.link = null;
+    this.end(code);
+  }
+}

@@ -1,0 +1,194 @@
+"""pylon.js in Chromium: what survives a reload and a lost server, and tabs that share one socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client_page import Tab, open_tab
+from page import until
+
+from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+APP = Path(__file__).parent / "app" / "app.py"
+Open = Callable[[], Any]
+
+HOLD = """
+  const [send, held] = [fetch, new Promise((go) => (window.letGo = go))];
+  window.fetch = async (url, init) => (String(url).includes("/push") && (await held), send(url, init));
+"""
+
+
+@pytest.fixture
+def server(start: Callable[[Path], ServerProcess]) -> ServerProcess:
+    return start(APP)
+
+
+def sockets(server: ServerProcess) -> int:
+    return int(server.request("GET", "/api/admin/sockets", token=ADMIN_TOKEN)[1]["total"])
+
+
+def add(server: ServerProcess, title: str) -> None:
+    assert server.request("POST", "/api/entities/Todo", {"title": title}, token=ADMIN_TOKEN)[0] == 201
+
+
+def stored(server: ServerProcess) -> list[str]:
+    rows = server.request("GET", "/api/entities/Todo", token=ADMIN_TOKEN)[1]["data"]
+    return sorted(row["title"] for row in rows)
+
+
+def test_rows_and_unsent_writes_survive_a_reload_without_the_server_and_are_sent_once(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    add(server, "from the server")
+    tab = Tab(open_browser(), f"{server.url}/?offline")
+    tab.becomes("live")
+    tab.run("await navigator.serviceWorker.ready")
+    tab.reload()  # now the page itself is kept, too
+    tab.becomes("live")
+    tab.kept()
+    server.kill()
+    until(lambda: tab.text("status") != "live")
+    tab.write("written offline")
+    tab.reload()
+    until(lambda: tab.titles() == ["from the server", "written offline"])
+    assert tab.driver.execute_script("return db.pending") == 1
+    tab.write("and more")
+    tab.reload()
+    until(lambda: tab.titles() == ["and more", "from the server", "written offline"])
+    assert tab.run("return db.storage.kind") == "disk"
+    server.start()
+    until(lambda: tab.driver.execute_script("return db.pending") == 0, 45)
+    until(lambda: tab.text("status") == "live", 45)
+    assert stored(server) == tab.titles() == ["and more", "from the server", "written offline"]
+    assert tab.script_errors() == []
+
+
+def test_a_page_that_was_open_before_pulls_only_what_is_new(open_browser: Open, server: ServerProcess) -> None:
+    for number in range(30):
+        add(server, f"row {number:02}")
+    tab = Tab(open_browser(), server.url)
+    tab.becomes("live")
+    until(lambda: len(tab.titles()) == 30)
+    tab.kept()
+    tab.reload()
+    tab.becomes("live")
+    requests = tab.driver.execute_script("return performance.getEntriesByType('resource').map(({ name }) => name)")
+    assert len(tab.titles()) == 30
+    assert any("/pull?since=" in name for name in requests)
+    assert not any("/pull?since=0" in name for name in requests)
+
+
+def test_rows_of_one_user_are_never_shown_to_the_next_and_come_back_with_their_owner(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    tab = Tab(open_browser(), server.url)
+    tab.becomes("live")
+    tab.run("await db.insert('Private', { text: 'mine', holder: db.user.user_id })")
+    tab.driver.execute_script("window.mine = db.live('Private')")
+    until(lambda: tab.run("return mine.rows.length") == 1)
+    tab.kept()
+    first = tab.run("return db.token")
+    tab.run("await db.use(a[0])", server.token_of("somebody-else"))
+    assert tab.run("return mine.rows.length") == 0
+    tab.becomes("live")
+    assert tab.run("return mine.rows.length") == 0
+    tab.run("await db.use(a[0])", first)
+    until(lambda: tab.run("return mine.rows.length") == 1)
+    names = "return (await indexedDB.databases()).map(({ name }) => name)"
+    user = tab.run("return db.user.user_id")
+    assert any(user in name for name in tab.run(names))
+    tab.run("await db.signOut()")
+    assert not any(user in name for name in tab.run(names))
+    assert tab.run("return mine.rows.length") == 0
+
+
+def test_tabs_share_one_socket_and_each_sees_what_the_others_write(open_browser: Open, server: ServerProcess) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two, three = open_tab(driver, server.url), open_tab(driver, server.url)
+    for tab in (two, three):
+        tab.look().becomes("live")
+    assert sockets(server) == 1
+    assert [tab.look().run("return db.leads") for tab in (one, two, three)] == [True, False, False]
+    three.run("await db.insert('Todo', { title: 'from the third' })")
+    assert one.look().titles() == ["from the third"]
+    add(server, "from elsewhere")
+    for tab in (one, two, three):
+        until(lambda tab=tab: tab.look().titles() == ["from elsewhere", "from the third"])
+    assert two.look().run("return db.insert('Todo', { title: 1, colour: 2 }).catch((error) => error.code)") in (
+        "INVALID_COLUMN",
+        "VALIDATION_FAILED",
+    )
+
+
+def test_when_the_leading_tab_closes_another_leads_and_misses_nothing(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two, three = open_tab(driver, server.url), open_tab(driver, server.url)
+    for tab in (two, three):
+        tab.look().becomes("live")
+    one.look()
+    driver.close()
+    for number in range(5):
+        add(server, f"meanwhile {number}")
+    two.look().write("by the follower")
+    wanted = ["by the follower", *(f"meanwhile {number}" for number in range(5))]
+    for tab in (two, three):
+        until(lambda tab=tab: tab.look().titles() == wanted and tab.run("return db.pending") == 0)
+        tab.becomes("live")
+    until(lambda: sockets(server) == 1)
+    assert sorted(tab.look().run("return db.leads") for tab in (two, three)) == [False, True]
+
+
+def test_a_write_of_a_tab_that_was_closed_at_once_is_sent_by_the_next(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, f"{server.url}/?offline")
+    one.becomes("live")
+    one.run("await navigator.serviceWorker.ready")
+    two = open_tab(driver, server.url)
+    server.kill()
+    one.look().write("last words")
+    one.run("await new Promise((resolve) => setTimeout(resolve, 50))")
+    driver.close()
+    two.look()
+    until(lambda: two.titles() == ["last words"])
+    server.start()
+    until(lambda: stored(server) == ["last words"], 45)
+
+
+def test_a_conflict_is_told_and_what_the_callback_returns_is_written(open_browser: Open, server: ServerProcess) -> None:
+    tab = Tab(open_browser(), server.url)
+    tab.becomes("live")
+    row = tab.run("return (await db.insert('Todo', { title: 'plan' })).id")
+    until(lambda: tab.titles() == ["plan"])
+    tab.driver.execute_script("window.resolve = ({ mine, theirs }) => ({ title: `${theirs.title} & ${mine.title}` })")
+    tab.driver.execute_script(HOLD)
+    tab.driver.execute_script("db.update('Todo', arguments[0], { title: 'mine' }).catch(() => {})", row)
+    assert server.request("PATCH", f"/api/entities/Todo/{row}", {"title": "theirs"}, token=ADMIN_TOKEN)[0] == 200
+    until(lambda: tab.run("return conflicts.length") == 1)
+    assert tab.run("return conflicts[0].fields") == ["title"]
+    tab.driver.execute_script("letGo()")
+    until(lambda: stored(server) == ["theirs & mine"] and tab.titles() == ["theirs & mine"])
+
+
+def test_without_a_disk_everything_works_in_memory_and_says_so(open_browser: Open, server: ServerProcess) -> None:
+    driver = open_browser()
+    source = "indexedDB.open = () => { throw new DOMException('no space', 'QuotaExceededError') }"
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    tab = Tab(driver, server.url)
+    tab.becomes("live")
+    tab.run("await db.insert('Todo', { title: 'in memory' })")
+    assert tab.titles() == ["in memory"]
+    assert tab.run("return db.storage") == {"kind": "memory", "reason": "The browser's space for this page is used up."}
+    assert tab.script_errors() == []
