@@ -45,8 +45,8 @@ def titles(replica: Replica, entity: Any = "Todo") -> list[str]:
 
 
 async def test_a_replica_holds_what_may_be_read_and_follows_it(server: ServerProcess) -> None:
-    alice, bob = server.token_of("alice"), server.token_of("bob")
-    async with replica_of(server, token=alice) as replica, AsyncClient(server.url, bob) as other:
+    erin, bob = server.token_of("erin"), server.token_of("bob")
+    async with replica_of(server, token=erin) as replica, AsyncClient(server.url, bob) as other:
         await replica.ready()
         row_id = await other.insert(Todo, title="from bob", n=1)
         await other.insert(Own, title="bob's own")
@@ -314,15 +314,15 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
     server: ServerProcess, tmp_path: Path
 ) -> None:
     file = tmp_path / "replica.db"
-    alice, bob = server.token_of("alice"), server.token_of("bob")
-    async with replica_of(server, file, token=alice) as replica:
-        kept = replica.insert("Own", title="alice's secret")
+    ann, ben = server.token_of("ann"), server.token_of("ben")
+    async with replica_of(server, file, token=ann) as replica:
+        kept = replica.insert("Own", title="ann's secret")
         await replica.quiet()
-    async with replica_of(server, file, token=bob) as replica:
+    async with replica_of(server, file, token=ben) as replica:
         await replica.ready()
         assert replica.get("Own", kept) is None
         assert replica.rows("Own") == []
-    async with replica_of(server, file, token=alice) as replica:
+    async with replica_of(server, file, token=ann) as replica:
         await replica.ready()
         assert replica.get("Own", kept) is not None
 
