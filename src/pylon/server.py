@@ -71,8 +71,11 @@ from pylon.sync.document_figures import watch_documents
 from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
+from pylon.sync.live import LiveQueries
+from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
 from pylon.sync.scopes import Scopes
@@ -284,6 +287,7 @@ class Server:
         self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
+        self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
         self.overview = Overview(
@@ -325,6 +329,7 @@ class Server:
         )
         self.backups = make_backups(spec, settings, self.engine)
         self.backups.watch(self.registry)
+        watch_live(self.registry, self.live)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -391,6 +396,7 @@ class Server:
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
+        await self.live.stop()
         await self.functions.stop()
         self.identity.close()
         await self.hub.stop()
@@ -488,6 +494,18 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
         )
     plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, keys=keys)
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
+
+
+def live_limits(settings: Settings) -> LiveLimits:
+    """What live queries may take."""
+    return LiveLimits(
+        seconds=settings.live_timeout_ms / 1000,
+        runs=max(1, settings.read_threads // 2),
+        share=settings.live_user_share,
+        bytes=settings.ws_buffer_max_bytes // 2,
+        queries=settings.live_max,
+        subscriptions=settings.live_per_user_max,
+    )
 
 
 def _spare_the_collector() -> None:

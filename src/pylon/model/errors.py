@@ -145,7 +145,24 @@ REGISTRY: dict[str, Code] = {
     "FN_TYPE_MISMATCH": Code(
         400,
         "A function of another kind was expected.",
-        "Call queries from queries, mutations and queries from actions.",
+        "Actions call mutations and queries; only queries can be subscribed to.",
+    ),
+    "MISSING_FN_NAME": Code(
+        400, "A live query was asked for without the name of a function.", 'Send {"fn_name": "..."}.'
+    ),
+    "REACTIVE_LIMIT": Code(
+        400,
+        "A connection, a user or the server has as many live queries as it may.",
+        "Unsubscribe from what isn't shown. Operators: PYLON_LIVE_PER_USER_MAX, PYLON_LIVE_MAX.",
+    ),
+    "REACTIVE_TOO_LARGE": Code(
+        400,
+        "The result of a live query is too large to be pushed.",
+        "Return fewer rows, or raise PYLON_WS_BUFFER_MAX_BYTES, of which a result may take half.",
+    ),
+    "REACTIVE_UNAVAILABLE": Code(400, "The app declares no functions.", "Declare the query in the app."),
+    "SUBSCRIBE_FAILED": Code(
+        400, "A live query could not be subscribed to.", "Look into the server's log, and subscribe again."
     ),
     "NESTED_TRANSACTION": Code(
         400,
