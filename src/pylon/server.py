@@ -530,12 +530,12 @@ def _web_folder(spec: AppSpec) -> Path | None:
     """The `web/` folder beside the app's module, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     return _existing(Path("web"))
 
 
