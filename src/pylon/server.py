@@ -71,8 +71,11 @@ from pylon.sync.document_figures import watch_documents
 from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
+from pylon.sync.live import LiveQueries
+from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
 from pylon.sync.scopes import Scopes
@@ -292,6 +295,7 @@ class Server:
         self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
+        self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
         self.overview = Overview(
@@ -333,6 +337,7 @@ class Server:
         )
         self.backups = make_backups(spec, settings, self.engine)
         self.backups.watch(self.registry)
+        watch_live(self.registry, self.live)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
@@ -399,6 +404,7 @@ class Server:
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
+        await self.live.stop()
         await self.functions.stop()
         self.identity.close()
         await self.hub.stop()
@@ -498,6 +504,18 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
 
 
+def live_limits(settings: Settings) -> LiveLimits:
+    """What live queries may take."""
+    return LiveLimits(
+        seconds=settings.live_timeout_ms / 1000,
+        runs=max(1, settings.read_threads // 2),
+        share=settings.live_user_share,
+        bytes=settings.ws_buffer_max_bytes // 2,
+        queries=settings.live_max,
+        subscriptions=settings.live_per_user_max,
+    )
+
+
 def _spare_the_collector() -> None:
     """What was made at start lives as long as the process: the garbage collector need not look at it again."""
     gc.collect()
@@ -520,12 +538,12 @@ def _web_folder(spec: AppSpec) -> Path | None:
     """The `web/` folder beside the app's module, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     return _existing(Path("web"))
 
 

@@ -647,6 +647,26 @@ class Settings:
         _whole(4096),
         "Unsent bytes of one socket; a slower consumer is closed with 1013 and catches up by its cursor.",
     )
+    live_max: int = _variable(
+        "PYLON_LIVE_MAX", 10_000, _whole(1), "Different live queries at a time; those who ask for the same share one."
+    )
+    live_per_user_max: int = _variable(
+        "PYLON_LIVE_PER_USER_MAX",
+        1_000,
+        _whole(0),
+        "Live queries that one user, or one address without a session, subscribes to. 0 means no limit.",
+    )
+    live_user_share: float = _variable(
+        "PYLON_LIVE_USER_SHARE",
+        0.5,
+        _rate,
+        "Share of one processor that the live queries of one user may take in the long run; beyond it their results "
+        "come later. 0 means no limit.",
+        shown="0.5",
+    )
+    live_timeout_ms: int = _variable(
+        "PYLON_LIVE_TIMEOUT_MS", 5_000, _whole(1), "Time limit of one run of a live query."
+    )
     ws_ping_secs: float = _variable(
         "PYLON_WS_PING_SECS", 25.0, _seconds, "Seconds between WebSocket pings.", shown="25"
     )
