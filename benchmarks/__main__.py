@@ -63,7 +63,7 @@ class Bench:
     def server(self) -> ServerProcess:
         """A fresh server on fresh data."""
         self._servers += 1
-        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600"}
+        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PER_USER_MAX": "0", "PYLON_WS_PING_SECS": "3600"}
         return ServerProcess(APP, self.folder / f"data{self._servers}", env=env)
 
     def http(self, what: str, report: Report, floor: str, aim: str, baseline: float) -> None:
@@ -144,6 +144,18 @@ def fanout(bench: Bench) -> None:
         bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
+def documents(bench: Bench) -> None:
+    """One document, 50 editors, 200 edits a second altogether: from the moment of an edit to its arrival at all."""
+    with bench.server() as server:
+        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 400})
+        arguments = [str(server.port), server.token_of("editor"), made["id"], "50", "200", str(SECONDS)]
+        command = [sys.executable, "-m", "benchmarks.documents", *arguments]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert result["all_arrived"], result
+    figure = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms"
+    bench.lines.append(Line("document: 50 editors, 200 edits/s, to all of them", figure, "p99 100 ms", "p99 25 ms"))
+
+
 def writes(bench: Bench) -> None:
     """The write path in process."""
     rate = write_path.run()
@@ -179,6 +191,7 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "mutation": mutation,
     "counter": counter,
     "fanout": fanout,
+    "documents": documents,
     "writes": writes,
     "backup": backups,
     "costs": costs,
