@@ -147,7 +147,7 @@ def fanout(bench: Bench) -> None:
 def documents(bench: Bench) -> None:
     """One document, 50 editors, 200 edits a second altogether: from the moment of an edit to its arrival at all."""
     with bench.server() as server:
-        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 400})
+        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 180})
         arguments = [str(server.port), server.token_of("editor"), made["id"], "50", "200", str(SECONDS)]
         command = [sys.executable, "-m", "benchmarks.documents", *arguments]
         result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
