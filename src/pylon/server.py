@@ -120,7 +120,15 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
     logs.capture_libraries(settings.log_level.value)
-    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
+    redaction.know(
+        [
+            *settings.admin_tokens,
+            *settings.secret_keys,
+            settings.metrics_token or "",
+            settings.captcha_secret or "",
+            settings.database_url or "",
+        ]
+    )
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",
@@ -530,12 +538,12 @@ def _web_folder(spec: AppSpec) -> Path | None:
     """The `web/` folder beside the app's module, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     return _existing(Path("web"))
 
 

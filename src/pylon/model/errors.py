@@ -328,6 +328,23 @@ REGISTRY: dict[str, Code] = {
         "The read took longer than the time limit and was interrupted.",
         "Narrow the filter, add an index, or raise PYLON_READ_TIMEOUT_MS.",
     ),
+    "UNREACHABLE": Code(
+        503, "The client got no answer.", "Check the address, the network, and whether the server runs; then retry."
+    ),
+    "SOCKET_CLOSED": Code(503, "The client's socket is closed.", "A replica connects again by itself."),
+    "QUEUE_FULL": Code(
+        507, "The client's queue holds as many changes as it may.", "Wait until it is connected and has sent them."
+    ),
+    "REPLICA_LOCKED": Code(
+        409, "Another process has the client's replica open.", "Stop it, or give each process a file of its own."
+    ),
+    "REPLICA_UNREADABLE": Code(
+        409, "The client's file is not a replica that it can use.", "Name another file, or remove this one."
+    ),
+    "REPLICA_UNWRITABLE": Code(
+        507, "The client's replica could not be written; the change was not kept.", "Check the disk and its free space."
+    ),
+    "REPLICA_STOPPED": Code(409, "The client's replica is closed.", "Open it again."),
     "INTERNAL": Code(500, "An unexpected error.", "Look the request id up in the server's log."),
     "SEARCH_NOT_CONFIGURED": Code(
         400, "The entity declares no full-text search.", "Filter with `$like`, or declare `search` on the entity."

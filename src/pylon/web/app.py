@@ -38,7 +38,7 @@ from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
-_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-sw.js")
+_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
