@@ -30,6 +30,12 @@ CODES: dict[str, CommandCode] = {
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
     "START_FAILED": CommandCode("The server stopped while it started.", "The message says why."),
+    "CODEGEN_CLIENT": CommandCode("The types of the app were written.", "Nothing."),
+    "CODEGEN_STALE": CommandCode(
+        "The file of types is not what the app declares now.", "Run `pylon codegen client` and commit what it writes."
+    ),
+    "CODEGEN_NO_ENTRY": CommandCode("`pylon codegen` found no app in this folder.", _NAME_IT),
+    "CODEGEN_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon codegen` does not exist.", _PATHS),
     "DEV_OK": CommandCode("The app was built and is being served.", "Nothing."),
     "DEV_ERROR": CommandCode(
         "The saved app is broken; the previous one goes on serving.", "Fix the finding that the message names and save."

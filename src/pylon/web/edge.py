@@ -13,6 +13,7 @@ from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
+from pylon.web.auth.cookies import give_cookie
 from pylon.web.compression import compress
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
@@ -96,6 +97,8 @@ class Edge:
             user = session.identity.user_id
             if session.identity.is_admin:
                 self._admin_use.saw(req.caller, path)
+        if req.renews_cookie and (token := req.token) is not None and req.session.id:
+            give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))
         seconds = time.perf_counter() - req.began
         status = resp.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pylon.settings import Settings
@@ -15,10 +16,11 @@ EXPOSED_HEADERS = (
 
 
 class Origins:
-    """The origin rules of one server. Loopback pages are trusted in dev mode only; same origin always is."""
+    """The origin rules of one server; `trusted` are those that its app names. Loopback pages are trusted in dev mode
+    only; same origin always is."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._cors = frozenset(settings.cors_origins)
+    def __init__(self, settings: Settings, trusted: Sequence[str] = ()) -> None:
+        self._cors = frozenset(settings.cors_origins) | {origin.lower() for origin in trusted}
         self._csrf = frozenset(settings.csrf_origins) | self._cors
         self._any = settings.dev_mode or "*" in self._cors
         self._any_write = settings.dev_mode or "*" in self._csrf
