@@ -536,10 +536,11 @@ async def test_a_connection_whose_identity_changed_is_answered_anew(live: Live) 
     client = live.client("a")
     client.subscribe("s", "who")
     assert (await client.result())["tenant"] is None
-    [connection] = live.door
-    connection.credential = Session(Identity(user_id="a", tenant_id="org"), b"a")
-    live.queries.moved(connection)
+    live.door.identify_by(lambda key: Session(Identity(user_id="a", tenant_id="org"), key))
+    live.door.reidentify({b"a"}, set())
+    assert await client.next() == {"type": "session-changed", "tenant_id": "org"}
     assert (await client.result())["tenant"] == "org"
+    [connection] = live.door
     connection.credential = Session(Identity(user_id="a", tenant_id="other"), b"a")  # and nobody tells
     await live.write("one", "who")
     assert await client.result() == {"user": "a", "tenant": "other", "count": 1}

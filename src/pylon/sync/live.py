@@ -61,6 +61,7 @@ class LiveQueries:
         door.messages.on("reactive-subscribe", self._subscribe)
         door.messages.on("reactive-unsubscribe", self._unsubscribe)
         door.messages.on_leave(self._left)
+        door.messages.on_moved(self._moved)
         engine.subscribe(self.reruns.changed)
         engine.switches.subscribe(lambda before, after: self._run_all())
         engine.on_refresh(self._follow_flags)
@@ -69,12 +70,6 @@ class LiveQueries:
     def shared(self) -> int:
         """Different queries; those who ask for the same share one."""
         return len(self._queries)
-
-    def moved(self, connection: Connection) -> None:
-        """A connection is somebody else's now, or its user's roles or tenant are others: its queries run anew."""
-        for subscription in list(self._connections.get(connection, {}).values()):
-            self._detach(subscription)
-            self._open(subscription)
 
     async def stop(self) -> None:
         """Run nothing more."""
@@ -109,6 +104,12 @@ class LiveQueries:
     def _left(self, connection: Connection) -> None:
         for subscription in self._connections.pop(connection, {}).values():
             self._detach(subscription)
+
+    def _moved(self, connection: Connection) -> None:
+        """A connection has another identity: its queries are others now."""
+        for subscription in list(self._connections.get(connection, {}).values()):
+            self._detach(subscription)
+            self._open(subscription)
 
     # -- subscriptions and the queries they share ----------------------------------------------------------------
 
@@ -195,7 +196,7 @@ class LiveQueries:
         for subscription in subscriptions:
             connection = subscription.connection
             if connection.credential.identity != identity:  # nobody told us: it must not see this
-                self.moved(connection)
+                self._moved(connection)
                 continue
             frame = frames.get(subscription.sub_id)
             if frame is None:
