@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, idle, write_path
+from benchmarks import backup, idle, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -177,6 +177,13 @@ def backups(bench: Bench) -> None:
     bench.lines.append(Line("HTTP insert with the archive of changes", figure, "85%", "95%"))
 
 
+def imports(bench: Bench) -> None:
+    """A million rows."""
+    found = transfer.measure(APP, _made(bench.folder / "import"))
+    figure = f"{found.rate:,.0f} rows/s, {found.memory / 1e6:.0f} MB, {found.cpu:.1f} µs of CPU a row"
+    bench.lines.append(Line("import of 1,000,000 rows as NDJSON over HTTP", figure, "100,000/s, 200 MB", "150,000/s"))
+
+
 def costs(bench: Bench) -> None:
     """Cold start and memory."""
     seconds = min(idle.cold_start(APP, bench.folder / f"cold{i}") for i in range(3))
@@ -196,6 +203,7 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "live": live,
     "writes": writes,
     "backup": backups,
+    "import": imports,
     "costs": costs,
 }
 
