@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pylon.model.annotations import Id, Json, RichText
 from pylon.model.app import App
+from pylon.model.auth_block import Auth
 from pylon.model.entity import Entity
 from pylon.model.errors import PylonError
 from pylon.model.findings import DeclarationError
@@ -11,15 +12,18 @@ from pylon.model.modifiers import field, index, relation
 
 if TYPE_CHECKING:
     from pylon.compute.context import Context
+    from pylon.compute.related import Included
     from pylon.compute.streams import Event
 
 __all__ = [
     "App",
+    "Auth",
     "Context",
     "DeclarationError",
     "Entity",
     "Event",
     "Id",
+    "Included",
     "Json",
     "PylonError",
     "RichText",
@@ -35,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from pylon.compute.context import Context
 
         return Context
+    if name == "Included":
+        from pylon.compute.related import Included
+
+        return Included
     if name == "Event":
         from pylon.compute.streams import Event
 

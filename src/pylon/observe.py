@@ -21,6 +21,7 @@ from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
 from pylon.sync.rooms import Rooms
+from pylon.web.limits import EdgeLimits
 
 ENTITIES_TOLD = 100
 """Entities told apart in one series; the others are summed up as `other`."""
@@ -33,7 +34,15 @@ _NOTHING = Statistics()
 _Figures = tuple[tuple[str, str, Kind, Callable[[], Asked]], ...]
 
 
-def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: Readiness, data: Path) -> None:
+def watch(
+    registry: Registry,
+    engine: Engine,
+    hub: Hub,
+    door: Door,
+    readiness: Readiness,
+    data: Path,
+    limits: EdgeLimits,
+) -> None:
     """Register the series of every room; `data` is the data folder."""
     for figures in (
         _writes(engine),
@@ -73,7 +82,7 @@ def watch(registry: Registry, engine: Engine, hub: Hub, door: Door, readiness: R
         "Requests that a limit or a switch refused.",
         "counter",
         ("kind",),
-        lambda: _limits(door, engine),
+        lambda: _limits(door, engine, limits),
     )
     registry.asked_by("pylon_switches_on", "Kill-switches that are on.", "gauge", ("scope",), lambda: _switches(engine))
     registry.asked_by(
@@ -313,9 +322,13 @@ def _queue_limits(engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
     yield ("log",), logs.QUEUE_LINES
 
 
-def _limits(door: Door, engine: Engine) -> Iterator[tuple[tuple[str, ...], Asked]]:
+def _limits(door: Door, engine: Engine, limits: EdgeLimits) -> Iterator[tuple[tuple[str, ...], Asked]]:
     yield ("sockets",), door.refused
     yield ("write_queue",), _writer(engine).rejected
+    yield ("requests_per_user",), limits.requests.users.refused
+    yield ("requests_per_address",), limits.requests.addresses.refused
+    yield ("concurrent_requests",), limits.answers.refused
+    yield ("concurrent_streams",), limits.streams.refused
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count
 

@@ -82,6 +82,7 @@ class Wire:
         self.is_closing = False
         self.is_gone = False
         self.is_stalled = False
+        self.is_accepted = False
         self.is_revoked = False
         self._link = link
         self._world = link.world
@@ -106,6 +107,7 @@ class Wire:
             return
         if self.is_revoked and data[0] != CLOSE_FRAME:
             raise AssertionError("something was sent to a socket whose session had been revoked")
+        self.is_accepted = True
         self._waiting.append((self._world.time(), data))
         self._transport.held += len(data)
         self._move()

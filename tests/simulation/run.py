@@ -102,11 +102,13 @@ class Trouble:
         token = client.token
         if token is None:
             return
+        # One that is accepted later is nobody's: the token proves nothing any more.
+        accepted = [wire for wire in self._host.wires if wire.token == token and wire.is_accepted]
         status, _ = await self._host.request("DELETE", "/api/auth/session", token=token)
         if status == 200:
             self._world.note(f"{client.name} is signed out")
-            for wire in self._host.wires:
-                wire.is_revoked |= wire.token == token
+            for wire in accepted:
+                wire.is_revoked = True
             if client.token == token:
                 client.token = None
                 if client.wire is not None and not client.wire.is_revoked:

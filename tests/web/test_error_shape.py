@@ -15,7 +15,7 @@ ROW = "0" * 40
 ERRORS = [
     ("GET", "/api/nope", b"", {}, "NOT_FOUND"),
     ("GET", "/nope.js", b"", {}, "NOT_FOUND"),
-    ("PUT", "/api/entities/Post/x", b"{}", {}, "METHOD_NOT_ALLOWED"),
+    ("POST", "/api/entities/Post/x", b"{}", {}, "METHOD_NOT_ALLOWED"),
     ("GET", f"/api/entities/Post/{ROW}", b"", {}, "NOT_FOUND"),
     ("GET", "/api/entities/Closed", b"", {}, "POLICY_DENIED"),
     ("POST", "/api/entities/Post", b"{", {}, "INVALID_JSON"),

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, TypeVar, overload
 
+from pylon.compute.related import Included, with_related
 from pylon.engine.limits.gate import Viewer
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.transaction import RowAccess, Transaction
+from pylon.model.aggregates import parse_aggregate
 from pylon.model.entity import Entity
 from pylon.model.errors import PylonError
+from pylon.model.filters import EntityColumns
 from pylon.model.objects import ObjectCodec
+from pylon.model.timestamps import iso_millis
 from pylon.store.filters import Scope, compile_filter, with_id
 from pylon.store.selection import Selection
 
 E = TypeVar("E", bound=Entity)
+Filter = Mapping[str, Any]
 
 
 class Codecs:
@@ -61,33 +69,85 @@ class Database:
         return codec.load(row)
 
     @overload
-    def query(self, entity: type[E], filter: dict[str, Any] | None = None, /, **options: Any) -> list[E]: ...
+    def query(
+        self, entity: type[E], filter: Filter | None = None, /, *, include: Mapping[str, Any], **options: Any
+    ) -> list[Included[E]]: ...
     @overload
-    def query(self, entity: str, filter: dict[str, Any] | None = None, /, **options: Any) -> list[Any]: ...
-    def query(self, entity: Any, filter: dict[str, Any] | None = None, /, **options: Any) -> list[Any]:
-        """Rows that match: keyword arguments compare for equality, `filter` takes operators (`{"n": {"$gt": 3}}`),
-        `order="-updated"` (or a list) sorts, `limit` and `offset` cut."""
+    def query(self, entity: type[E], filter: Filter | None = None, /, **options: Any) -> list[E]: ...
+    @overload
+    def query(self, entity: str, filter: Filter | None = None, /, **options: Any) -> list[Any]: ...
+    def query(self, entity: Any, filter: Filter | None = None, /, **options: Any) -> list[Any]:
+        """Rows that match: keyword arguments compare for equality, `filter` (or `where=`) takes operators
+        (`{"n": {"$gt": 3}}`, `{"$or": [...]}`), `order="-updated"` (or a list) sorts, `limit` and `offset` cut.
+        `include={"comments": {"limit": 3}}` adds related rows, one statement per level. Raises INVALID_COLUMN,
+        INVALID_QUERY, QUERY_FAILED, RELATION_NOT_FOUND."""
+        include = options.pop("include", None)
         plan, codec = self._codecs.of(entity)
         selection = self._selection(plan, codec, filter, options)
         self._viewer.may_read(plan)
         rows = self._access.select(plan, selection)
         self._viewer.shown(plan, rows)
-        return [codec.load(row) for row in rows]
+        found = [codec.load(row) for row in rows]
+        return found if include is None else with_related(self, plan, codec, found, include)
 
     @overload
-    def one(self, entity: type[E], filter: dict[str, Any] | None = None, /, **options: Any) -> E | None: ...
+    def one(self, entity: type[E], filter: Filter | None = None, /, **options: Any) -> E | None: ...
     @overload
-    def one(self, entity: str, filter: dict[str, Any] | None = None, /, **options: Any) -> Any | None: ...
-    def one(self, entity: Any, filter: dict[str, Any] | None = None, /, **options: Any) -> Any:
+    def one(self, entity: str, filter: Filter | None = None, /, **options: Any) -> Any | None: ...
+    def one(self, entity: Any, filter: Filter | None = None, /, **options: Any) -> Any:
         """The first row that matches, or None."""
         rows = self.query(entity, filter, **{**options, "limit": 1})
         return rows[0] if rows else None
 
-    def count(self, entity: type[Entity] | str, filter: dict[str, Any] | None = None, /, **options: Any) -> int:
+    def count(self, entity: type[Entity] | str, filter: Filter | None = None, /, **options: Any) -> int:
         """How many rows match."""
         plan, codec = self._codecs.of(entity)
         self._viewer.may_read(plan)
         return self._access.count(plan, self._selection(plan, codec, filter, options))
+
+    def aggregate(
+        self,
+        entity: type[Entity] | str,
+        filter: Filter | None = None,
+        /,
+        *,
+        count: str | None = None,
+        sum: Sequence[str] = (),
+        avg: Sequence[str] = (),
+        min: Sequence[str] = (),
+        max: Sequence[str] = (),
+        count_distinct: Sequence[str] = (),
+        group_by: Sequence[str | dict[str, str]] = (),
+        where: Filter | None = None,
+        having: Filter | None = None,
+        order_by: dict[str, str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Groups of rows and what is computed of each, named as in `POST /api/aggregate/<E>`:
+        `ctx.db.aggregate(Note, count="*", group_by=["tag", {"field": "at", "bucket": "month"}])` is
+        `[{"at_month": "2026-03", "count": 4, "tag": "x"}, ...]`. Raises INVALID_QUERY, INVALID_COLUMN, QUERY_FAILED."""
+        plan, codec = self._codecs.of(entity)
+        asked = {
+            "count": count,
+            "sum": list(sum),
+            "avg": list(avg),
+            "min": list(min),
+            "max": list(max),
+            "countDistinct": list(count_distinct),
+            "groupBy": list(group_by),
+            "having": having,
+            "orderBy": order_by,
+            "limit": limit,
+            "offset": offset,
+        }
+        columns = EntityColumns(plan.types, Scope.SERVER)
+        aggregate = parse_aggregate(
+            columns, columns, {key: value for key, value in asked.items() if value not in (None, [])}
+        )
+        selection = self._selection(plan, codec, filter, {} if where is None else {"where": where})
+        self._viewer.may_read(plan)
+        return self._access.aggregate(plan, selection, aggregate)
 
     @overload
     def insert(self, entity: type[E], /, **values: Any) -> E: ...
@@ -123,18 +183,25 @@ class Database:
             raise
         return True
 
+    def codec_of(self, entity: str) -> ObjectCodec:
+        """The codec of an entity by its name."""
+        return self._codecs.of(entity)[1]
+
     def _writable(self) -> Transaction:
         if self._transaction is None:
             raise PylonError("READ_ONLY_FUNCTION", "a query can't write: make it a mutation")
         return self._transaction
 
     def _selection(
-        self, plan: EntityPlan, codec: ObjectCodec, filter: dict[str, Any] | None, options: dict[str, Any]
+        self, plan: EntityPlan, codec: ObjectCodec, filter: Filter | None, options: dict[str, Any]
     ) -> Selection:
+        where = options.pop("where", None)
         order = options.pop("order", None)
         limit = options.pop("limit", None)
         offset = options.pop("offset", 0)
-        conditions = {**(filter or {}), **codec.dump(options)}
+        conditions = _wire({**(filter or {}), **codec.dump(options)})
+        if where:
+            conditions["$and"] = [*conditions.get("$and", ()), _wire(where)]
         selection = compile_filter(plan.types, conditions, Scope.SERVER)
         return replace(
             selection,
@@ -147,6 +214,25 @@ class Database:
 def _order(codec: ObjectCodec, order: str | list[str] | tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
     keys = [order] if isinstance(order, str) else list(order)
     return with_id(tuple((codec.wire_name(key.removeprefix("-")), key.startswith("-")) for key in keys))
+
+
+def _wire(value: Any) -> Any:
+    """A filter with the values that it has in JSON: datetimes, enum members and rows are written as fields hold
+    them."""
+    match value:
+        case Mapping():
+            return {key: _wire(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_wire(item) for item in value]
+        case datetime():
+            return iso_millis(value)
+        case date():
+            return value.isoformat()
+        case enum.Enum():
+            return value.value
+        case Entity():
+            return value.id
+    return value
 
 
 def _id(row_id: str | Entity) -> str:

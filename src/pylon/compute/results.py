@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pylon.compute.database import Codecs
+from pylon.compute.related import Included
 from pylon.model.entity import Entity
 
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +28,8 @@ class Results:
         if isinstance(value, Entity):
             _, codec = self._codecs.of(type(value))
             return codec.public(value)
+        if isinstance(value, Included):
+            return self.plain(value.row) | {name: self.plain(item) for name, item in value.related.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.plain(item) for item in value]
         if isinstance(value, dict):

@@ -8,6 +8,7 @@ from typing import Any
 from pylon.engine.caller import Caller
 from pylon.engine.cursors import after_row, read_cursor, write_cursor
 from pylon.engine.graph import GraphParser, GraphReader
+from pylon.engine.groups import checked_groups
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.reads import CURSOR_MAX, Reads, client_scope
 from pylon.model.aggregates import parse_aggregate
@@ -110,14 +111,3 @@ class Queries:
             entity,
         )
         return checked_groups(rows, count, reads.row_limit)
-
-
-def checked_groups(rows: bytes, count: int, most: int) -> bytes:
-    """The groups, if there aren't too many. Raises QUERY_FAILED."""
-    if count > most:
-        raise PylonError(
-            "QUERY_FAILED",
-            f"the aggregate has more than {most} groups",
-            hint="Group by fewer or coarser keys, narrow `where`, or ask for the first with orderBy and limit.",
-        )
-    return rows

@@ -15,11 +15,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
+import msgspec
+
+from pylon.engine.audit.records import AUTH, OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
+from pylon.engine.groups import checked_groups
 from pylon.engine.limits.switch import QUIET, Board
 from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans
 from pylon.engine.stages import Follower
+from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
@@ -27,6 +31,9 @@ from pylon.model.ids import RowIds
 from pylon.policy.rules import Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
+
+MAX_GROUPS = 100_000
+"""Groups that one aggregate hands to a function."""
 
 
 class Authority(enum.Enum):
@@ -59,6 +66,12 @@ class RowAccess:
         """How many rows match."""
         return self._rows.count(plan.name, selection)
 
+    def aggregate(self, plan: EntityPlan, selection: Selection, aggregate: Aggregate) -> list[dict[str, Any]]:
+        """The groups of the selected rows. Raises QUERY_FAILED for more than MAX_GROUPS."""
+        rows, count = self._rows.aggregate_json(plan.name, selection, aggregate, MAX_GROUPS + 1)
+        groups: list[dict[str, Any]] = msgspec.json.decode(checked_groups(rows, count, MAX_GROUPS))
+        return groups
+
 
 class Batch:
     """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
@@ -88,13 +101,14 @@ class Batch:
         self.changes: list[Change] = []
         self.ops: list[tuple[str, str, Change | OpRecord]] = []
         self.writers: list[tuple[Caller, int, int]] = []
-        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: []}
+        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: [], AUTH: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """A part that either happens or leaves nothing behind, whatever it raises."""
-        changes, ops, notes = len(self.changes), len(self.ops), len(self.records[OPERATOR])
+        changes, ops = len(self.changes), len(self.ops)
+        notes, events = len(self.records[OPERATOR]), len(self.records[AUTH])
         self.session.savepoint()
         try:
             yield
@@ -106,6 +120,7 @@ class Batch:
                 del self.op_ids[principal, op_id]
             del self.ops[ops:]
             del self.records[OPERATOR][notes:]
+            del self.records[AUTH][events:]
             raise
 
 
@@ -281,6 +296,10 @@ class Transaction(RowAccess):
     def note(self, action: str, target: str = "", **details: Detail) -> None:
         """Record an operator's action in the audit log, in this commit."""
         self._batch.records[OPERATOR].append(of_action(self.caller, action, target, details))
+
+    def record_auth(self, event: Record) -> None:
+        """Record what happened to an account or session, in this commit."""
+        self._batch.records[AUTH].append(event)
 
     def record_reads(self, shown: Sequence[Record]) -> None:
         """Store records of rows that were shown, in this commit."""

@@ -77,6 +77,12 @@ class ObjectCodec:
             raise PylonError("INVALID_COLUMN", f'Unknown column "{attribute}" -- valid columns: {valid}')
         return name
 
+    def attribute(self, wire_name: str) -> str:
+        """The attribute of a declared wire name, of what `load` makes."""
+        if self._class is None:
+            return wire_name
+        return next(attribute for attribute, name in self._attributes.items() if name == wire_name)
+
 
 def _load_of(field: Field, enum_class: type[enum.Enum] | None) -> Convert | None:
     if enum_class is not None:

@@ -15,6 +15,7 @@ from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
+from pylon.store.identity import IdentityRows, IdentityTables
 from pylon.store.selection import Selection
 
 
@@ -25,16 +26,12 @@ class OpRecord(msgspec.Struct, frozen=True):
     seq: int
 
 
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
+class StoredAnswer(msgspec.Struct, frozen=True):
+    """What a request with an idempotency key was answered."""
 
-    key: bytes
-    user_id: str
-    is_guest: bool
-    tenant_id: str | None
-    device: str | None
-    created_at: int
-    expires_at: int
+    fingerprint: bytes
+    status: int
+    body: bytes
 
 
 class LoggedOp(msgspec.Struct, frozen=True):
@@ -105,6 +102,16 @@ class Rows(Protocol):
     def count(self, entity: str, selection: Selection) -> int:
         """How many rows match, the window left aside."""
 
+    def get_json(
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
+
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values (policies' `exists`); null matches nothing."""
 
@@ -115,21 +122,15 @@ class Rows(Protocol):
 class ReadSession(Rows, Protocol):
     """One read connection."""
 
+    @property
+    def identity(self) -> IdentityRows:
+        """The tables of sessions, accounts and what people prove themselves with."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside sees one state."""
 
     def limit(self, seconds: float) -> None:
         """Interrupt reads from `seconds` after now on, with QUERY_TIMEOUT, until the next call."""
-
-    def get_json(
-        self,
-        entity: str,
-        row_id: str,
-        condition: str | None,
-        parameters: Mapping[str, object],
-        fields: tuple[str, ...] | None = None,
-    ) -> bytes | None:
-        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
 
     def select_json(self, entity: str, selection: Selection) -> tuple[bytes, int]:
         """A JSON array of the rows as clients see them, and their number."""
@@ -197,12 +198,6 @@ class ReadSession(Rows, Protocol):
     def audit_issued(self) -> int:
         """The highest block id ever given out."""
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
 
@@ -212,6 +207,10 @@ class ReadSession(Rows, Protocol):
 
 class WriteSession(Rows, Protocol):
     """The write connection: one open transaction that many requests share."""
+
+    @property
+    def identity(self) -> IdentityTables:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def begin(self) -> None:
         """Open the batch's transaction."""
@@ -246,6 +245,12 @@ class WriteSession(Rows, Protocol):
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
 
+    def answer(self, principal: str, key: str) -> StoredAnswer | None:
+        """What this principal's request with an idempotency key was answered, if there was one."""
+
+    def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in the open transaction; it goes with the op-ids."""
+
     def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
         """What is known of a row's document, None when it has none."""
 
@@ -263,18 +268,6 @@ class WriteSession(Rows, Protocol):
 
     def delete_document(self, entity: str, row_id: str) -> None:
         """Delete a row's document."""
-
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
-
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
-
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
-
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""

@@ -13,8 +13,8 @@ from pylon.model.errors import PylonError
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web import (
-    accounts,
     admin,
+    auth,
     bulk,
     calls,
     dev,
@@ -23,12 +23,15 @@ from pylon.web import (
     queries,
     replication,
     rooms,
+    rows,
     static,
     status,
+    transfer,
 )
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
+from pylon.web.limits import leave
 from pylon.web.origins import Origins
 from pylon.web.request import Request, choose_request_id
 from pylon.web.studio.pages import routes as studio_routes
@@ -36,7 +39,7 @@ from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
-_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-sw.js")
+_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
@@ -44,7 +47,9 @@ _LARGEST_PACKAGED = 2**23
 def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
     bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
-    middleware: list[Any] = [Edge(origins, doors.traffic, doors.engine)]
+    middleware: list[Any] = [
+        Edge(origins, doors.traffic, doors.engine, doors.limits, compresses=doors.settings.http_compress)
+    ]
     if tracing.tracer is not None:
         middleware.insert(0, Tracing(tracing.tracer))
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
@@ -68,7 +73,10 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
             if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
                 await doors.events(scope, receive, _surrounded(scope, send, origins))
                 return
-        await app(scope, receive, send)
+        try:
+            await app(scope, receive, send)
+        finally:
+            leave(scope)
 
     return asgi
 
@@ -80,15 +88,10 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/metrics": status.Metrics(),
         "/api/manifest": status.Manifest(),
         "/api/entities/{entity}": entities.Collection(),
-        "/api/entities/{entity}/{row_id:path}": entities.Row(),
+        "/api/entities/{entity}/{row_id:path}": rows.Row(),
         "/api/transact": bulk.Transact(),
         "/api/batch": bulk.BatchWrites(),
-        "/api/auth/me": accounts.Me(),
-        "/api/auth/session": accounts.SessionDoor(),
-        "/api/auth/guest": accounts.Guest(),
-        "/api/auth/anonymous": accounts.Anonymous(),
-        "/api/auth/sessions": accounts.SessionList(),
-        "/api/auth/refresh": accounts.Refresh(),
+        **auth.ROUTES,
         "/api/fn": calls.FunctionList(),
         "/api/fn/{name}": calls.Call(),
         "/api/fn-streams/{stream_id}": calls.ResumeStream(),
@@ -97,6 +100,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **documents.ROUTES,
         **queries.ROUTES,
         **rooms.ROUTES,
+        **transfer.ROUTES,
         **admin.ROUTES,
     }
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)

@@ -9,6 +9,7 @@ import msgspec
 
 from pylon.compute.functions import Called
 from pylon.web.request import Request, Resource, require_admin, whole_number
+from pylon.web.writes import once_from
 
 _STREAM_HEADERS = {
     "content-type": "text/event-stream",
@@ -26,8 +27,9 @@ class Call(Resource):
         functions = req.doors.functions
         body = await req.body()
         if b"text/event-stream" not in req._asgi_headers.get(b"accept", b""):
-            _answer(resp, await functions.call(req.caller, name, body))
+            _answer(resp, await functions.call(req.caller, name, body, once_from(req, body)))
             return
+        req.doors.limits.become_stream(req)
         outcome = await functions.stream(req.caller, name, body)
         if isinstance(outcome, Called):
             _answer(resp, outcome)
@@ -41,6 +43,7 @@ class ResumeStream(Resource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response, stream_id: str) -> None:
         """The frames behind Last-Event-ID, or `since`."""
+        req.doors.limits.become_stream(req)
         after = whole_number(req.get_header("Last-Event-ID") or req.get_param("since"), 0) or 0
         _stream(resp, stream_id, _with_retry(req.doors.functions.resume(req.caller, stream_id, after)))
 
@@ -56,6 +59,8 @@ class FunctionList(Resource):
 
 def _answer(resp: falcon.asgi.Response, called: Called) -> None:
     resp.data = called.body
+    if called.is_replay:
+        resp.set_header("Idempotency-Replayed", "true")
     if called.seq:
         resp.set_header("X-Pylon-Change-Seq", str(called.seq))
 

@@ -8,10 +8,14 @@ from typing import Any
 import falcon.asgi
 
 from pylon.engine.engine import Engine
+from pylon.engine.limits.requests import headers as allowance_headers
 from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
+from pylon.web.auth.cookies import give_cookie
+from pylon.web.compression import compress
+from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.request import Request
 
@@ -40,7 +44,11 @@ def _is_open(path: str) -> bool:
 class Edge:
     """falcon middleware."""
 
-    def __init__(self, origins: Origins, traffic: Traffic, engine: Engine) -> None:
+    def __init__(
+        self, origins: Origins, traffic: Traffic, engine: Engine, limits: EdgeLimits, *, compresses: bool
+    ) -> None:
+        self._limits = limits
+        self._compresses = compresses
         self._engine = engine
         self._usage = engine.usage
         self._admin_use = AdminUse(engine)
@@ -50,7 +58,10 @@ class Edge:
         self._api_headers = {**self._headers, "cache-control": "no-store"}
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
-        """Refuse what a switch turns off, and writes that a strange page sends with its visitor's cookie."""
+        """Refuse what is too much, what a switch turns off, and writes that a strange page sends with its visitor's
+        cookie."""
+        if not _is_open(req.path):
+            req.allowance = self._limits.enter(req)
         board = self._engine.switches.board
         if not board.is_quiet and not _is_open(req.path):
             self._engine.gate.enter(req.caller)
@@ -61,9 +72,9 @@ class Edge:
         headers = req._asgi_headers
         if headers.get(b"authorization", b"").startswith(b"Bearer "):
             return
-        if b"origin" in headers or b"referer" in headers:
-            origin = req.get_header("Origin")
-            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or ""):
+        if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
+            origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")
+            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or "", site):
                 raise PylonError(
                     "CSRF_REJECTED", "A page of an untrusted origin sent this", hint="Add it to PYLON_CSRF_ORIGINS"
                 )
@@ -77,11 +88,17 @@ class Edge:
         origin = req._asgi_headers.get(b"origin")
         if origin is not None:
             headers.update(self._origins.cors_headers(origin.decode("latin-1")))
+        if (allowance := req.allowance) is not None:
+            headers.update(allowance_headers(allowance))
+        if self._compresses and b"accept-encoding" in req._asgi_headers:
+            await compress(req, resp)
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity.is_admin:
+            if session.identity.is_admin and not session.id:
                 self._admin_use.saw(req.caller, path)
+        if req.renews_cookie and (token := req.token) is not None and req.session.id:
+            give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))
         seconds = time.perf_counter() - req.began
         status = resp.status_code

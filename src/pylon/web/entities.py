@@ -1,4 +1,4 @@
-"""Rows over HTTP: list, page, get, insert, patch and delete (spec 01 §4)."""
+"""An entity's rows over HTTP: list, page and insert (spec 01 §4)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import falcon.asgi
 
+from pylon.engine.idempotency import Answer
+from pylon.engine.plan import EntityPlan
 from pylon.engine.reads import client_scope
-from pylon.model.change import Change
-from pylon.web.list_parameters import list_fields, list_selection
+from pylon.engine.transaction import Transaction
+from pylon.web.list_parameters import list_selection
 from pylon.web.request import Request, Resource, whole_number
+from pylon.web.rows import tell_seq
+from pylon.web.writes import created, is_plain, write
 
 PAGE_DEFAULT = 25
 _LAST_OFFSET = 2**63 - 1
-
-
-def _changed(resp: falcon.asgi.Response, change: Change) -> None:
-    resp.set_header("X-Pylon-Change-Seq", str(change.seq))
 
 
 class Collection(Resource):
@@ -44,34 +44,18 @@ class Collection(Resource):
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Insert."""
-        change = await req.doors.engine.insert(req.caller, entity, await req.body())
-        resp.status = 201
-        resp.data = b'{"id":"%b"}' % change.row_id.encode()
-        _changed(resp, change)
+        body = await req.body()
+        if is_plain(req):
+            change = await req.doors.engine.insert(req.caller, entity, body)
+            resp.status = 201
+            resp.data = b'{"id":"%b"}' % change.row_id.encode()
+            tell_seq(resp, change)
+            return
 
+        def insert(transaction: Transaction, plan: EntityPlan) -> Answer:
+            return created(transaction.insert(plan, plan.types.decode_insert(body)).row_id)
 
-class Row(Resource):
-    """`/api/entities/{entity}/{row_id}`; the id is everything behind the entity's slash."""
-
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """One row."""
-        fields = (
-            list_fields(req, req.doors.engine.plans.for_read(entity, req.caller.identity).types) if req.params else None
-        )
-        resp.data = await req.doors.engine.reads.get(req.caller, entity, row_id, fields)
-
-    async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
-        change = await req.doors.engine.update(req.caller, entity, row_id, await req.body())
-        resp.data = b'{"updated":true}'
-        if change is not None:
-            _changed(resp, change)
-
-    async def on_delete(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
-        """Delete."""
-        change = await req.doors.engine.delete(req.caller, entity, row_id)
-        resp.data = b'{"deleted":true}'
-        _changed(resp, change)
+        await write(req, resp, entity, None, body, insert)
 
 
 def _page(req: Request) -> tuple[int | None, int]:

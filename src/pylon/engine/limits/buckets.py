@@ -56,6 +56,10 @@ class Buckets:
             now = self._clock()
             self._keep(key, max(self._left(key, now) - tokens, -self.burst), now)
 
+    def left(self, key: str) -> float:
+        """The tokens that are there now; below zero for a debt."""
+        return self._left(key, self._clock())
+
     def _left(self, key: str, now: float) -> float:
         held = self._buckets.get(key)
         if held is None:

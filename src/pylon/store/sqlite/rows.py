@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -13,6 +13,7 @@ from pylon.store.aggregates import aggregate_sql
 from pylon.store.filters import quote
 from pylon.store.selection import Selection
 from pylon.store.sqlite.connection import storage_error
+from pylon.store.sqlite.identity import SqliteIdentity
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 
@@ -22,6 +23,7 @@ class SqliteRows:
     def __init__(self, connection: apsw.Connection, tables: dict[str, Statements]) -> None:
         self._connection = connection
         self._tables = tables
+        self.identity = SqliteIdentity(connection)
         self._execute: Callable[..., Any] = connection.execute
 
     def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
@@ -45,6 +47,18 @@ class SqliteRows:
         """How many rows match, the window left aside."""
         [(count,)] = self._fetch(self._tables[entity].count(selection), selection.parameters)
         return int(count)
+
+    def get_json(
+        self,
+        entity: str,
+        row_id: str,
+        condition: str | None,
+        parameters: Mapping[str, object],
+        fields: tuple[str, ...] | None = None,
+    ) -> bytes | None:
+        """One row as clients see it, if it meets the condition (SQL fixed at compile time); only these fields."""
+        rows = self._fetch(self._tables[entity].json_row(condition, fields), {**parameters, "id": row_id})
+        return rows[0][0] if rows else None
 
     def exists(self, entity: str, conditions: Sequence[tuple[str, Any]]) -> bool:
         """Whether a row has all these values; null matches nothing."""

@@ -11,7 +11,7 @@ import apsw
 
 from pylon.model.change import Change
 from pylon.model.rows import Stored
-from pylon.store.protocol import AuditBlock, OpRecord, SessionRecord
+from pylon.store.protocol import AuditBlock, OpRecord, StoredAnswer
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
 from pylon.store.sqlite.documents import SqliteDocuments
@@ -133,37 +133,15 @@ class SqliteWriter(SqliteDocuments):
         rows = self._fetch(system.OP_GET, (principal, op_id))
         return OpRecord(*rows[0]) if rows else None
 
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
-        self._fetch(
-            system.SESSION_PUT,
-            (
-                record.key,
-                record.user_id,
-                record.is_guest,
-                record.tenant_id,
-                record.device,
-                record.created_at,
-                record.expires_at,
-            ),
-        )
+    def answer(self, principal: str, key: str) -> StoredAnswer | None:
+        """What this principal's request with an idempotency key was answered, if there was one."""
+        rows = self._fetch(system.ANSWER_GET, (principal, key))
+        return StoredAnswer(*rows[0]) if rows else None
 
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
-        gone = 0
-        for key in keys:
-            self._fetch(system.SESSION_DELETE, (key,))
-            gone += self._connection.changes()
-        return gone
-
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
-        return [key for (key,) in self._fetch(system.SESSIONS_DELETE_OF, (user_id,))]
-
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
-        parameters = {"user": user_id, "before": created_before, "guest": is_guest}
-        return [key for (key,) in self._fetch(system.SESSIONS_PURGE, parameters)]
+    def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in the open transaction."""
+        values = (principal, key, answer.fingerprint, answer.status, answer.body, int(self._clock()))
+        self._fetch(system.ANSWER_PUT, values)
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""
@@ -225,7 +203,8 @@ class SqliteWriter(SqliteDocuments):
         self._fetch(system.LOG_PRUNE, {"keep": keep_events, "before": log_before, "limit": limit})
         dropped = self._connection.changes()
         self._fetch(system.OPS_PRUNE, {"before": ops_before, "limit": limit})
-        self._fetch(system.SESSIONS_PRUNE, {"now": now, "limit": limit})
+        self._fetch(system.ANSWERS_PRUNE, {"before": ops_before, "limit": limit})
+        self.identity.prune(now, limit)
         return dropped
 
     def plan_anew(self) -> bool:

@@ -1,0 +1,48 @@
+"""The limits that every request meets at the edge: how many at once, how many in a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pylon.engine.limits.requests import Allowance, RequestRates, Requests
+from pylon.settings import Settings
+from pylon.web.admission import Admission, Caps
+
+if TYPE_CHECKING:
+    from pylon.web.request import Request
+
+_HELD = "pylon.held"
+
+
+class EdgeLimits:
+    """The edge limits of one server. A request that streams its answer counts among the streams instead."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.answers = Admission(Caps(settings.http_inflight_max, settings.http_per_ip_max), "OVERLOADED")
+        self.streams = Admission(Caps(settings.stream_inflight_max, settings.stream_per_ip_max), "STREAM_OVERLOADED")
+        self.requests = Requests(
+            RequestRates(settings.rate_limit_max, settings.rate_limit_max_authed, settings.rate_limit_window)
+        )
+
+    def enter(self, req: Request) -> Allowance | None:
+        """Let a request in; what it has left. Raises OVERLOADED, RATE_LIMITED."""
+        ip = req.ip
+        self.answers.enter(ip)
+        req.scope[_HELD] = (self.answers, ip)
+        if self.requests.is_on and req.path.startswith("/api/"):
+            return self.requests.take(req.session.identity, ip)
+        return None
+
+    def become_stream(self, req: Request) -> None:
+        """This request's answer will go on and on. Raises STREAM_OVERLOADED."""
+        leave(req.scope)
+        self.streams.enter(req.ip)
+        req.scope[_HELD] = (self.streams, req.ip)
+
+
+def leave(scope: dict[str, object]) -> None:
+    """The answer is sent, or was given up; a no-op the second time."""
+    held = scope.pop(_HELD, None)
+    if isinstance(held, tuple):
+        admission, ip = held
+        admission.leave(ip)

@@ -1,0 +1,81 @@
+"""One row over HTTP: get, put, patch, delete (spec 01 §4.5, §4.7), with entity tags and idempotency keys."""
+
+from __future__ import annotations
+
+import falcon.asgi
+
+from pylon.engine.idempotency import Answer
+from pylon.engine.plan import EntityPlan
+from pylon.engine.replacing import replace
+from pylon.engine.transaction import Transaction
+from pylon.model.change import Change
+from pylon.web.list_parameters import list_fields
+from pylon.web.preconditions import etag_of, is_known
+from pylon.web.request import Request, Resource
+from pylon.web.writes import created, is_plain, write
+
+_UPDATED = b'{"updated":true}'
+_DELETED = b'{"deleted":true}'
+
+
+def tell_seq(resp: falcon.asgi.Response, change: Change) -> None:
+    """The header by which a client knows when its replica holds what it wrote."""
+    resp.set_header("X-Pylon-Change-Seq", str(change.seq))
+
+
+class Row(Resource):
+    """`/api/entities/{entity}/{row_id}`; the id is everything behind the entity's slash."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
+        """One row, with its tag; 304 for a client that holds it as it is. A part of a row (`fields`) has no tag."""
+        reads = req.doors.engine.reads
+        if req.params:
+            types = req.doors.engine.plans.for_read(entity, req.caller.identity).types
+            if (fields := list_fields(req, types)) is not None:
+                resp.data = await reads.get(req.caller, entity, row_id, fields)
+                return
+        resp.data = await reads.get(req.caller, entity, row_id)
+        etag = etag_of(resp.data)
+        resp.set_header("ETag", etag)
+        if is_known(req.get_header("If-None-Match"), etag):
+            resp.status = 304
+            resp.data = None
+
+    async def on_put(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
+        """Make the row, or replace what clients may write of it."""
+        body = await req.body()
+
+        def put(transaction: Transaction, plan: EntityPlan) -> Answer:
+            _, is_new = replace(transaction, plan, row_id, plan.types.decode_patch(body))
+            return created(row_id) if is_new else Answer(_UPDATED)
+
+        await write(req, resp, entity, row_id, body, put)
+
+    async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
+        """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
+        body = await req.body()
+        if is_plain(req):
+            change = await req.doors.engine.update(req.caller, entity, row_id, body)
+            resp.data = _UPDATED
+            if change is not None:
+                tell_seq(resp, change)
+            return
+
+        def patch(transaction: Transaction, plan: EntityPlan) -> Answer:
+            transaction.update(plan, row_id, plan.types.decode_patch(body))
+            return Answer(_UPDATED)
+
+        await write(req, resp, entity, row_id, body, patch)
+
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
+        """Delete."""
+        if is_plain(req):
+            tell_seq(resp, await req.doors.engine.delete(req.caller, entity, row_id))
+            resp.data = _DELETED
+            return
+
+        def delete(transaction: Transaction, plan: EntityPlan) -> Answer:
+            transaction.delete(plan, row_id)
+            return Answer(_DELETED)
+
+        await write(req, resp, entity, row_id, b"", delete)
