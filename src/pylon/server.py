@@ -12,7 +12,6 @@ import contextlib
 import gc
 import importlib.metadata
 import os
-import re
 import signal
 import sys
 import time
@@ -20,13 +19,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from pylon.auth.foundation import lay_foundation
+from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
-from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.keyring import load_keyring
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
 from pylon.engine.limits.switches import FILE_NAME
@@ -70,8 +71,11 @@ from pylon.sync.document_figures import watch_documents
 from pylon.sync.documents import serve_documents
 from pylon.sync.door import PING_BUCKETS, Door
 from pylon.sync.hub import Hub
+from pylon.sync.live import LiveQueries
+from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
+from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.rooms import RoomLimits
 from pylon.sync.scopes import Scopes
@@ -81,6 +85,7 @@ from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
+from pylon.web.auth.cookies import session_cookie_name
 from pylon.web.doors import Doors
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
@@ -115,7 +120,15 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
     logs.capture_libraries(settings.log_level.value)
-    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
+    redaction.know(
+        [
+            *settings.admin_tokens,
+            *settings.secret_keys,
+            settings.metrics_token or "",
+            settings.captcha_secret or "",
+            settings.database_url or "",
+        ]
+    )
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",
@@ -231,7 +244,9 @@ class Server:
             ),
             clock=clock,
         )
-        self.sessions = Sessions(self.engine, settings.admin_tokens, lifetime=settings.session_secs, clock=clock)
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        self.identity = lay_foundation(self.engine, settings, ring, METHODS)
+        self.sessions = self.identity.sessions
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -257,8 +272,8 @@ class Server:
         self.traffic = Traffic(
             self.registry, sockets=lambda: self.door.open["ws"], streams=lambda: self.door.open["sse"]
         )
-        origins = Origins(settings)
-        cookie_name = settings.cookie_name or re.sub(r"[^A-Za-z0-9_-]", "_", spec.name) + "_session"
+        origins = Origins(settings, plans.auth.trusted_origins)
+        cookie_name = session_cookie_name(settings, spec.name)
         self.door = Door(
             self.hub,
             self.sessions.resolve,
@@ -276,8 +291,11 @@ class Server:
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
+        self.door.identify_by(self.sessions.current)
+        self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
+        self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
         self.overview = Overview(
@@ -319,12 +337,14 @@ class Server:
         )
         self.backups = make_backups(spec, settings, self.engine)
         self.backups.watch(self.registry)
+        watch_live(self.registry, self.live)
         self._stop = asyncio.Event()
         self._stopped_at = 0.0
         self.app = create_app(
             Doors(
                 engine=self.engine,
                 sessions=self.sessions,
+                identity=self.identity,
                 operators=Operators(self.engine, self.sessions),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
@@ -362,6 +382,7 @@ class Server:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         await self.engine.start()
         self.throttles.load()
+        await self.identity.start()
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         await self.incidents.start()
         self.overview.start()
@@ -383,7 +404,9 @@ class Server:
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
+        await self.live.stop()
         await self.functions.stop()
+        self.identity.close()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
@@ -481,6 +504,18 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
 
 
+def live_limits(settings: Settings) -> LiveLimits:
+    """What live queries may take."""
+    return LiveLimits(
+        seconds=settings.live_timeout_ms / 1000,
+        runs=max(1, settings.read_threads // 2),
+        share=settings.live_user_share,
+        bytes=settings.ws_buffer_max_bytes // 2,
+        queries=settings.live_max,
+        subscriptions=settings.live_per_user_max,
+    )
+
+
 def _spare_the_collector() -> None:
     """What was made at start lives as long as the process: the garbage collector need not look at it again."""
     gc.collect()
@@ -503,12 +538,12 @@ def _web_folder(spec: AppSpec) -> Path | None:
     """The `web/` folder beside the app's module, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
-        if module is not None and module.__file__:
-            return _existing(Path(module.__file__).parent / "web")
+        if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
+            return _existing(Path(file).parent / "web")
     return _existing(Path("web"))
 
 

@@ -17,9 +17,27 @@ MIN_TOKEN_LENGTH = 16
 """The shortest admin or metrics token that is accepted outside dev mode."""
 
 
+MIN_SECRET_LENGTH = 32
+"""The shortest key that anything is sealed with."""
+
+
 class LogFormat(enum.StrEnum):
     PRETTY = "pretty"
     JSON = "json"
+
+
+class SameSite(enum.StrEnum):
+    """Which requests of other sites a browser sends the session cookie with. `none` needs HTTPS."""
+
+    LAX = "lax"
+    STRICT = "strict"
+    NONE = "none"
+
+
+class CaptchaProvider(enum.StrEnum):
+    HCAPTCHA = "hcaptcha"
+    TURNSTILE = "turnstile"
+    RECAPTCHA = "recaptcha"
 
 
 class LogLevel(enum.StrEnum):
@@ -154,6 +172,32 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(origin.lower() for origin in origins)
 
 
+def _secret_keys(text: str) -> tuple[str, ...]:
+    keys = _words(text)
+    if not keys or any(len(key) < MIN_SECRET_LENGTH for key in keys):
+        raise _RefusedError(
+            f"a key is shorter than {MIN_SECRET_LENGTH} characters", "`openssl rand -hex 32` prints one that is not"
+        )
+    return keys
+
+
+def _domain(text: str) -> str:
+    domain = text.lower().lstrip(".")
+    if not domain or not all(c.isascii() and (c.isalnum() or c in "-.") for c in domain):
+        raise _RefusedError(f"{text!r} is not a domain", "Write one such as example.com")
+    return domain
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise _RefusedError(f"expected a number from 0 to 1, got {text!r}", "Write a number such as 0.5")
+    return number
+
+
 def _cookie_name(text: str) -> str:
     if not all(c.isascii() and (c.isalnum() or c in "_-.") for c in text):
         raise _RefusedError(f"{text!r} is not a cookie name", "Use letters, digits, '_', '-' and '.' only")
@@ -228,6 +272,11 @@ def _variable(
         "dev": default if dev is dataclasses.MISSING else dev,
     }
     return dataclasses.field(default=default, metadata=described)
+
+
+def _limit(name: str, default: int, description: str) -> Any:
+    """A limit on a step of signing in, off in dev mode."""
+    return _variable(name, default, _whole(0), f"{description} 0 means no limit.", dev=0)
 
 
 def _show(value: Any) -> str:
@@ -334,9 +383,106 @@ class Settings:
     cookie_secure: bool = _variable(
         "PYLON_COOKIE_SECURE", True, _switch, "Send the session cookie over HTTPS only.", dev=False
     )
-    session_secs: int = _variable(
-        "PYLON_SESSION_SECS", 2_592_000, _whole(60), "Lifetime of a session in seconds (30 days)."
+    cookie_domain: str | None = _variable(
+        "PYLON_COOKIE_DOMAIN",
+        None,
+        _domain,
+        "Domain whose hosts all get the session cookie. Unset keeps it to this host, which is safer.",
+        shown="unset (this host)",
     )
+    cookie_same_site: SameSite = _variable(
+        "PYLON_COOKIE_SAME_SITE",
+        SameSite.LAX,
+        _choice(SameSite),
+        "SameSite of the session cookie. `none` lets pages of other sites use it and needs PYLON_COOKIE_SECURE.",
+    )
+    session_secs: int | None = _variable(
+        "PYLON_SESSION_SECS",
+        None,
+        _whole(60),
+        "Seconds that a session lives without being used; each use prolongs it.",
+        shown="the app's auth.session.expires_in (30 days)",
+    )
+    session_max_secs: int = _variable(
+        "PYLON_SESSION_MAX_SECS",
+        15_552_000,
+        _whole(0),
+        "Longest life of a session in seconds, however much it is used (180 days). 0 means no limit.",
+    )
+    secret_keys: tuple[str, ...] = _variable(
+        "PYLON_SECRET_KEY",
+        (),
+        _secret_keys,
+        "Keys that secrets are sealed and short codes are hashed with, comma-separated: the first is current, the "
+        f"others still open what they sealed. At least {MIN_SECRET_LENGTH} characters each.",
+        shown="`secret.key` in the data folder, made at the first start",
+        secret=True,
+    )
+    public_url: str | None = _variable(
+        "PYLON_PUBLIC_URL",
+        None,
+        _http_url,
+        "Address at which people reach this server, such as https://api.example.com: links in mail begin with it.",
+    )
+    trusted_origins: tuple[str, ...] = _variable(
+        "PYLON_TRUSTED_ORIGINS",
+        (),
+        _origins,
+        "Origins that a sign-in may lead back to, comma-separated, beside PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN.",
+    )
+    admin_emails: tuple[str, ...] = _variable(
+        "PYLON_ADMIN_EMAILS",
+        (),
+        _words,
+        "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
+        "auth.user.admin_field.",
+    )
+    hash_threads: int = _variable(
+        "PYLON_HASH_THREADS",
+        0,
+        _whole(0, 64),
+        "Passwords that are hashed at once. 0 takes half the cores.",
+        shown="0 (half the cores)",
+    )
+    captcha_provider: CaptchaProvider | None = _variable(
+        "PYLON_CAPTCHA_PROVIDER",
+        None,
+        _choice(CaptchaProvider),
+        "Whose captcha pages show before something is sent or an account is made.",
+    )
+    captcha_secret: str | None = _variable(
+        "PYLON_CAPTCHA_SECRET", None, _text, "Secret of this site with the captcha's provider.", secret=True
+    )
+    captcha_min_score: float = _variable(
+        "PYLON_CAPTCHA_MIN_SCORE", 0.5, _share, "Least score that counts as human, where the provider gives one."
+    )
+    email_blocklist_disabled: bool = _variable(
+        "PYLON_EMAIL_BLOCKLIST_DISABLED", False, _switch, "Take throw-away e-mail addresses as well."
+    )
+    email_blocklist_extra: tuple[str, ...] = _variable(
+        "PYLON_EMAIL_BLOCKLIST_EXTRA", (), _words, "Domains that no account is made with, comma-separated."
+    )
+    auth_login_ip_per_min: int = _limit("PYLON_AUTH_LOGIN_IP_PER_MIN", 5, "Tries to sign in of one address a minute.")
+    auth_login_account_per_hour: int = _limit(
+        "PYLON_AUTH_LOGIN_ACCOUNT_PER_HOUR",
+        30,
+        "Tries to sign in to one account an hour, from networks that it was never signed in from.",
+    )
+    auth_send_ip_per_min: int = _limit(
+        "PYLON_AUTH_SEND_IP_PER_MIN", 3, "Codes and links sent for one address a minute."
+    )
+    auth_send_account_per_hour: int = _limit(
+        "PYLON_AUTH_SEND_ACCOUNT_PER_HOUR", 10, "Codes and links sent to one account an hour."
+    )
+    auth_verify_ip_per_min: int = _limit("PYLON_AUTH_VERIFY_IP_PER_MIN", 30, "Codes tried by one address a minute.")
+    auth_verify_account_per_hour: int = _limit(
+        "PYLON_AUTH_VERIFY_ACCOUNT_PER_HOUR", 100, "Codes tried for one account an hour."
+    )
+    auth_register_ip_per_min: int = _limit(
+        "PYLON_AUTH_REGISTER_IP_PER_MIN", 5, "Accounts made by one address a minute."
+    )
+    auth_nonce_ip_per_min: int = _limit("PYLON_AUTH_NONCE_IP_PER_MIN", 60, "Challenges given to one address a minute.")
+    auth_guest_ip_per_min: int = _limit("PYLON_AUTH_GUEST_IP_PER_MIN", 60, "Guests of one address a minute.")
     trust_proxy_hops: int = _variable(
         "PYLON_TRUST_PROXY_HOPS",
         0,
@@ -500,6 +646,26 @@ class Settings:
         4_194_304,
         _whole(4096),
         "Unsent bytes of one socket; a slower consumer is closed with 1013 and catches up by its cursor.",
+    )
+    live_max: int = _variable(
+        "PYLON_LIVE_MAX", 10_000, _whole(1), "Different live queries at a time; those who ask for the same share one."
+    )
+    live_per_user_max: int = _variable(
+        "PYLON_LIVE_PER_USER_MAX",
+        1_000,
+        _whole(0),
+        "Live queries that one user, or one address without a session, subscribes to. 0 means no limit.",
+    )
+    live_user_share: float = _variable(
+        "PYLON_LIVE_USER_SHARE",
+        0.5,
+        _rate,
+        "Share of one processor that the live queries of one user may take in the long run; beyond it their results "
+        "come later. 0 means no limit.",
+        shown="0.5",
+    )
+    live_timeout_ms: int = _variable(
+        "PYLON_LIVE_TIMEOUT_MS", 5_000, _whole(1), "Time limit of one run of a live query."
     )
     ws_ping_secs: float = _variable(
         "PYLON_WS_PING_SECS", 25.0, _seconds, "Seconds between WebSocket pings.", shown="25"
@@ -693,6 +859,13 @@ class Settings:
         if self.backup_passphrase is not None and self.backup_recipient is not None:
             found.append(
                 Problem("PYLON_BACKUP_RECIPIENT", "PYLON_BACKUP_PASSPHRASE is set as well", "Unset one of them")
+            )
+        if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
+            mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
+            found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        if (self.captcha_provider is None) != (self.captcha_secret is None):
+            found.append(
+                Problem("PYLON_CAPTCHA_PROVIDER", "a captcha needs a provider and a secret", "Set both PYLON_CAPTCHA_*")
             )
         return found
 

@@ -15,6 +15,7 @@ from pylon.auth.sessions import Sessions
 from pylon.engine.audit.search import AuditFilter
 from pylon.engine.caller import SYSTEM
 from pylon.engine.engine import Engine
+from pylon.engine.keyring import KeyRing
 from pylon.model.errors import PylonError
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
@@ -292,7 +293,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 def operators(engine: Engine, clock: Clock) -> Operators:
-    return Operators(engine, Sessions(engine, [ADMIN_TOKEN]), clock=clock)
+    return Operators(engine, Sessions(engine, [ADMIN_TOKEN], KeyRing(["k" * 32])), clock=clock)
 
 
 async def test_the_store_holds_neither_the_secret_nor_the_token(engine: Engine, clock: Clock) -> None:

@@ -1,192 +1,550 @@
-"""Sessions: making, resolving and revoking them (spec 03 §1.4, §2).
+"""Sessions: making, resolving, refreshing and ending them (spec 03 §1.4, §2).
 
-Resolving a token is a dictionary lookup on the hot path. The cache is bounded, and a revoke drops its entries before
-the revoker is answered, so the very next request sees it.
+Resolving a token is a lookup in a bounded cache and one look at the serial of what ended: so a revoke is seen by the
+very next request, also when another process made it. What changes about a session besides, such as its user's role,
+drops its entries in the publish step of that commit.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from pylon.auth.admin_tokens import AdminTokens
-from pylon.auth.tokens import MAX_LENGTH, new_token, token_key
+from pylon.auth.profiles import Profiles
+from pylon.auth.rotation import LATE_SECONDS, MAX_SPENT, is_good, spend, successor
+from pylon.auth.tokens import MAX_LENGTH, PREFIX, new_token, token_key
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
+from pylon.engine.keyring import KeyRing
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN, ANONYMOUS, Identity
-from pylon.store.protocol import SessionRecord
+from pylon.signals.logs import Log
+from pylon.store.identity import SessionFilter, SessionRecord, SpentToken
+
+log = Log("pylon.auth")
 
 T = TypeVar("T")
 
-CACHE_SESSIONS = 50_000
+CACHE_TOKENS = 50_000
+TOUCH_SECONDS = 300
+"""Between two notes of when a session was last used, which also prolong it."""
+
+_ENDS_AT_ONCE = 10_000
+GUEST_PREFIX = "guest_"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A resolved credential: who it is, the key of the session or admin token (None for anonymous), and when it
-    ends in Unix seconds (0: never)."""
+    """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
+    the token changes. Times are Unix seconds, 0 for never. `factors` are what the user proved; `touch_at` is when the
+    next use is noted, None where none is."""
 
-    identity: Identity
+    identity: Identity = ANONYMOUS
     key: bytes | None = None
     expires_at: int = 0
+    id: str = ""
+    method: str = ""
+    factors: tuple[str, ...] = ()
+    authenticated_at: int = 0
+    api_key_id: str | None = None
+    api_key_scopes: str | None = None
+    is_trusted_device: bool = False
+    is_confirmed: bool = True
+    touch_at: float | None = None
+
+    @property
+    def is_user(self) -> bool:
+        """Whether a signed-in user holds it: no guest, no admin token, no API key."""
+        identity = self.identity
+        return bool(self.id) and not identity.is_guest and self.api_key_id is None
 
 
-NOBODY = Session(ANONYMOUS)
+NOBODY = Session()
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A token, shown this once, and the session that it opens."""
+
+    token: str
+    record: SessionRecord
+
+
+class TokenKind(msgspec.Struct, frozen=True):
+    """Another kind of bearer token than a session's. `resolve` raises what its holder is told when it is no good;
+    `current` is what a key of its Sessions stands for now, None for a key of another kind."""
+
+    name: str
+    matches: Callable[[str], bool]
+    resolve: Callable[[str], Session]
+    current: Callable[[bytes], Session | None]
 
 
 class Sessions:
-    """The sessions of one server."""
+    """The sessions of one server. Use on its loop; what takes a Transaction runs on the writer."""
 
     def __init__(
         self,
         engine: Engine,
         admin_tokens: Sequence[str],
+        ring: KeyRing,
         *,
         lifetime: int = 2_592_000,
+        longest: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._engine = engine
+        self._tables = engine.reads.identity
+        self._ring = ring
         self.admin_tokens = AdminTokens(engine, admin_tokens)
-        self.admin_tokens.on_changed(self._uncache)
+        self.admin_tokens.on_changed(self._uncache_tokens)
         self.admin_tokens.on_revoked(self._forget)
         engine.on_refresh(self.admin_tokens.refresh)
-        self._lifetime = lifetime
+        engine.on_refresh(self._refresh)
+        self.profiles = Profiles(engine)
+        self.profiles.on_changed(self._users_changed)
+        self.lifetime = lifetime
+        self._longest = longest
         self._clock = clock
         self._cache: dict[bytes, Session] = {}
+        self._tokens_of: dict[bytes, set[bytes]] = {}
+        self._sessions_of: dict[str, set[bytes]] = {}
+        self._kinds: list[TokenKind] = []
+        self._seen = self._tables.last_end()
+        self._used: dict[str, tuple[bytes, int, int, bool]] = {}
+        self._noting: asyncio.Task[None] | None = None
         self._on_revoked: list[Callable[[list[bytes]], None]] = []
+        self._on_changed: list[Callable[[set[bytes], set[str]], None]] = []
+        self.touches = 0
 
     def on_revoked(self, callback: Callable[[list[bytes]], None]) -> None:
-        """Call back with the keys of sessions that were revoked, so that their sockets go too."""
+        """Call back with the keys of sessions that are over, so that their sockets go too."""
         self._on_revoked.append(callback)
 
+    def on_changed(self, callback: Callable[[set[bytes], set[str]], None]) -> None:
+        """Call back with the keys of sessions, and with users, whose identity may have changed."""
+        self._on_changed.append(callback)
+
+    def accept(self, kind: TokenKind) -> None:
+        """Take bearer tokens of another kind as well."""
+        self._kinds.append(kind)
+
+    # -- who is it -----------------------------------------------------------------------------------------------
+
     def resolve(self, token: str | None) -> Session:
-        """Whose token this is. An unknown, expired or revoked one is nobody's (spec 03 §1.4)."""
+        """Whose token this is. An unknown, expired or revoked one is nobody's (spec 03 §1.4); a bad one of another kind
+        raises what that kind says."""
         if not token or len(token) > MAX_LENGTH:
-            return NOBODY
+            return NOBODY if not token else self._resolve_other(token)
         key = token_key(token)
+        if self._tables.last_end() != self._seen:
+            self.take_up()
         session = self._cache.get(key)
         if session is None:
-            session = self._load(key)
-        if session.expires_at and session.expires_at <= self._clock():
+            session = self._load(key, token)
+        now = self._clock()
+        if session.expires_at and session.expires_at <= now:
             self._cache.pop(key, None)
             return NOBODY
+        if session.touch_at is not None and session.touch_at <= now:
+            session = self._touch(key, session, int(now))
         return session
 
-    def _load(self, key: bytes) -> Session:
-        if (token := self.admin_tokens.accept(key)) is not None:
-            return self._keep(key, Session(ADMIN, key, int(token.expires_at)))
-        record = self._engine.reads.session(key)
+    def current(self, key: bytes) -> Session:
+        """Whom a session's key stands for now; nobody when it is over."""
+        if (admin := self.admin_tokens.accept(key)) is not None:
+            return Session(identity=ADMIN, key=key, expires_at=int(admin.expires_at))
+        for kind in self._kinds:
+            if (found := kind.current(key)) is not None:
+                return found
+        record = self._tables.one(SessionRecord, id=key.decode("ascii", "replace"))
+        if record is None or (record.expires_at and record.expires_at <= self._clock()):
+            return NOBODY
+        return self.session_of(record)
+
+    def identity_of(self, user_id: str, tenant_id: str | None = None) -> Identity | None:
+        """A user's identity as it is now; None for one that is locked. An organisation that the user is no member of
+        is left out."""
+        profile = self.profiles.of(user_id, tenant_id)
+        if profile.is_locked:
+            return None
+        return Identity(
+            user_id=user_id,
+            is_admin=profile.is_admin,
+            tenant_id=tenant_id if profile.is_member is not False else None,
+            roles=profile.roles,
+            email=profile.email,
+        )
+
+    def session_of(self, record: SessionRecord) -> Session:
+        """A stored session with the identity that its user has now."""
+        if record.is_guest:
+            identity: Identity | None = Identity(user_id=record.user_id, is_guest=True, tenant_id=record.tenant_id)
+        else:
+            identity = self.identity_of(record.user_id, record.tenant_id)
+        if identity is None:
+            return NOBODY
+        is_confirmed = not record.rotated_at or bool(record.confirmed_at)
+        return Session(
+            identity=identity,
+            key=record.id.encode(),
+            expires_at=record.expires_at,
+            id=record.id,
+            method=record.method,
+            factors=tuple(record.factors.split(",")) if record.factors else (),
+            authenticated_at=record.authenticated_at or record.created_at,
+            is_confirmed=is_confirmed,
+            touch_at=record.last_used_at + TOUCH_SECONDS if is_confirmed else 0.0,
+        )
+
+    def _load(self, key: bytes, token: str) -> Session:
+        if (admin := self.admin_tokens.accept(key)) is not None:
+            return self._keep(key, Session(identity=ADMIN, key=key, expires_at=int(admin.expires_at)))
+        if not token.startswith(PREFIX):
+            other = self._resolve_other(token)
+            if other is not NOBODY:
+                return other
+        record = self._tables.one(SessionRecord, key=key)
+        if record is not None:
+            session = self.session_of(record)
+            return NOBODY if session is NOBODY else self._keep(key, session)
+        return self._load_spent(key)
+
+    def _load_spent(self, key: bytes) -> Session:
+        """The session of a token that was refreshed a moment ago. Not remembered: it is good for a moment only."""
+        spent = self._tables.one(SpentToken, key=key)
+        if spent is None or not is_good(spent, self._clock()):
+            return NOBODY
+        record = self._tables.one(SessionRecord, id=spent.session_id)
         if record is None:
             return NOBODY
-        return self._keep(key, _session(record))
+        return msgspec.structs.replace(self.session_of(record), touch_at=None)
+
+    def _resolve_other(self, token: str) -> Session:
+        for kind in self._kinds:
+            if kind.matches(token):
+                return kind.resolve(token)
+        return NOBODY
 
     def _keep(self, key: bytes, session: Session) -> Session:
-        if len(self._cache) >= CACHE_SESSIONS:
-            del self._cache[next(iter(self._cache))]
+        if len(self._cache) >= CACHE_TOKENS:
+            self._uncache_tokens([next(iter(self._cache))])
         self._cache[key] = session
+        assert session.key is not None
+        self._tokens_of.setdefault(session.key, set()).add(key)
+        if session.identity.user_id is not None:
+            self._sessions_of.setdefault(session.identity.user_id, set()).add(session.key)
         return session
 
-    async def create(self, user_id: str, *, device: str | None = None) -> str:
-        """A new session for a user; its token."""
-        return await self._create(user_id, is_guest=False, tenant_id=None, device=device)
+    # -- making --------------------------------------------------------------------------------------------------
 
-    async def create_guest(self, *, device: str | None = None) -> tuple[str, str]:
-        """A new guest and a session for it: (token, `guest_<32 hex>`)."""
-        user_id = "guest_" + secrets.token_hex(16)
-        token = await self._create(user_id, is_guest=True, tenant_id=None, device=device)
-        return token, user_id
-
-    async def _create(self, user_id: str, *, is_guest: bool, tenant_id: str | None, device: str | None) -> str:
+    def grant(
+        self,
+        user_id: str,
+        *,
+        method: str,
+        is_guest: bool = False,
+        tenant_id: str | None = None,
+        device: str | None = None,
+        ip: str = "",
+        factors: Iterable[str] = (),
+    ) -> Grant:
+        """A new session, not stored yet: `put` stores it, in the transaction of what it follows from."""
         token = new_token()
         now = int(self._clock())
         record = SessionRecord(
             key=token_key(token),
+            id="ses_" + secrets.token_hex(12),
             user_id=user_id,
             is_guest=is_guest,
             tenant_id=tenant_id,
             device=device,
             created_at=now,
-            expires_at=now + self._lifetime if self._lifetime else 0,
+            expires_at=self._expiry(now, now),
+            method=method,
+            ip=ip,
+            factors=",".join(factors),
+            authenticated_at=now,
+            last_used_at=now,
         )
-        await self._run(lambda tx: tx.session.put_session(record))
-        self._keep(record.key, _session(record))
-        return token
+        return Grant(token, record)
 
-    async def refresh(self, token: str) -> tuple[str, str, int]:
-        """Exchange a token for a new one of the same session: (token, user id, expiry). Raises SESSION_EXPIRED."""
-        session = self.resolve(token)
-        record = self._engine.reads.session(session.key) if session.key else None
+    @staticmethod
+    def put(transaction: Transaction, grant: Grant) -> None:
+        """Store a new session."""
+        transaction.session.identity.put(grant.record)
+
+    async def create(self, user_id: str, *, method: str = "session", device: str | None = None, ip: str = "") -> Grant:
+        """A new session for a user."""
+        grant = self.grant(user_id, method=method, device=device, ip=ip)
+        await self._run(lambda tx: self.put(tx, grant))
+        return grant
+
+    async def create_guest(self, *, device: str | None = None, ip: str = "") -> Grant:
+        """A session for a new guest, `guest_<32 hex>`."""
+        user_id = GUEST_PREFIX + secrets.token_hex(16)
+        grant = self.grant(user_id, method="guest", is_guest=True, device=device, ip=ip)
+        await self._run(lambda tx: self.put(tx, grant))
+        return grant
+
+    def _expiry(self, created_at: int, now: int) -> int:
+        ends = [now + self.lifetime] if self.lifetime else []
+        if self._longest:
+            ends.append(created_at + self._longest)
+        return min(ends, default=0)
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def refresh(
+        self, caller: Caller, token: str, *, on_reuse: Callable[[Transaction, SessionRecord], None] | None = None
+    ) -> Grant:
+        """Exchange a token for the one that follows it; see `rotation`. Raises SESSION_EXPIRED; a token that was given
+        up before ends its session, and `on_reuse` may record it."""
+        now = int(self._clock())
+
+        def rotate(tx: Transaction) -> Grant | None:
+            tables = tx.session.identity
+            key = token_key(token)
+            record = tables.one(SessionRecord, key=key)
+            if record is not None:
+                if not _may_refresh(record, now):
+                    return None
+                chain = tables.find(SpentToken, session_id=record.id)
+                generation = max((link.generation for link in chain), default=0) + 1
+                spent, fresh = spend(self._ring, token, record, generation, now)
+                tables.change(SpentToken, {"closed_at": now}, session_id=record.id, closed_at=0)
+                tables.put(spent)
+                tables.drop_spent(record.id, generation - MAX_SPENT + 1)
+                values = {
+                    "key": token_key(fresh),
+                    "expires_at": self._expiry(record.created_at, now),
+                    "last_used_at": now,
+                    "rotated_at": now,
+                    "confirmed_at": 0,
+                }
+                tables.change(SessionRecord, values, id=record.id)
+                tables.renew_sessions([record.id], now)
+                return Grant(fresh, msgspec.structs.replace(record, **values))
+            return self._again(tx, key, token, now, on_reuse)
+
+        grant = (await self._engine.run(caller, rotate, authority=Authority.TRUSTED)).value
+        self.take_up()
+        if grant is None:
+            raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
+        return grant
+
+    def _again(
+        self,
+        tx: Transaction,
+        key: bytes,
+        token: str,
+        now: int,
+        on_reuse: Callable[[Transaction, SessionRecord], None] | None,
+    ) -> Grant | None:
+        """The answer to a refresh with a token that was refreshed already."""
+        tables = tx.session.identity
+        spent = tables.one(SpentToken, key=key)
+        record = None if spent is None else tables.one(SessionRecord, id=spent.session_id)
+        if spent is None or record is None or not _may_refresh(record, now):
+            return None
+        if is_good(spent, now):
+            chain = tables.find(SpentToken, session_id=record.id)
+            again = successor(self._ring, token, spent, chain, record.key)
+            return None if again is None else Grant(again, record)
+        self.end(tx, [record])
+        log.warning("an old token was used again: its session is ended", session=record.id, user=record.user_id)
+        if on_reuse is not None:
+            on_reuse(tx, record)
+        return None
+
+    async def rotate(self, session: Session) -> Grant:
+        """A new token for a session whose rights grew; the old ones end at once. Raises SESSION_EXPIRED."""
+        token = new_token()
+        now = int(self._clock())
+
+        def change(tx: Transaction) -> SessionRecord | None:
+            tables = tx.session.identity
+            tables.remove(SpentToken, session_id=session.id)
+            values = {"key": token_key(token), "rotated_at": 0, "confirmed_at": 0, "last_used_at": now}
+            if not tables.change(SessionRecord, values, id=session.id):
+                return None
+            tables.renew_sessions([session.id], now)
+            return tables.one(SessionRecord, id=session.id)
+
+        record = await self._run(change)
+        self.take_up()
         if record is None:
             raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
-        fresh = new_token()
-        expires_at = int(self._clock()) + self._lifetime if self._lifetime else 0
-        renewed = msgspec.structs.replace(record, key=token_key(fresh), expires_at=expires_at)
+        return Grant(token, record)
 
-        def rotate(tx: Transaction) -> None:
-            if not tx.session.delete_sessions([record.key]):
-                raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
-            tx.session.put_session(renewed)
+    def alter(self, tx: Transaction, session_id: str, **values: object) -> bool:
+        """Set columns of a session, such as `tenant_id`, and tell every process; whether it is still there. Call
+        `take_up` after the commit."""
+        tables = tx.session.identity
+        if not tables.change(SessionRecord, dict(values), id=session_id):
+            return False
+        tables.renew_sessions([session_id], int(self._clock()))
+        return True
 
-        await self._run(rotate)
-        self._forget([record.key])
-        return fresh, record.user_id, expires_at
+    # -- ending --------------------------------------------------------------------------------------------------
 
-    async def revoke(self, token: str) -> None:
-        """End the session of a token, if it is one."""
-        key = token_key(token)
-        await self._run(lambda tx: tx.session.delete_sessions([key]))
-        self._forget([key])
+    def end(self, tx: Transaction, records: Iterable[SessionRecord]) -> None:
+        """End these sessions, in this transaction. Call `take_up` after the commit."""
+        tables = tx.session.identity
+        ids = [record.id for record in records]
+        for identifier in ids:
+            tables.remove(SessionRecord, id=identifier)
+            tables.remove(SpentToken, session_id=identifier)
+        tables.end_sessions(ids, int(self._clock()))
 
-    async def revoke_all(self, user_id: str) -> int:
-        """End all sessions of a user; how many there were."""
-        keys = await self._run(lambda tx: tx.session.delete_sessions_of(user_id))
-        self._forget(keys)
-        return len(keys)
+    def end_all(self, tx: Transaction, user_id: str, *, but: str = "") -> int:
+        """End all sessions of a user, in this transaction, except the one of id `but`; how many there were."""
+        found = [r for r in tx.session.identity.find(SessionRecord, user_id=user_id) if r.id != but]
+        self.end(tx, found)
+        return len(found)
 
-    async def purge(
-        self,
-        caller: Caller,
-        *,
-        user_id: str | None = None,
-        created_before: int | None = None,
-        is_guest: bool | None = None,
-    ) -> int:
+    async def revoke(self, caller: Caller, user_id: str, identifier: str) -> bool:
+        """End one session of a user by its id; whether there was one."""
+
+        def remove(tx: Transaction) -> bool:
+            record = tx.session.identity.one(SessionRecord, id=identifier)
+            if record is None or record.user_id != user_id:
+                return False
+            self.end(tx, [record])
+            return True
+
+        done = (await self._engine.run(caller, remove, authority=Authority.TRUSTED)).value
+        self.take_up()
+        return done
+
+    async def revoke_all(self, user_id: str, *, but: str = "") -> int:
+        """End all sessions of a user, except the one of id `but`; how many there were."""
+        count = await self._run(lambda tx: self.end_all(tx, user_id, but=but))
+        self.take_up()
+        return count
+
+    async def purge(self, caller: Caller, wanted: SessionFilter) -> int:
         """End every session that matches all that is given, and its sockets; how many there were. Recorded."""
 
-        def remove(transaction: Transaction) -> list[bytes]:
-            keys = transaction.session.purge_sessions(user_id=user_id, created_before=created_before, is_guest=is_guest)
-            transaction.note(
-                "sessions.purge", user_id or "", sessions=len(keys), created_before=created_before, guests=is_guest
+        def remove(tx: Transaction) -> int:
+            gone = tx.session.identity.remove_sessions(wanted)
+            tx.session.identity.end_sessions([record.id for record in gone], int(self._clock()))
+            tx.note(
+                "sessions.purge",
+                wanted.user_id or "",
+                sessions=len(gone),
+                created_before=wanted.created_before,
+                created_after=wanted.created_after,
+                guests=wanted.is_guest,
+                method=wanted.method,
             )
-            return keys
+            return len(gone)
 
-        keys = (await self._engine.run(caller, remove, authority=Authority.TRUSTED)).value
-        self._forget(keys)
-        return len(keys)
+        count = (await self._engine.run(caller, remove, authority=Authority.TRUSTED)).value
+        self.take_up()
+        return count
 
     def of_user(self, user_id: str) -> list[SessionRecord]:
         """A user's live sessions, newest first."""
         now = self._clock()
-        return [s for s in self._engine.reads.sessions_of(user_id) if not s.expires_at or s.expires_at > now]
+        return [s for s in self._tables.find(SessionRecord, user_id=user_id) if not s.expires_at or s.expires_at > now]
+
+    # -- what is remembered --------------------------------------------------------------------------------------
+
+    def take_up(self) -> None:
+        """Forget what the store says is out of date, and end the sockets of sessions that are over."""
+        ends = self._tables.ends_after(self._seen, _ENDS_AT_ONCE)
+        if not ends:
+            return
+        if ends[0].serial != self._seen + 1 or len(ends) == _ENDS_AT_ONCE:  # too late to know what changed
+            self._cache.clear()
+            self._tokens_of.clear()
+            self._sessions_of.clear()
+        over = [end.session_id.encode() for end in ends if end.is_end]
+        changed = {end.session_id.encode() for end in ends if not end.is_end} - set(over)
+        self._seen = ends[-1].serial if len(ends) < _ENDS_AT_ONCE else self._tables.last_end()
+        for key in (*over, *changed):
+            self._uncache(key)
+        if over:
+            for callback in self._on_revoked:
+                callback(over)
+        if changed:
+            for changed_callback in self._on_changed:
+                changed_callback(changed, set())
+
+    def _users_changed(self, users: set[str]) -> None:
+        for user in users:
+            for key in tuple(self._sessions_of.get(user, ())):
+                self._uncache(key)
+        for callback in self._on_changed:
+            callback(set(), users)
+
+    def _refresh(self) -> None:
+        if self._tables.last_end() != self._seen:
+            self.take_up()
+        if self._used and (self._noting is None or self._noting.done()):
+            self._noting = asyncio.get_running_loop().create_task(self._note_used())
+
+    def _touch(self, key: bytes, session: Session, now: int) -> Session:
+        """Remember to note the use, and prolong the session."""
+        record = self._tables.one(SessionRecord, key=key)
+        if record is None:
+            return session
+        expires_at = self._expiry(record.created_at, now)
+        self._used[session.id] = (record.key, now, expires_at, not session.is_confirmed)
+        self.touches += 1
+        session = msgspec.structs.replace(session, expires_at=expires_at, touch_at=now + TOUCH_SECONDS)
+        self._cache[key] = session
+        return session
+
+    async def _note_used(self) -> None:
+        used, self._used = self._used, {}
+
+        def note(tx: Transaction) -> None:
+            tables = tx.session.identity
+            for identifier, (key, at, expires_at, is_first) in used.items():
+                # Of a token that was refreshed meanwhile nothing is noted: the refresh was a use.
+                tables.change(SessionRecord, {"last_used_at": at, "expires_at": expires_at}, key=key)
+                if is_first and tables.change(SessionRecord, {"confirmed_at": at}, key=key, confirmed_at=0):
+                    tables.change(SpentToken, {"closed_at": at}, session_id=identifier, closed_at=0)
+                    tables.renew_sessions([identifier], at)
+
+        try:
+            await self._run(note)
+        except PylonError as error:  # a store that takes nothing: the next use is noted again
+            log.warning("the last use of sessions could not be noted", code=error.code)
 
     async def _run(self, operation: Callable[[Transaction], T]) -> T:
         return (await self._engine.run(SYSTEM, operation, authority=Authority.TRUSTED)).value
 
-    def _uncache(self, keys: Sequence[bytes]) -> None:
-        for key in keys:
-            self._cache.pop(key, None)
+    def _uncache(self, key: bytes) -> None:
+        """Forget the tokens of a session."""
+        for token in self._tokens_of.pop(key, ()):
+            session = self._cache.pop(token, None)
+            if session is not None and session.identity.user_id is not None:
+                group = self._sessions_of.get(session.identity.user_id)
+                if group is not None:
+                    group.discard(key)
+                    if not group:
+                        del self._sessions_of[session.identity.user_id]
+
+    def _uncache_tokens(self, tokens: Sequence[bytes]) -> None:
+        for token in tokens:
+            session = self._cache.get(token)
+            if session is not None and session.key is not None:
+                self._uncache(session.key)
 
     def _forget(self, keys: Sequence[bytes]) -> None:
-        self._uncache(keys)
+        """Admin tokens that are over: their keys are their tokens' hashes."""
+        self._uncache_tokens(keys)
         for callback in self._on_revoked:
             callback(list(keys))
 
 
-def _session(record: SessionRecord) -> Session:
-    identity = Identity(user_id=record.user_id, is_guest=record.is_guest, tenant_id=record.tenant_id)
-    return Session(identity, record.key, record.expires_at)
+def _may_refresh(record: SessionRecord, now: int) -> bool:
+    return not record.expires_at or record.expires_at + LATE_SECONDS > now

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pylon.compute.database import Database
+from pylon.compute.recorder import Recorder
 from pylon.engine.caller import Caller
 from pylon.engine.limits.flags import Flags
 from pylon.model.errors import PylonError
@@ -30,14 +31,17 @@ class Auth:
 class CallerFlags:
     """Feature flags, as a function asks for them."""
 
-    __slots__ = ("_flags", "_identity")
+    __slots__ = ("_flags", "_identity", "_recorder")
 
-    def __init__(self, flags: Flags, identity: Identity) -> None:
+    def __init__(self, flags: Flags, identity: Identity, recorder: Recorder | None) -> None:
         self._flags = flags
         self._identity = identity
+        self._recorder = recorder
 
     def enabled(self, name: str, user: str | None = None) -> bool:
         """Whether a flag is on: for the caller, or for the user of this id. A flag that nobody defined is off."""
+        if self._recorder is not None:
+            self._recorder.flags = True
         return self._flags.is_on(name, self._identity if user is None else Identity(user_id=user))
 
 
@@ -60,9 +64,10 @@ class Context:
         spend: Callable[[str, int], None],
         db: Database | None,
         call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.auth = Auth(caller)
-        self.flags = CallerFlags(flags, caller.identity)
+        self.flags = CallerFlags(flags, caller.identity, recorder)
         self.request_id = caller.request_id
         self.result: Any = None
         self._db = db

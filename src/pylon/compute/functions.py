@@ -7,6 +7,7 @@ the event loop. Each has its time limit.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ import msgspec
 
 from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
+from pylon.compute.recorder import RecordedRows, Recorder
 from pylon.compute.results import Results
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
@@ -33,6 +35,8 @@ from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
 
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
 
 class Called(msgspec.Struct, frozen=True):
     """The outcome of a call: the result as JSON, the seq of the last change it made, 0 without one, and whether it is
@@ -41,6 +45,13 @@ class Called(msgspec.Struct, frozen=True):
     body: bytes
     seq: int = 0
     is_replay: bool = False
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A query with its arguments as JSON, in one form for equal ones, defaults filled in."""
+
+    function: FunctionSpec
+    arguments: bytes
 
 
 class Functions:
@@ -68,6 +79,9 @@ class Functions:
                 self._functions.setdefault(alias, function)
         self.streams = Streams()
 
+    def __len__(self) -> int:
+        return len(self._functions)
+
     def describe(self) -> list[dict[str, Any]]:
         """The registry, as `GET /api/fn` shows it (spec 04 §2.3)."""
         listed = []
@@ -92,6 +106,28 @@ class Functions:
         function = self._admitted(caller, name)
         arguments = msgspec.structs.asdict(decode_arguments(function, body))
         return await self._run(caller, function, arguments, once)
+
+    def watch(self, caller: Caller, name: str, body: bytes) -> Watched:
+        """A call of a query that is to be repeated when what it read changes. Raises FN_TYPE_MISMATCH for a function
+        that is no query, and what `call` raises before it runs the function."""
+        function = self._admitted(caller, name)
+        if function.kind != "query":
+            raise PylonError("FN_TYPE_MISMATCH", f'Function "{name}" is not a query: only queries are live')
+        return Watched(function, _canonical(decode_arguments(function, body)))
+
+    async def repeat(self, caller: Caller, watched: Watched, recorder: Recorder, time_limit: float) -> bytes:
+        """Run a watched query for at most `time_limit` seconds and its own limit, writing down what it reads; its
+        result as JSON. Raises what `call` raises."""
+        function = self._admitted(caller, watched.function.name)
+        arguments = msgspec.structs.asdict(decode_arguments(function, watched.arguments))
+        caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
+        try:
+            with _span(function):
+                return await self._query(caller, function, arguments, recorder, time_limit)
+        except PylonError:
+            raise
+        except Exception as error:  # the boundary to the app's own code
+            raise self._handler_error(caller, function, error) from error
 
     async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
         """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
@@ -162,16 +198,27 @@ class Functions:
         except Exception as error:  # the boundary to the app's own code
             raise self._handler_error(caller, function, error) from error
 
-    async def _query(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
+    async def _query(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder | None = None,
+        time_limit: float = math.inf,
+    ) -> bytes:
         carried = tracing.carry()
 
         def read(session: ReadSession) -> bytes:
-            access = RowAccess(session, self._engine.plans)
-            context = self._context(caller, Database(self._codecs, access, None, Viewer(self._engine.gate, caller)))
-            with bound_request(caller.request_id), carried:
+            access, recorded = RowAccess(session, self._engine.plans), tracing.NOTHING
+            if recorder is not None:
+                access = RecordedRows(session, self._engine.plans, recorder)
+                recorded = recorder.run(session.log_head())
+            database = Database(self._codecs, access, None, Viewer(self._engine.gate, caller))
+            context = self._context(caller, database, recorder)
+            with recorded, bound_request(caller.request_id), carried:
                 return self._results.encode(function.handler(context, **arguments))
 
-        limit = function.timeout or self._timeout
+        limit = min(function.timeout or self._timeout, time_limit)
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
 
     async def _mutation(
@@ -208,8 +255,8 @@ class Functions:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
         return self._results.encode(chunks if context.result is None else context.result)
 
-    def _context(self, caller: Caller, database: Database) -> Context:
-        return Context(caller, self._engine.flags, self._spender(caller), database)
+    def _context(self, caller: Caller, database: Database, recorder: Recorder | None = None) -> Context:
+        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder)
 
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:

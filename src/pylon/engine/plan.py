@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pylon.engine.stages import Follower, Stage
+from pylon.model.auth_block import auth_block, with_closed_secrets
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
@@ -51,8 +52,10 @@ class Plans(Mapping[str, EntityPlan]):
     """The plans of one app by entity name."""
 
     def __init__(self, app: AppSpec) -> None:
+        app = with_closed_secrets(app)
         policies = compile_app_policies(app)
         self.app = app
+        self.auth = auth_block(app)
         self._plans = {entity.name: _plan(app, entity, policies[entity.name]) for entity in app.entities}
         self.denials = Family(("entity", "action"), Counter, DENIALS_KEPT)
         self._denials_of = {

@@ -2,7 +2,7 @@
 
 Small reads run inline on the event loop, on a connection of its own, for at most a millisecond; one that takes longer
 is interrupted and run again on the pool, with a time limit. So the common read pays for no thread, and no read holds
-the loop.
+the loop. What server code looks up by key has a connection of its own, which no limit of another read interrupts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from pylon.model.errors import PylonError
 from pylon.model.filters import EntityColumns, Scope, parse_fields, parse_query
 from pylon.model.identity import Identity
 from pylon.policy.sql import Reach, SqliteDialect, SqlRule
-from pylon.store.filters import compile_query
-from pylon.store.protocol import ReadSession, SessionRecord, Store
+from pylon.store.filters import compile_filter, compile_query
+from pylon.store.identity import IdentityRows
+from pylon.store.protocol import ReadSession, Store
 from pylon.store.selection import Selection
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Reads:
         self._watchdog = watchdog
         self._plans = plans
         self._inline = store.reader()
+        self._points = store.reader()
         self._time_limit = time_limit
         self.row_limit = row_limit
         self._sessions: list[ReadSession] = []
@@ -131,9 +133,22 @@ class Reads:
             raise PylonError("NOT_FOUND", f"{entity}.{field} = {str(value)[:100]} not found")
         return rows[1:-1]
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token: a point read, inline."""
-        return self._inline.session(key)
+    @property
+    def identity(self) -> IdentityRows:
+        """The identity tables: point reads, inline, on the event loop only."""
+        return self._points.identity
+
+    def row(self, entity: str, row_id: str) -> Any | None:
+        """A whole row for server code, hidden fields included, or None: a point read, inline."""
+        values = self._points.get(entity, row_id)
+        return None if values is None else self._plans[entity].types.load(values)
+
+    def first(self, entity: str, **values: Any) -> Any | None:
+        """The first row with these values, by id, for server code: inline, so an index should lead to it."""
+        plan = self._plans[entity]
+        selection = compile_filter(plan.types, {**values, "$limit": 1}, Scope.SERVER)
+        found = self._points.select(entity, selection)
+        return plan.types.load(found[0]) if found else None
 
     def log_head(self) -> int:
         """The newest seq: a point read, inline."""
@@ -151,10 +166,6 @@ class Reads:
     def records(self, kind: str) -> list[tuple[str, bytes]]:
         """All records of a kind by key; there are few of each."""
         return self._inline.records(kind)
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-        return self._inline.sessions_of(user_id)
 
     def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
         """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""
@@ -274,7 +285,7 @@ class Reads:
         for session in self._sessions:
             session.interrupt()
         self._pool.shutdown(wait=True)
-        for session in (*self._sessions, self._inline):
+        for session in (*self._sessions, self._inline, self._points):
             session.close()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pylon.engine.audit.records import OPERATOR, READ, Detail, Record, of_action
+from pylon.engine.audit.records import AUTH, OPERATOR, READ, Detail, Record, of_action
 from pylon.engine.caller import Caller
 from pylon.engine.groups import checked_groups
 from pylon.engine.limits.switch import QUIET, Board
@@ -101,13 +101,14 @@ class Batch:
         self.changes: list[Change] = []
         self.ops: list[tuple[str, str, Change | OpRecord]] = []
         self.writers: list[tuple[Caller, int, int]] = []
-        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: []}
+        self.records: dict[str, list[Record]] = {READ: [], OPERATOR: [], AUTH: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """A part that either happens or leaves nothing behind, whatever it raises."""
-        changes, ops, notes = len(self.changes), len(self.ops), len(self.records[OPERATOR])
+        changes, ops = len(self.changes), len(self.ops)
+        notes, events = len(self.records[OPERATOR]), len(self.records[AUTH])
         self.session.savepoint()
         try:
             yield
@@ -119,6 +120,7 @@ class Batch:
                 del self.op_ids[principal, op_id]
             del self.ops[ops:]
             del self.records[OPERATOR][notes:]
+            del self.records[AUTH][events:]
             raise
 
 
@@ -294,6 +296,10 @@ class Transaction(RowAccess):
     def note(self, action: str, target: str = "", **details: Detail) -> None:
         """Record an operator's action in the audit log, in this commit."""
         self._batch.records[OPERATOR].append(of_action(self.caller, action, target, details))
+
+    def record_auth(self, event: Record) -> None:
+        """Record what happened to an account or session, in this commit."""
+        self._batch.records[AUTH].append(event)
 
     def record_reads(self, shown: Sequence[Record]) -> None:
         """Store records of rows that were shown, in this commit."""

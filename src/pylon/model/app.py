@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from pylon.model.auth_block import default_auth
+from pylon.model.auth_block import Auth, default_auth
 from pylon.model.diagnostics import check
 from pylon.model.entity import entity_spec, is_entity, policy_spec, referenced_entities
 from pylon.model.findings import DeclarationError, Severity, error
@@ -24,13 +24,21 @@ class App:
     to `include`, are added.
     """
 
-    def __init__(self, name: str, *, version: str = "0.1.0", entities: Iterable[type] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str = "0.1.0",
+        entities: Iterable[type] | None = None,
+        auth: Auth | None = None,
+    ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise DeclarationError([error("APP_NAME_EMPTY", "App: the name is empty", 'Write App("notes").')])
         self.name = name
         self.version = version
         self._entities = None if entities is None else _checked(entities)
         self._included: list[type] = []
+        self._auth = auth
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
         self._functions: list[FunctionSpec] = []
 
@@ -123,7 +131,7 @@ class App:
             entities=tuple(_resolve(entity, targets) for entity in entities),
             policies=tuple(policy for cls in classes if (policy := policy_spec(cls)) is not None),
             functions=tuple(_resolve_function(function, targets) for function in self._functions),
-            raw={"auth": default_auth()},
+            raw={"auth": default_auth() if self._auth is None else self._auth.block(targets)},
         )
         findings = check(spec)
         if any(finding.severity is Severity.ERROR for finding in findings):

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pylon.model.auth_block import auth_block, check_auth
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
 from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
@@ -61,6 +62,7 @@ def check(spec: AppSpec) -> list[Diagnostic]:
         *_check_calls(spec),
         *_check_policies(spec),
         *_check_routes(spec),
+        *check_auth(spec),
     ]
 
 
@@ -185,9 +187,7 @@ def _target(spec: AppSpec, where: str, target: str | None) -> Found:
 
 def _user_entity(spec: AppSpec) -> str:
     """The entity that user ids belong to. Sessions have users also in an app that declares no such entity."""
-    auth = spec.raw.get("auth")
-    user = auth.get("user") if isinstance(auth, dict) else None
-    return str(user.get("entity", "User")) if isinstance(user, dict) else "User"
+    return auth_block(spec).user.entity
 
 
 def _indexes(entity: EntitySpec) -> Found:

@@ -92,6 +92,17 @@ REGISTRY: dict[str, Code] = {
     "OPTIMISTIC_ID_CONFLICT": Code(
         400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."
     ),
+    "MISSING_FIELD": Code(400, "The body lacks a field that it must have.", "The message names the field."),
+    "IMPORT_STOPPED": Code(
+        400,
+        "A row of an import was refused; the rows before its batch are in.",
+        "Mend the row and go on from `report.lines`, or import with on_error=skip.",
+    ),
+    "IMPORT_CONFLICT": Code(
+        409,
+        "The import stands at another row than the request begins with.",
+        "Ask GET /api/imports/<id> and send what comes behind it.",
+    ),
     "PRECONDITION_FAILED": Code(
         412,
         "The row is not what the request's If-Match or If-None-Match expects; nothing was written.",
@@ -145,7 +156,24 @@ REGISTRY: dict[str, Code] = {
     "FN_TYPE_MISMATCH": Code(
         400,
         "A function of another kind was expected.",
-        "Call queries from queries, mutations and queries from actions.",
+        "Actions call mutations and queries; only queries can be subscribed to.",
+    ),
+    "MISSING_FN_NAME": Code(
+        400, "A live query was asked for without the name of a function.", 'Send {"fn_name": "..."}.'
+    ),
+    "REACTIVE_LIMIT": Code(
+        400,
+        "A connection, a user or the server has as many live queries as it may.",
+        "Unsubscribe from what isn't shown. Operators: PYLON_LIVE_PER_USER_MAX, PYLON_LIVE_MAX.",
+    ),
+    "REACTIVE_TOO_LARGE": Code(
+        400,
+        "The result of a live query is too large to be pushed.",
+        "Return fewer rows, or raise PYLON_WS_BUFFER_MAX_BYTES, of which a result may take half.",
+    ),
+    "REACTIVE_UNAVAILABLE": Code(400, "The app declares no functions.", "Declare the query in the app."),
+    "SUBSCRIBE_FAILED": Code(
+        400, "A live query could not be subscribed to.", "Look into the server's log, and subscribe again."
     ),
     "NESTED_TRANSACTION": Code(
         400,
@@ -178,6 +206,44 @@ REGISTRY: dict[str, Code] = {
     ),
     "CSRF_REJECTED": Code(
         403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
+    ),
+    "METHOD_NOT_CONFIGURED": Code(
+        404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
+    ),
+    "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
+    "REAUTHENTICATION_REQUIRED": Code(
+        403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
+    ),
+    "CAPTCHA_FAILED": Code(
+        400, "The captcha was not solved, or too long ago.", "Solve it and send its token as `captchaToken`."
+    ),
+    "INVALID_EMAIL": Code(400, "This is not an e-mail address.", "Check it for typing errors."),
+    "DISPOSABLE_EMAIL": Code(
+        400,
+        "Throw-away addresses are not taken.",
+        "Use another address. Operators: PYLON_EMAIL_BLOCKLIST_DISABLED=1 takes them.",
+    ),
+    "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
+    "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "UNTRUSTED_REDIRECT": Code(
+        403,
+        "A sign-in may lead back to trusted origins only.",
+        "Add the origin to PYLON_TRUSTED_ORIGINS or to auth.trusted_origins.",
+    ),
+    "PUBLIC_URL_MISSING": Code(
+        500, "A link was to be sent, and the server does not know its own address.", "Set PYLON_PUBLIC_URL."
+    ),
+    "USER_ENTITY_MISSING": Code(
+        500, "The app keeps no users.", "Declare an entity User with an `email`, or name yours in the auth block."
+    ),
+    "MERGE_TOO_LARGE": Code(
+        409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
+    ),
+    "SEALED_UNREADABLE": Code(
+        500,
+        "What is stored was sealed with another key than this server has.",
+        "Put the earlier key back into PYLON_SECRET_KEY or secret.key, after the current one.",
     ),
     "NOT_IN_ROOM": Code(
         403, "The caller is not a member of the room.", "POST /api/rooms/join first, and again after a reconnect."
@@ -273,6 +339,23 @@ REGISTRY: dict[str, Code] = {
         "The read took longer than the time limit and was interrupted.",
         "Narrow the filter, add an index, or raise PYLON_READ_TIMEOUT_MS.",
     ),
+    "UNREACHABLE": Code(
+        503, "The client got no answer.", "Check the address, the network, and whether the server runs; then retry."
+    ),
+    "SOCKET_CLOSED": Code(503, "The client's socket is closed.", "A replica connects again by itself."),
+    "QUEUE_FULL": Code(
+        507, "The client's queue holds as many changes as it may.", "Wait until it is connected and has sent them."
+    ),
+    "REPLICA_LOCKED": Code(
+        409, "Another process has the client's replica open.", "Stop it, or give each process a file of its own."
+    ),
+    "REPLICA_UNREADABLE": Code(
+        409, "The client's file is not a replica that it can use.", "Name another file, or remove this one."
+    ),
+    "REPLICA_UNWRITABLE": Code(
+        507, "The client's replica could not be written; the change was not kept.", "Check the disk and its free space."
+    ),
+    "REPLICA_STOPPED": Code(409, "The client's replica is closed.", "Open it again."),
     "INTERNAL": Code(500, "An unexpected error.", "Look the request id up in the server's log."),
     "SEARCH_NOT_CONFIGURED": Code(
         400, "The entity declares no full-text search.", "Filter with `$like`, or declare `search` on the entity."

@@ -15,6 +15,7 @@ from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
+from pylon.store.identity import IdentityRows, IdentityTables
 from pylon.store.selection import Selection
 
 
@@ -31,18 +32,6 @@ class StoredAnswer(msgspec.Struct, frozen=True):
     fingerprint: bytes
     status: int
     body: bytes
-
-
-class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored session. `key` is the SHA-256 of its token; times are Unix seconds, `expires_at` 0 means never."""
-
-    key: bytes
-    user_id: str
-    is_guest: bool
-    tenant_id: str | None
-    device: str | None
-    created_at: int
-    expires_at: int
 
 
 class LoggedOp(msgspec.Struct, frozen=True):
@@ -133,6 +122,10 @@ class Rows(Protocol):
 class ReadSession(Rows, Protocol):
     """One read connection."""
 
+    @property
+    def identity(self) -> IdentityRows:
+        """The tables of sessions, accounts and what people prove themselves with."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Everything read inside sees one state."""
 
@@ -205,12 +198,6 @@ class ReadSession(Rows, Protocol):
     def audit_issued(self) -> int:
         """The highest block id ever given out."""
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
 
@@ -220,6 +207,10 @@ class ReadSession(Rows, Protocol):
 
 class WriteSession(Rows, Protocol):
     """The write connection: one open transaction that many requests share."""
+
+    @property
+    def identity(self) -> IdentityTables:
+        """The tables of sessions, accounts and what people prove themselves with."""
 
     def begin(self) -> None:
         """Open the batch's transaction."""
@@ -277,18 +268,6 @@ class WriteSession(Rows, Protocol):
 
     def delete_document(self, entity: str, row_id: str) -> None:
         """Delete a row's document."""
-
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
-
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
-
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
-
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""

@@ -75,6 +75,8 @@ class Door:
         self.parse_subset: ParseSubset = _no_subset
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
+        self._current: Callable[[bytes], Credential] | None = None
+        self._subsets: dict[Connection, Subset] = {}
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
@@ -139,6 +141,8 @@ class Door:
             self._sessions.setdefault(key, set()).add(connection)
         if self.greeting is not None and not credential.identity.is_admin:
             connection.deliver(self.greeting)
+        if subset is not None:
+            self._subsets[connection] = subset
         self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
@@ -150,6 +154,7 @@ class Door:
         else:
             return
         credential = connection.credential
+        self._subsets.pop(connection, None)
         self.open[connection.kind] -= 1
         self.hub.remove(connection, credential.identity)
         _take(self._addresses, connection.ip)
@@ -170,7 +175,7 @@ class Door:
         now = self._clock()
         for connection in list(bucket):
             expires_at = connection.credential.expires_at
-            if expires_at and expires_at <= now:
+            if expires_at and expires_at <= now and not self._is_prolonged(connection, now):
                 connection.end(1008, "session expired")
             else:
                 connection.probe()
@@ -184,6 +189,55 @@ class Door:
         for key in keys:
             for connection in list(self._sessions.get(key, ())):
                 connection.end(1008, "session revoked")
+
+    def identify_by(self, current: Callable[[bytes], Credential]) -> None:
+        """Ask this for what a session's key stands for now."""
+        self._current = current
+
+    def reidentify(self, keys: set[bytes], users: set[str]) -> None:
+        """Look at the connections of these sessions and users again: who is somebody else now, or has other rights, is
+        moved to them and told (spec 02 §7); who is nobody any more is ended."""
+        found = set(keys)
+        if users:
+            for key, group in self._sessions.items():
+                if any(connection.credential.identity.user_id in users for connection in group):
+                    found.add(key)
+        for key in found:
+            if key in self._sessions and self._current is not None:
+                self._reidentify(key, self._current(key))
+
+    def _reidentify(self, key: bytes, fresh: Credential) -> None:
+        for connection in list(self._sessions.get(key, ())):
+            before = connection.credential
+            if fresh.key is None:
+                connection.end(1008, "session revoked")
+                continue
+            connection.credential = fresh
+            if fresh.identity == before.identity:
+                continue
+            if before.identity.user_id is not None:
+                _take(self._users, before.identity.user_id)
+            if fresh.identity.user_id is not None:
+                _add(self._users, fresh.identity.user_id)
+            self.hub.remove(connection, before.identity)
+            connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
+            subset = self._subsets.get(connection)
+            if subset is not None and fresh.identity.is_admin != before.identity.is_admin:
+                connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
+                continue
+            self.hub.add(connection, fresh.identity, subset)
+            self.messages.moved(connection)
+
+    def _is_prolonged(self, connection: Connection, now: float) -> bool:
+        """Whether the session lives on: it was used elsewhere since this connection opened."""
+        key = connection.credential.key
+        if key is None or self._current is None:
+            return False
+        fresh = self._current(key)
+        if fresh.key is None or (fresh.expires_at and fresh.expires_at <= now):
+            return False
+        self._reidentify(key, fresh)
+        return True
 
     def close(self, code: int, reason: str) -> None:
         """End all connections and take no more."""

@@ -13,8 +13,8 @@ from pylon.model.errors import PylonError
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web import (
-    accounts,
     admin,
+    auth,
     bulk,
     calls,
     dev,
@@ -26,6 +26,7 @@ from pylon.web import (
     rows,
     static,
     status,
+    transfer,
 )
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
@@ -38,7 +39,7 @@ from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
-_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-sw.js")
+_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
@@ -90,12 +91,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         "/api/entities/{entity}/{row_id:path}": rows.Row(),
         "/api/transact": bulk.Transact(),
         "/api/batch": bulk.BatchWrites(),
-        "/api/auth/me": accounts.Me(),
-        "/api/auth/session": accounts.SessionDoor(),
-        "/api/auth/guest": accounts.Guest(),
-        "/api/auth/anonymous": accounts.Anonymous(),
-        "/api/auth/sessions": accounts.SessionList(),
-        "/api/auth/refresh": accounts.Refresh(),
+        **auth.ROUTES,
         "/api/fn": calls.FunctionList(),
         "/api/fn/{name}": calls.Call(),
         "/api/fn-streams/{stream_id}": calls.ResumeStream(),
@@ -104,6 +100,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **documents.ROUTES,
         **queries.ROUTES,
         **rooms.ROUTES,
+        **transfer.ROUTES,
         **admin.ROUTES,
     }
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)

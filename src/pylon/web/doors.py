@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pylon.auth.foundation import Foundation
 from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
@@ -33,14 +34,16 @@ AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
 class Doors:
     """The rooms that HTTP opens onto.
 
-    `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers; the latter serves under other servers than
-    ours, which handles upgrades itself. `readiness` tells why the server is not ready, None when it is; `sections` is
-    what `/metrics` adds in JSON. `live` is where sockets and streams come in, for operators. `stopping` is set when the
-    server begins to stop, so that streams without an end of their own don't hold it up.
+    `identity` is what signing in stands on. `events` is the SSE stream and `sockets` the WebSocket as ASGI handlers;
+    the latter serves under other servers than ours, which handles upgrades itself. `readiness` tells why the server is
+    not ready, None when it is; `sections` is what `/metrics` adds in JSON. `live` is where sockets and streams come
+    in, for operators. `stopping` is set when the server begins to stop, so that streams without an end of their own
+    don't hold it up.
     """
 
     engine: Engine
     sessions: Sessions
+    identity: Foundation
     operators: Operators
     functions: Functions
     pull: Pull

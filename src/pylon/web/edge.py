@@ -13,6 +13,7 @@ from pylon.model.errors import PylonError
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
+from pylon.web.auth.cookies import give_cookie
 from pylon.web.compression import compress
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
@@ -71,9 +72,9 @@ class Edge:
         headers = req._asgi_headers
         if headers.get(b"authorization", b"").startswith(b"Bearer "):
             return
-        if b"origin" in headers or b"referer" in headers:
-            origin = req.get_header("Origin")
-            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or ""):
+        if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
+            origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")
+            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or "", site):
                 raise PylonError(
                     "CSRF_REJECTED", "A page of an untrusted origin sent this", hint="Add it to PYLON_CSRF_ORIGINS"
                 )
@@ -94,8 +95,10 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity.is_admin:
+            if session.identity.is_admin and not session.id:
                 self._admin_use.saw(req.caller, path)
+        if req.renews_cookie and (token := req.token) is not None and req.session.id:
+            give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))
         seconds = time.perf_counter() - req.began
         status = resp.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pylon.settings import Settings
@@ -15,10 +16,11 @@ EXPOSED_HEADERS = (
 
 
 class Origins:
-    """The origin rules of one server. Loopback pages are trusted in dev mode only; same origin always is."""
+    """The origin rules of one server; `trusted` are those that its app names. Loopback pages are trusted in dev mode
+    only; same origin always is."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._cors = frozenset(settings.cors_origins)
+    def __init__(self, settings: Settings, trusted: Sequence[str] = ()) -> None:
+        self._cors = frozenset(settings.cors_origins) | {origin.lower() for origin in trusted}
         self._csrf = frozenset(settings.csrf_origins) | self._cors
         self._any = settings.dev_mode or "*" in self._cors
         self._any_write = settings.dev_mode or "*" in self._csrf
@@ -47,11 +49,14 @@ class Origins:
             }
         return headers
 
-    def may_write(self, origin: str | None, referer: str | None, host: str) -> bool:
-        """Whether a write that carries no Bearer token may come from there. No Origin and no Referer is no browser."""
+    def may_write(self, origin: str | None, referer: str | None, host: str, site: str | None = None) -> bool:
+        """Whether a write that carries no Bearer token may come from there. `site` is Sec-Fetch-Site, the browser's own
+        word: with it another site is refused that hides where it is. Without any of the three it is no browser."""
         if origin is None and referer is not None:
             origin = _origin_of(referer)
-        return origin is None or self.is_trusted(origin, host)
+        if origin is None:
+            return self._any_write or site in (None, "same-origin", "none")
+        return self.is_trusted(origin, host)
 
     def is_trusted(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may use its user's cookie on this host."""

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import falcon
@@ -31,13 +32,14 @@ _serial = itertools.count(1)
 class Request(falcon.asgi.Request):
     """A request with its door. Its id is the caller's own when that is sane, else a new one."""
 
-    __slots__ = ("_session", "allowance", "began", "door", "request_id")
+    __slots__ = ("_session", "allowance", "began", "door", "renews_cookie", "request_id")
     doors: Doors
 
     def __init__(self, scope: Any, receive: Any, first_event: Any = None, options: Any = None) -> None:
         super().__init__(scope, receive, first_event=first_event, options=options)
         self.began = time.perf_counter()
         self._session: Session | None = None
+        self.renews_cookie = False
         self.allowance: Allowance | None = None
         self.door = "http"
         self.request_id = choose_request_id(self._asgi_headers.get(b"x-request-id"))
@@ -61,11 +63,26 @@ class Request(falcon.asgi.Request):
             operator = operator_of(self)
             if operator is not None:
                 self.door = "studio"
-                self._session = Session(ADMIN, operator.key, operator.expires_at)
+                self._session = Session(identity=ADMIN, key=operator.key, expires_at=operator.expires_at)
             else:
                 token = self.token
-                self._session = NOBODY if token is None else self.doors.sessions.resolve(token)
+                self._session = NOBODY if token is None else self._resolve(token)
         return self._session
+
+    def _resolve(self, token: str) -> Session:
+        sessions = self.doors.sessions
+        before = sessions.touches
+        session = sessions.resolve(token)
+        if sessions.touches != before and b"authorization" not in self._asgi_headers:
+            self.renews_cookie = True  # the session was prolonged, and so is its cookie
+        return session
+
+    @property
+    def has_session_cookie(self) -> bool:
+        """Whether the credential is the session cookie."""
+        headers = self._asgi_headers
+        is_bearer = headers.get(b"authorization", b"").startswith(b"Bearer ")
+        return not is_bearer and b"cookie" in headers and bool(self.get_cookie_values(self.doors.cookie_name))
 
     @property
     def ip(self) -> str:
@@ -107,6 +124,23 @@ class Request(falcon.asgi.Request):
             except TimeoutError:
                 raise PylonError("INVALID_JSON", "The request body did not arrive in time", status=408) from None
         return body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, however large it is. Raises INVALID_JSON for one that stops arriving."""
+        event = self._first_event
+        self._first_event = None
+        while event is not None:
+            if event["type"] == "http.disconnect":
+                raise PylonError("INVALID_JSON", "The request body ended early")
+            if piece := event.get("body", b""):
+                yield piece
+            if not event.get("more_body"):
+                return
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    event = await self._receive()
+            except TimeoutError:
+                raise PylonError("INVALID_JSON", "The request body did not arrive in time", status=408) from None
 
     async def _rest(self, first: bytes, limit: int) -> bytes:
         parts, size = [first], len(first)

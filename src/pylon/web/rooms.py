@@ -14,7 +14,7 @@ import msgspec
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_object
-from pylon.web.accounts import MAX_USER_ID
+from pylon.web.auth.sessions import MAX_USER_ID
 from pylon.web.request import Request, Resource, whole_number
 
 LISTED = 1000

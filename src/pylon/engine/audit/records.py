@@ -3,7 +3,8 @@
 Keys are short because there is one record for every write: `u` user, `a` 1 for an admin, `ip`, `q` request id, `d`
 door, `k` the beginning of the admin token's hash. A write adds `c`, its changes as [kind, entity, row id, seq, changed
 fields]; a read `e` and `r`, the entity and the row ids it was shown, and `n`, how many times; an operator's action `x`,
-`t` and `m`: action, target and details.
+`t` and `m`: action, target and details. What people do to prove who they are has `i`, `x`, `s`, `n`, `w`, `f` and `m`:
+id, action, whose account, organisation, browser, why it failed, details.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import msgspec
 from pylon.engine.caller import Caller
 from pylon.model.change import Change
 
-WRITE, READ, OPERATOR = "write", "read", "operator"
-KINDS = (WRITE, READ, OPERATOR)
+WRITE, READ, OPERATOR, AUTH = "write", "read", "operator", "auth"
+KINDS = (WRITE, READ, OPERATOR, AUTH)
 
 Detail = str | int | float | bool | None
 
@@ -52,6 +53,18 @@ class ActionRecord(Record, omit_defaults=True, gc=False):
 
     x: str = ""
     t: str = ""
+    m: dict[str, Detail] = {}
+
+
+class AuthRecord(Record, omit_defaults=True, gc=False):
+    """Something that happened to somebody's account or session; `f` is empty for a success."""
+
+    i: str = ""
+    x: str = ""
+    s: str | None = None
+    n: str | None = None
+    w: str = ""
+    f: str = ""
     m: dict[str, Detail] = {}
 
 
@@ -91,17 +104,33 @@ def of_action(caller: Caller, action: str, target: str, details: dict[str, Detai
     return ActionRecord(*_who(caller), action, target, details)
 
 
+def of_auth(
+    caller: Caller,
+    action: str,
+    subject: str | None,
+    *,
+    identifier: str,
+    tenant: str | None,
+    agent: str,
+    failure: str,
+    details: dict[str, Detail],
+) -> Record:
+    """The record of something that happened to `subject`'s account; `failure` says why it did not, "" that it did."""
+    return AuthRecord(*_who(caller), identifier, action, subject, tenant, agent, failure, details)
+
+
 def _who(caller: Caller) -> tuple[str | None, int, str, str, str, str]:
     identity = caller.identity
-    if identity.is_admin:
-        token = caller.session.hex()[:12] if caller.session is not None else ""
+    if identity.is_admin and caller.session is not None and len(caller.session) == 32:
+        token = caller.session.hex()[:12]
         return identity.user_id, 1, caller.ip, caller.request_id, caller.door, token
-    return identity.user_id, 0, caller.ip, caller.request_id, caller.door, ""
+    return identity.user_id, int(identity.is_admin), caller.ip, caller.request_id, caller.door, ""
 
 
 _decode_writes = msgspec.json.Decoder(list[WriteRecord]).decode
 _decode_reads = msgspec.json.Decoder(list[ReadRecord]).decode
 _decode_actions = msgspec.json.Decoder(list[ActionRecord]).decode
+_decode_auth = msgspec.json.Decoder(list[AuthRecord]).decode
 _decode_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 encode_records = msgspec.json.Encoder().encode
 
@@ -120,11 +149,26 @@ def entries(at: int, kind: str, records: bytes) -> list[AuditEntry]:
             times = {"times": read.n} if read.n > 1 else {}
             who = _origin(at, kind, read)
             found.append(AuditEntry(**who, action="read", entity=read.e, rows=rows, details=times))
+    elif kind == AUTH:
+        for event in _decode_auth(records):
+            found.append(AuditEntry(**_origin(at, kind, event), action=event.x, details=_auth_details(event)))
     else:
         for done in _decode_actions(records):
             details = {"target": done.t, **done.m} if done.t else dict(done.m)
             found.append(AuditEntry(**_origin(at, kind, done), action=done.x, details=details))
     return found
+
+
+def _auth_details(event: AuthRecord) -> dict[str, Detail]:
+    return {
+        **event.m,
+        "id": event.i,
+        "subject": event.s,
+        "tenant": event.n,
+        "user_agent": event.w,
+        "success": not event.f,
+        "reason": event.f or None,
+    }
 
 
 def _origin(at: int, kind: str, record: Record) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pylon.engine.audit.records import OPERATOR, WRITE, AuditEntry, entries
+from pylon.engine.audit.records import AUTH, OPERATOR, WRITE, AuditEntry, entries
 from pylon.engine.audit.trail import ANCHOR_KEY, ANCHOR_KIND, GENESIS, block_hash, parse_anchor
 from pylon.store.protocol import AuditBlock, ReadSession
 
@@ -23,6 +23,7 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     ip: str | None = None
     action: str | None = None
+    tenant: str | None = None
     since: float | None = None
     until: float | None = None
     limit: int = 100
@@ -132,7 +133,7 @@ def _expected_hash(before: bytes, block: AuditBlock) -> bytes | None:
 
 def _needle(wanted: AuditFilter) -> bytes | None:
     """The rarest thing asked for, as it stands in a block."""
-    for value in (wanted.row, wanted.user, wanted.ip, wanted.entity, wanted.action):
+    for value in (wanted.row, wanted.user, wanted.tenant, wanted.ip, wanted.entity, wanted.action):
         if value is not None:
             return msgspec.json.encode(value)
     return None
@@ -142,7 +143,13 @@ def _matches(entry: AuditEntry, wanted: AuditFilter) -> bool:
     return (
         (wanted.entity is None or entry.entity == wanted.entity)
         and (wanted.row is None or wanted.row in entry.rows)
-        and (wanted.user is None or entry.user == wanted.user)
+        and (wanted.user is None or entry.user == wanted.user or _is_about(entry, wanted.user))
+        and (wanted.tenant is None or (entry.kind == AUTH and entry.details.get("tenant") == wanted.tenant))
         and (wanted.ip is None or entry.ip == wanted.ip)
         and (wanted.action is None or entry.action == wanted.action)
     )
+
+
+def _is_about(entry: AuditEntry, user: str) -> bool:
+    """Whether something happened to this user's account, whoever did it."""
+    return entry.kind == AUTH and entry.details.get("subject") == user

@@ -43,12 +43,14 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Flags:
-    """The flags of one engine. Asking is a dictionary lookup; any thread may."""
+    """The flags of one engine. Asking is a dictionary lookup; any thread may. `generation` is another after each
+    change."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._stored: list[tuple[str, bytes]] = []
         self._flags: dict[str, Flag] = {}
+        self.generation = 0
 
     def all(self) -> list[Flag]:
         """Every flag by name."""
@@ -104,6 +106,7 @@ class Flags:
         if stored != self._stored:
             self._flags = {name: msgspec.json.decode(record, type=Flag) for name, record in stored}
             self._stored = stored
+            self.generation += 1
 
 
 def share_of(name: str, user: str) -> float:

@@ -15,7 +15,7 @@ import apsw
 from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
-from pylon.store.sqlite import documents, system
+from pylon.store.sqlite import documents, identity, system
 from pylon.store.sqlite.statements import column_type
 
 
@@ -25,8 +25,9 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in (*system.TABLES, *documents.TABLES):
+        for statement in (*system.TABLES, *documents.TABLES, *identity.TABLES):
             connection.execute(statement)
+        identity.settle(connection)
         linked = _linked_fields(entities)
         for entity in entities:
             done += _apply_entity(connection, entity, linked[entity.name])

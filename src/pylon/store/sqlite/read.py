@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp, SessionRecord
+from pylon.store.protocol import AuditBlock, LogEntry, LoggedOp
 from pylon.store.selection import Selection
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_reader
@@ -143,15 +143,6 @@ class SqliteReader(SqliteDocuments):
         """The highest block id ever given out."""
         return int(self._fetch(system.AUDIT_ISSUED, ())[0][0])
 
-    def session(self, key: bytes) -> SessionRecord | None:
-        """A stored session by the hash of its token."""
-        rows = self._fetch(system.SESSION_GET, (key,))
-        return _session(rows[0]) if rows else None
-
-    def sessions_of(self, user_id: str) -> list[SessionRecord]:
-        """All stored sessions of a user, newest first."""
-        return [_session(row) for row in self._fetch(system.SESSIONS_OF, (user_id,))]
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -159,20 +150,3 @@ class SqliteReader(SqliteDocuments):
     def interrupt(self) -> None:
         """From another thread: make the running statement fail."""
         self._connection.interrupt()
-
-
-def _session(row: tuple[object, ...]) -> SessionRecord:
-    key, user_id, is_guest, tenant_id, device, created_at, expires_at = row
-    assert isinstance(key, bytes)
-    assert isinstance(user_id, str)
-    assert isinstance(created_at, int)
-    assert isinstance(expires_at, int)
-    return SessionRecord(
-        key=key,
-        user_id=user_id,
-        is_guest=bool(is_guest),
-        tenant_id=tenant_id if isinstance(tenant_id, str) else None,
-        device=device if isinstance(device, str) else None,
-        created_at=created_at,
-        expires_at=expires_at,
-    )

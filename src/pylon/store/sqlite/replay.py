@@ -13,7 +13,7 @@ import apsw
 from pylon.model.rows import RowTypes
 from pylon.store.filters import quote
 from pylon.store.protocol import LogEntry, LoggedOp
-from pylon.store.sqlite import system
+from pylon.store.sqlite import identity, system
 from pylon.store.sqlite.connection import connect_writer, storage_error
 from pylon.store.sqlite.statements import Statements
 
@@ -87,7 +87,8 @@ def begin_timeline(path: Path, *, timeline: int, keep_sessions: bool, reserved_i
         connection.execute(system.META_PUT, (system.TIMELINE_KEY, max(timeline, int(before) + 1)))
         connection.execute(system.META_RAISE, ("row_ids_until_ns", reserved_ids_ns))
         if not keep_sessions:
-            connection.execute(system.SESSIONS_PURGE, {"user": None, "before": None, "guest": None}).fetchall()
+            for statement in identity.SIGN_EVERYBODY_OUT:
+                connection.execute(statement)
         connection.execute("COMMIT")
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
     return floor

@@ -13,6 +13,7 @@ from pylon.store.aggregates import aggregate_sql
 from pylon.store.filters import quote
 from pylon.store.selection import Selection
 from pylon.store.sqlite.connection import storage_error
+from pylon.store.sqlite.identity import SqliteIdentity
 from pylon.store.sqlite.statements import Statements, window_parameters
 
 
@@ -22,6 +23,7 @@ class SqliteRows:
     def __init__(self, connection: apsw.Connection, tables: dict[str, Statements]) -> None:
         self._connection = connection
         self._tables = tables
+        self.identity = SqliteIdentity(connection)
         self._execute: Callable[..., Any] = connection.execute
 
     def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:

@@ -34,16 +34,6 @@ TABLES = (
         PRIMARY KEY (principal, key)
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_answers_at ON _pylon_answers (at)",
-    # Sessions by the SHA-256 of their token: a stolen database holds no usable token.
-    """CREATE TABLE IF NOT EXISTS _pylon_sessions (
-        key BLOB PRIMARY KEY,
-        user_id TEXT NOT NULL,
-        is_guest INTEGER NOT NULL,
-        tenant_id TEXT,
-        device TEXT,
-        created_at INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL
-    ) WITHOUT ROWID""",
     # What operators set: switches, flags, admin tokens, incidents. Small, read as a whole by kind.
     """CREATE TABLE IF NOT EXISTS _pylon_records (
         kind TEXT NOT NULL,
@@ -63,6 +53,7 @@ TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS _pylon_audit_at ON _pylon_audit (at)",
     "CREATE INDEX IF NOT EXISTS _pylon_audit_operator ON _pylon_audit (at) WHERE kind = 'operator'",
+    "CREATE INDEX IF NOT EXISTS _pylon_audit_auth ON _pylon_audit (at) WHERE kind = 'auth'",
     # What was used, by day ("2026-11-23") and month ("2026-11"), by user and, as principal "", in total.
     """CREATE TABLE IF NOT EXISTS _pylon_usage (
         period TEXT NOT NULL,
@@ -71,8 +62,6 @@ TABLES = (
         amount INTEGER NOT NULL,
         PRIMARY KEY (period, meter, principal)
     ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS _pylon_sessions_user ON _pylon_sessions (user_id)",
-    "CREATE INDEX IF NOT EXISTS _pylon_sessions_expiry ON _pylon_sessions (expires_at) WHERE expires_at > 0",
 )
 
 # The restore that the data descends from, in Unix seconds: the archive keeps the life between two restores apart.
@@ -137,6 +126,7 @@ AUDIT_KINDS = {
     "write": "kind = 'write'",
     "read": "kind = 'read'",
     "operator": "kind = 'operator'",
+    "auth": "kind = 'auth'",
     "": "true",
 }
 # Whole blocks from the beginning only: the one that ends a portion, and what goes with it.
@@ -156,18 +146,6 @@ ANSWER_GET = "SELECT fingerprint, status, body FROM _pylon_answers WHERE princip
 ANSWER_PUT = "INSERT INTO _pylon_answers (principal, key, fingerprint, status, body, at) VALUES (?, ?, ?, ?, ?, ?)"
 ANSWERS_PRUNE = """DELETE FROM _pylon_answers WHERE (principal, key) IN (
     SELECT principal, key FROM _pylon_answers WHERE at < :before LIMIT :limit)"""
-
-SESSION_COLUMNS = "key, user_id, is_guest, tenant_id, device, created_at, expires_at"
-SESSION_GET = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE key = ?"
-SESSIONS_OF = f"SELECT {SESSION_COLUMNS} FROM _pylon_sessions WHERE user_id = ? ORDER BY created_at DESC"
-SESSION_PUT = f"INSERT OR REPLACE INTO _pylon_sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-SESSION_DELETE = "DELETE FROM _pylon_sessions WHERE key = ?"
-SESSIONS_PURGE = """DELETE FROM _pylon_sessions
-    WHERE (:user IS NULL OR user_id = :user) AND (:before IS NULL OR created_at < :before)
-    AND (:guest IS NULL OR is_guest = :guest) RETURNING key"""
-SESSIONS_DELETE_OF = "DELETE FROM _pylon_sessions WHERE user_id = ? RETURNING key"
-SESSIONS_PRUNE = """DELETE FROM _pylon_sessions WHERE key IN (
-    SELECT key FROM _pylon_sessions WHERE expires_at > 0 AND expires_at <= :now LIMIT :limit)"""
 
 DOCUMENT_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB '_pylon_crdt_*'"
 """The tables of documents, each by entity and row_id."""

@@ -11,7 +11,7 @@ import apsw
 
 from pylon.model.change import Change
 from pylon.model.rows import Stored
-from pylon.store.protocol import AuditBlock, OpRecord, SessionRecord, StoredAnswer
+from pylon.store.protocol import AuditBlock, OpRecord, StoredAnswer
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
 from pylon.store.sqlite.documents import SqliteDocuments
@@ -143,38 +143,6 @@ class SqliteWriter(SqliteDocuments):
         values = (principal, key, answer.fingerprint, answer.status, answer.body, int(self._clock()))
         self._fetch(system.ANSWER_PUT, values)
 
-    def put_session(self, record: SessionRecord) -> None:
-        """Store or replace a session."""
-        self._fetch(
-            system.SESSION_PUT,
-            (
-                record.key,
-                record.user_id,
-                record.is_guest,
-                record.tenant_id,
-                record.device,
-                record.created_at,
-                record.expires_at,
-            ),
-        )
-
-    def delete_sessions(self, keys: Sequence[bytes]) -> int:
-        """Delete sessions; how many there were."""
-        gone = 0
-        for key in keys:
-            self._fetch(system.SESSION_DELETE, (key,))
-            gone += self._connection.changes()
-        return gone
-
-    def delete_sessions_of(self, user_id: str) -> list[bytes]:
-        """Delete all of a user's sessions; their keys."""
-        return [key for (key,) in self._fetch(system.SESSIONS_DELETE_OF, (user_id,))]
-
-    def purge_sessions(self, *, user_id: str | None, created_before: int | None, is_guest: bool | None) -> list[bytes]:
-        """Delete the sessions that match everything given; their keys."""
-        parameters = {"user": user_id, "before": created_before, "guest": is_guest}
-        return [key for (key,) in self._fetch(system.SESSIONS_PURGE, parameters)]
-
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record."""
         rows = self._fetch(system.RECORD_GET, (kind, key))
@@ -236,7 +204,7 @@ class SqliteWriter(SqliteDocuments):
         dropped = self._connection.changes()
         self._fetch(system.OPS_PRUNE, {"before": ops_before, "limit": limit})
         self._fetch(system.ANSWERS_PRUNE, {"before": ops_before, "limit": limit})
-        self._fetch(system.SESSIONS_PRUNE, {"now": now, "limit": limit})
+        self.identity.prune(now, limit)
         return dropped
 
     def plan_anew(self) -> bool:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import falcon.asgi
 import msgspec
 
+from pylon.store.identity import SessionFilter
 from pylon.web.admin.body import decode_body
 from pylon.web.request import Request, Resource, require_admin
 
 
 class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Which sessions: all that match everything given, so `{}` is all. `before` is Unix seconds of their making."""
+    """Which sessions: all that match everything given, so `{}` is all. `before` and `after` are Unix seconds of their
+    making, `method` the way of signing in that made them."""
 
     user: str | None = None
     before: int | None = None
+    after: int | None = None
     guests: bool | None = None
+    method: str | None = None
 
 
 class Purge(Resource):
@@ -24,10 +28,14 @@ class Purge(Resource):
         """End them, and their sockets."""
         require_admin(req)
         order = decode_body(await req.body(), PurgeOrder)
-        revoked = await req.doors.sessions.purge(
-            req.caller, user_id=order.user, created_before=order.before, is_guest=order.guests
+        wanted = SessionFilter(
+            user_id=order.user,
+            created_before=order.before,
+            created_after=order.after,
+            is_guest=order.guests,
+            method=order.method,
         )
-        resp.data = msgspec.json.encode({"sessions_revoked": revoked})
+        resp.data = msgspec.json.encode({"sessions_revoked": await req.doors.sessions.purge(req.caller, wanted)})
 
 
 ROUTES: dict[str, object] = {"/api/admin/sessions/purge": Purge()}

@@ -1,0 +1,122 @@
+"""What every method of signing in stands on, put together once for a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pylon.auth.addresses import Addresses
+from pylon.auth.arrival import Arrival
+from pylon.auth.captcha import Captcha, Provider
+from pylon.auth.events import Event, Events, record
+from pylon.auth.hashing import Hashing
+from pylon.auth.limiter import Limiter, Rate, Step
+from pylon.auth.one_time import OneTime
+from pylon.auth.redirects import Redirects
+from pylon.auth.registry import Method, Registry
+from pylon.auth.sessions import Grant, Sessions
+from pylon.auth.sign_in import SignIn
+from pylon.auth.user_stage import UserStage
+from pylon.auth.users import Users
+from pylon.auth.vault import Vault
+from pylon.engine.caller import SYSTEM
+from pylon.engine.engine import Engine
+from pylon.engine.keyring import KeyRing
+from pylon.model.auth_block import DEFAULT_LIFETIME, AuthBlock
+from pylon.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The parts, by name. A method takes what it needs of them and keeps nothing of its own in memory that must
+    last."""
+
+    engine: Engine
+    settings: Settings
+    block: AuthBlock
+    sessions: Sessions
+    users: Users
+    vault: Vault
+    one_time: OneTime
+    events: Events
+    registry: Registry
+    sign_in: SignIn
+    limiter: Limiter
+    hashing: Hashing
+    captcha: Captcha
+    addresses: Addresses
+    redirects: Redirects
+
+    async def refresh(self, arrival: Arrival, token: str) -> Grant:
+        """Exchange a session's token; that an old one came back is recorded. Raises SESSION_EXPIRED."""
+        return await self.sessions.refresh(
+            arrival.caller,
+            token,
+            on_reuse=lambda tx, session: record(
+                tx, arrival, Event.SESSION_REUSE, session.user_id, failure="OLD_TOKEN", session=session.id
+            ),
+        )
+
+    async def start(self) -> None:
+        """What is due when the server starts."""
+        await self.sign_in.promote_all(Arrival(caller=SYSTEM))
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self.hashing.close()
+
+
+def lay_foundation(engine: Engine, settings: Settings, ring: KeyRing, methods: Iterable[Method]) -> Foundation:
+    """The foundation of one server, with these methods on it."""
+    block = engine.plans.auth
+    vault = Vault(ring)
+    lifetime = settings.session_secs or block.session.expires_in or DEFAULT_LIFETIME
+    sessions = Sessions(
+        engine, settings.admin_tokens, ring, lifetime=lifetime, longest=settings.session_max_secs, clock=engine.clock
+    )
+    users = Users(engine)
+    if users.is_declared:
+        users.plan.stages.append(UserStage(users, block.user.admin_field))
+    registry = Registry(engine)
+    events = Events(engine)
+    foundation = Foundation(
+        engine=engine,
+        settings=settings,
+        block=block,
+        sessions=sessions,
+        users=users,
+        vault=vault,
+        one_time=OneTime(vault, engine.clock),
+        events=events,
+        registry=registry,
+        sign_in=SignIn(engine, sessions, users, registry, events, settings.admin_emails),
+        limiter=Limiter(engine, vault, rates(settings), clock=engine.clock),
+        hashing=Hashing(threads=settings.hash_threads),
+        captcha=Captcha(
+            None if settings.captcha_provider is None else Provider(settings.captcha_provider.value),
+            settings.captcha_secret,
+            least_score=settings.captcha_min_score,
+        ),
+        addresses=Addresses(is_on=not settings.email_blocklist_disabled, extra=settings.email_blocklist_extra),
+        redirects=Redirects(
+            settings.public_url,
+            (*settings.trusted_origins, *settings.cors_origins, *block.trusted_origins),
+            dev=settings.dev_mode,
+            port=settings.port,
+        ),
+    )
+    for method in methods:
+        registry.add(method, foundation)
+    return foundation
+
+
+def rates(settings: Settings) -> dict[Step, Rate]:
+    """The limits that are set."""
+    return {
+        Step.LOGIN: Rate(settings.auth_login_ip_per_min, settings.auth_login_account_per_hour),
+        Step.SEND: Rate(settings.auth_send_ip_per_min, settings.auth_send_account_per_hour),
+        Step.VERIFY: Rate(settings.auth_verify_ip_per_min, settings.auth_verify_account_per_hour),
+        Step.REGISTER: Rate(settings.auth_register_ip_per_min),
+        Step.NONCE: Rate(settings.auth_nonce_ip_per_min),
+        Step.GUEST: Rate(settings.auth_guest_ip_per_min),
+    }

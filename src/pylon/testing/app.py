@@ -1,0 +1,47 @@
+"""A whole server in the test's own process, without a port: an ASGI app to give to `pylon.client.AsyncClient`."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pylon.listeners import Listeners
+from pylon.model.app import App
+from pylon.server import Server
+from pylon.settings import Settings
+from pylon.testing.process import ADMIN_TOKEN
+
+
+@asynccontextmanager
+async def open_app(app: App, folder: Path | None = None, *, env: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
+    """The app, served in this process on a folder, by default a passing one; `env` are `PYLON_*` variables.
+
+    async with open_app(app) as served, AsyncClient("http://test", app=served) as client:
+        await client.insert(Note, title="hello")
+    """
+    with tempfile.TemporaryDirectory() as passing, socket.socket() as unused:
+        settings = Settings.load(
+            {
+                "PYLON_DEV_MODE": "1",
+                "PYLON_ADMIN_TOKEN": ADMIN_TOKEN,
+                "PYLON_DATA_DIR": str(folder or passing),
+                "PYLON_ARCHIVE_SECS": "0",
+                **(env or {}),
+            }
+        )
+        server = Server(app.spec(), settings, Listeners(http=unused))
+        await server.engine.start()
+        sweeping = asyncio.create_task(server.rooms.run())
+        try:
+            yield server.app
+        finally:
+            sweeping.cancel()
+            server.door.close(1001, "server is stopping")
+            await server.functions.stop()
+            await server.hub.stop()
+            await server.engine.stop()

@@ -1,0 +1,129 @@
+"""Sessions over HTTP (spec 03 §2.2): who am I, list, refresh, revoke, and the dev and admin door to any user."""
+
+from __future__ import annotations
+
+import falcon.asgi
+import msgspec
+
+from pylon.auth.events import Event
+from pylon.model.errors import PylonError
+from pylon.web.auth.arriving import arrival, granted, json_body, require_session
+from pylon.web.auth.context import avatar_url, context, user_row
+from pylon.web.auth.cookies import take_cookie
+from pylon.web.auth.resource import MethodResource
+from pylon.web.request import Request, Resource
+
+MAX_USER_ID = 255
+
+
+class Me(Resource):
+    """`/api/auth/me`: never 401."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The caller's context."""
+        resp.data = msgspec.json.encode({"avatar_url": avatar_url(req), **context(req.session)})
+
+
+class SessionDoor(MethodResource):
+    """`/api/auth/session`."""
+
+    method = "session"
+    open_responders = frozenset({"on_get", "on_head", "on_delete"})
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """A session for any user id: in dev mode, or for an admin."""
+        if not req.doors.dev and not req.session.identity.is_admin:
+            raise PylonError("FORBIDDEN", "sessions for any user are made in dev mode or by an admin only")
+        if req.session.api_key_id is not None:
+            raise PylonError("API_KEY_AUTH_FORBIDDEN", "An API key may not do this")
+        user_id = (await json_body(req)).get("user_id")
+        if not isinstance(user_id, str) or not user_id or len(user_id) > MAX_USER_ID or user_id.startswith("__"):
+            raise PylonError("MISSING_USER_ID", "user_id is required: a string of at most 255 characters")
+        grant = await req.doors.identity.registry.get(self.method).enter(arrival(req), user_id)
+        resp.status = 201
+        resp.data = msgspec.json.encode({"token": grant.token, "user_id": user_id})
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The caller's context, and its user row where there is one."""
+        shown = {"avatar_url": avatar_url(req), "session": context(req.session), "user": await user_row(req)}
+        resp.data = msgspec.json.encode(shown)
+
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Sign out."""
+        await req.doors.identity.sign_in.sign_out(arrival(req))
+        resp.data = b'{"revoked":true}'
+        take_cookie(req, resp)
+
+
+class SessionList(Resource):
+    """`/api/auth/sessions`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The caller's sessions, newest first. The prefix tells them apart without being a secret."""
+        session = require_session(req)
+        assert session.identity.user_id is not None
+        resp.data = msgspec.json.encode(
+            [
+                {
+                    "id": record.id,
+                    "token_prefix": record.id[:12],
+                    "user_id": record.user_id,
+                    "device": record.device,
+                    "method": record.method,
+                    "ip": record.ip,
+                    "created_at": record.created_at,
+                    "last_used_at": record.last_used_at,
+                    "expires_at": record.expires_at,
+                    "current": record.id == session.id,
+                }
+                for record in req.doors.sessions.of_user(session.identity.user_id)
+            ]
+        )
+
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Sign out everywhere; with `?others=1` everywhere else."""
+        session = require_session(req)
+        user = session.identity.user_id
+        assert user is not None
+        others = req.get_param("others") in ("1", "true")
+        revoked = await req.doors.sessions.revoke_all(user, but=session.id if others else "")
+        await req.doors.identity.events.record(arrival(req), Event.SESSION_REVOKE, user, sessions=revoked)
+        if not others:
+            take_cookie(req, resp)
+        resp.data = msgspec.json.encode({"revoked_count": revoked})
+
+
+class OneSession(Resource):
+    """`/api/auth/sessions/{session_id}`."""
+
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response, session_id: str) -> None:
+        """Sign one of the caller's sessions out."""
+        session = require_session(req)
+        user = session.identity.user_id
+        assert user is not None
+        if not await req.doors.sessions.revoke(req.caller, user, session_id):
+            raise PylonError("NOT_FOUND", "No such session")
+        await req.doors.identity.events.record(arrival(req), Event.SESSION_REVOKE, user, session=session_id)
+        if session_id == session.id:
+            take_cookie(req, resp)
+        resp.data = b'{"revoked":true}'
+
+
+class Refresh(Resource):
+    """`/api/auth/refresh`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """Exchange the token for the next one of the same session."""
+        token = req.token
+        if token is None:
+            raise PylonError("AUTH_REQUIRED", "authenticated session required")
+        granted(req, resp, await req.doors.identity.refresh(arrival(req), token))
+
+
+ROUTES: dict[str, object] = {
+    "/api/auth/me": Me(),
+    "/api/auth/session": SessionDoor(),
+    "/api/auth/sessions": SessionList(),
+    "/api/auth/sessions/{session_id}": OneSession(),
+    "/api/auth/refresh": Refresh(),
+}

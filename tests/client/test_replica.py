@@ -1,0 +1,418 @@
+"""The live replica against a real server: follows, queues, survives, and tells the truth about what was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pylon.client import ApiError, AsyncClient, Client, ClientError, Conflict, Replica, RoomEvent
+from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.client.conftest import QUICK, until
+from tests.client.test_client import Own, Todo
+
+
+@pytest.fixture
+def fresh(app_file: Path, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server of the test's own, to be killed."""
+    with ServerProcess(app_file, tmp_path / "server") as process:
+        yield process
+
+
+@asynccontextmanager
+async def replica_of(
+    server: ServerProcess, path: Path | None = None, *, token: str | None = None, **options: Any
+) -> AsyncIterator[Replica]:
+    async with (
+        AsyncClient(server.url, token, backoff=QUICK) as client,
+        client.replica(path, **options) as replica,
+    ):
+        yield replica
+
+
+def titles(replica: Replica, entity: Any = "Todo") -> list[str]:
+    return [row["title"] for row in replica.rows(entity, order="title")]
+
+
+async def test_a_replica_holds_what_may_be_read_and_follows_it(server: ServerProcess) -> None:
+    erin, bob = server.token_of("erin"), server.token_of("bob")
+    async with replica_of(server, token=erin) as replica, AsyncClient(server.url, bob) as other:
+        await replica.ready()
+        row_id = await other.insert(Todo, title="from bob", n=1)
+        await other.insert(Own, title="bob's own")
+        await until(lambda: replica.get(Todo, row_id) is not None)
+        todo = replica.get(Todo, row_id)
+        assert todo == Todo(id=row_id, title="from bob", n=1)
+        await other.delete(Todo, row_id)
+        await until(lambda: replica.get(Todo, row_id) is None)
+        assert replica.rows(Own) == []
+
+
+async def test_a_change_shows_at_once_and_reaches_the_server_once(server: ServerProcess) -> None:
+    async with replica_of(server) as replica, AsyncClient(server.url) as other:
+        row_id = replica.insert(Todo, title="mine")
+        replica.update(Todo, row_id, n=7)
+        assert replica.get(Todo, row_id) == Todo(id=row_id, title="mine", n=7)
+        assert [change.kind for change in replica.waiting] == ["insert", "update"]
+        await replica.quiet()
+        assert replica.waiting == []
+        assert await other.get(Todo, row_id) == replica.get(Todo, row_id)
+        replica.delete(Todo, row_id)
+        assert replica.get(Todo, row_id) is None
+        await replica.quiet()
+        assert await other.get(Todo, row_id) is None
+
+
+async def test_live_queries_give_the_rows_again_after_each_change(server: ServerProcess) -> None:
+    async with replica_of(server) as replica, AsyncClient(server.url) as other:
+        await replica.ready()
+        query = replica.live(Todo, {"n": {"$gte": 10}}, order="-n", limit=2)
+        seen = aiter(query)
+        assert await anext(seen) == []
+        low = await other.insert(Todo, title="live", n=1)
+        ten = await other.insert(Todo, title="live", n=10)
+        assert [todo.n for todo in await anext(seen)] == [10]
+        replica.insert(Todo, title="live", n=12)
+        assert [todo.n for todo in await anext(seen)] == [12, 10]
+        await other.update(Todo, low, n=11)
+        await until(lambda: [todo.n for todo in query.rows] == [12, 11])
+        await other.delete(Todo, ten)
+        called: list[list[Todo]] = []
+        query.on_change = called.append
+        await other.update(Todo, low, n=0)
+        await until(lambda: bool(called) and [todo.n for todo in called[-1]] == [12])
+        query.close()
+        assert [rows async for rows in query] == []
+
+
+async def test_what_is_done_offline_waits_and_later_changes_refer_to_it(fresh: ServerProcess, tmp_path: Path) -> None:
+    file = tmp_path / "replica.db"
+    async with replica_of(fresh, file) as replica:
+        replica.insert("Todo", title="before")
+        await replica.quiet()
+    fresh.kill()
+    async with replica_of(fresh, file) as replica:
+        assert titles(replica) == ["before"]
+        row_id = replica.insert("Todo", title="offline")
+        replica.update("Todo", row_id, title="offline, mended")
+        assert titles(replica) == ["before", "offline, mended"]
+    async with replica_of(fresh, file) as replica:  # another process, later
+        assert titles(replica) == ["before", "offline, mended"]
+        fresh.start()
+        await replica.quiet()
+        assert titles(replica) == ["before", "offline, mended"]
+    assert [row["title"] for row in fresh.request("POST", "/api/query/Todo", {})[1]] == ["before", "offline, mended"]
+
+
+CHILD = """
+import sys, time
+from pylon.client import Client
+
+url, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with Client(url) as client, client.replica(path) as replica:
+    for n in range(count):
+        replica.insert("Todo", title=f"{sys.argv[4]}{n}")
+        print(n, flush=True)
+    time.sleep(60)
+"""
+
+
+async def test_a_client_killed_at_any_point_has_lost_nothing_and_repeats_nothing(
+    fresh: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "replica.db"
+    promised: list[str] = []
+    for round_, lines in enumerate((3, 11, 40)):  # killed while it writes and pushes
+        command = [sys.executable, "-c", CHILD, fresh.url, str(file), "500", f"r{round_}-"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: ASYNC220 - nothing else runs
+            assert child.stdout is not None
+            for _ in range(lines):
+                promised.append(f"r{round_}-{child.stdout.readline().strip()}")
+            child.send_signal(signal.SIGKILL)
+            promised += [f"r{round_}-{line.strip()}" for line in child.stdout]
+        if round_ == 1:
+            fresh.kill()
+            fresh.start()
+    async with replica_of(fresh, file) as replica:
+        await asyncio.wait_for(replica.quiet(), 20)
+        there = [row["title"] for row in fresh.request("POST", "/api/query/Todo", {})[1]]
+        assert len(there) == len(set(there))
+        assert set(promised) <= set(there)
+        assert len(set(there) - set(promised)) <= 3  # kept, but killed before it said so
+        assert sorted(there) == titles(replica)
+
+
+async def test_a_server_killed_while_changes_are_pushed_applies_each_once(fresh: ServerProcess) -> None:
+    async with replica_of(fresh) as replica:
+        await replica.ready()
+        for n in range(1500):
+            replica.insert("Todo", title=f"t{n}")
+            if n % 400 == 399:
+                await asyncio.sleep(0.02)
+                fresh.kill()
+                fresh.start()
+        await asyncio.wait_for(replica.quiet(), 30)
+        there = [row["title"] for row in fresh.request("POST", "/api/query/Todo", {"$limit": 10000})[1]]
+        assert sorted(there) == sorted(f"t{n}" for n in range(1500))
+        assert titles(replica) == sorted(there)
+
+
+class Losing(httpx.AsyncBaseTransport):
+    """Loses the answers of pushes, after the server has acted; passes some requests on twice."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self.pushes = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/sync/push":
+            self.pushes += 1
+            if self.pushes % 3 != 0:
+                body = await request.aread()
+                for _ in range(self.pushes % 3):
+                    again = httpx.Request(request.method, request.url, headers=request.headers, content=body)
+                    answer = await self._inner.handle_async_request(again)
+                    await answer.aread()
+                raise httpx.ReadError("the answer was lost")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def test_lost_answers_and_doubled_requests_do_nothing_twice(fresh: ServerProcess) -> None:
+    transport = Losing()
+    async with AsyncClient(fresh.url, transport=transport, backoff=QUICK) as client, client.replica() as replica:
+        row_id = replica.insert("Todo", title="a", n=0)
+        for n in range(1, 4):
+            await replica.ready()
+            replica.update("Todo", row_id, n=n)
+        await replica.quiet()
+        assert replica.get("Todo", row_id) == {"id": row_id, "title": "a", "n": 3, "done": False}
+    assert transport.pushes >= 3
+    _, answer = fresh.request("GET", "/api/sync/pull?since=1")
+    assert [change["data"]["n"] for change in answer["changes"]] == [1, 2, 3]
+
+
+async def test_what_the_server_refuses_is_taken_back_or_mended(server: ServerProcess) -> None:
+    conflicts: list[Conflict] = []
+
+    def mend(conflict: Conflict) -> dict[str, Any] | None:
+        conflicts.append(conflict)
+        if conflict.change.kind == "insert":
+            return {**(conflict.change.data or {}), "title": "good"}
+        return None
+
+    async with replica_of(server, token=ADMIN_TOKEN) as _, replica_of(server, on_conflict=mend) as replica:
+        await replica.ready()
+        row_id = replica.insert("Wall", title="bad")
+        await replica.quiet()
+        assert replica.get("Wall", row_id) == {"id": row_id, "title": "good"}
+        replica.update("Wall", row_id, title="bad")
+        assert replica.get("Wall", row_id) == {"id": row_id, "title": "bad"}
+        await replica.quiet()
+        assert replica.get("Wall", row_id) == {"id": row_id, "title": "good"}
+        assert [(c.change.kind, c.error.code) for c in conflicts] == [
+            ("insert", "POLICY_DENIED"),
+            ("update", "POLICY_DENIED"),
+        ]
+        assert conflicts[1].row == {"id": row_id, "title": "good"}
+        assert replica.status.refused == 2
+    with pytest.raises(ClientError, match="no Todo"):
+        async with replica_of(server) as replica:
+            replica.update("Todo", "0" * 40, title="x")
+
+
+async def test_a_conflict_callback_that_fails_or_never_gives_up_does_not_hold_up_the_queue(
+    server: ServerProcess,
+) -> None:
+    def stubborn(conflict: Conflict) -> dict[str, Any] | None:
+        if conflict.change.row_id == first:
+            raise ZeroDivisionError
+        return {"title": "bad"}
+
+    async with replica_of(server, on_conflict=stubborn) as replica:
+        first = replica.insert("Wall", title="bad")
+        second = replica.insert("Wall", title="bad")
+        third = replica.insert("Wall", title="fine")
+        await replica.quiet()
+        assert [replica.get("Wall", row) is not None for row in (first, second, third)] == [False, False, True]
+
+
+async def test_a_change_we_cannot_see_is_settled_all_the_same(server: ServerProcess) -> None:
+    async with AsyncClient(server.url, server.token_of("alice"), backoff=QUICK) as client, client.replica() as replica:
+        await replica.ready()
+        before = replica.status.cursor
+        row_id = replica.insert("Own", title="seen")
+        await replica.quiet()
+        assert replica.status.cursor > before
+        other = server.token_of("bob")
+        _, answer = server.request("POST", "/api/entities/Own", {"title": "bob's"}, token=other)
+        replica.delete("Own", row_id)
+        await replica.quiet()
+        assert replica.get("Own", row_id) is None
+        assert replica.get("Own", answer["id"]) is None
+
+
+async def test_a_cursor_of_another_lifetime_gets_one_clean_resync(fresh: ServerProcess, tmp_path: Path) -> None:
+    file = tmp_path / "replica.db"
+    async with replica_of(fresh, file) as replica:
+        for n in range(30):
+            replica.insert("Todo", title=f"old{n:02}")
+        await replica.quiet()
+    fresh.stop()
+    data = fresh.data
+    for path in data.glob("pylon.db*"):  # restored from before all that
+        path.unlink()
+    fresh.start()
+    fresh.request("POST", "/api/entities/Todo", {"title": "new"})
+    async with replica_of(fresh, file) as replica:
+        assert len(titles(replica)) == 30
+        await replica.ready()
+        assert titles(replica) == ["new"]
+        replica.insert("Todo", title="newer")
+        await replica.quiet()
+        assert titles(replica) == ["new", "newer"]
+
+
+async def test_a_snapshot_of_many_pages_arrives_whole_and_resumes(fresh: ServerProcess, tmp_path: Path) -> None:
+    operations = [{"op": "insert", "entity": "Todo", "data": {"title": f"t{n:04}"}} for n in range(2500)]
+    async with AsyncClient(fresh.url, ADMIN_TOKEN) as admin:
+        await admin.transact(operations)
+    pulls: list[str] = []
+
+    class Failing(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/api/sync/pull":
+                pulls.append(request.url.params.get("snapshot_after", ""))
+                if len(pulls) == 2:
+                    raise httpx.ConnectError("gone for a moment")
+            return await super().handle_async_request(request)
+
+    async with (
+        AsyncClient(fresh.url, transport=Failing(), backoff=QUICK) as client,
+        client.replica(tmp_path / "replica.db") as replica,
+    ):
+        await replica.ready()
+        assert len(titles(replica)) == 2500
+    assert pulls[0] == ""
+    assert pulls[1] == pulls[2] != ""  # it went on where it had been
+    assert len(pulls) <= 6
+
+
+async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_his_name(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "replica.db"
+    ann, ben = server.token_of("ann"), server.token_of("ben")
+    async with replica_of(server, file, token=ann) as replica:
+        kept = replica.insert("Own", title="ann's secret")
+        await replica.quiet()
+    async with replica_of(server, file, token=ben) as replica:
+        await replica.ready()
+        assert replica.get("Own", kept) is None
+        assert replica.rows("Own") == []
+    async with replica_of(server, file, token=ann) as replica:
+        await replica.ready()
+        assert replica.get("Own", kept) is not None
+
+
+async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerProcess, tmp_path: Path) -> None:
+    file = tmp_path / "replica.db"
+    async with (
+        AsyncClient("http://127.0.0.1:1", backoff=QUICK) as client,
+        client.replica(file) as offline,
+    ):
+        offline.insert("Todo", title="for another server")
+        with pytest.raises(ClientError) as locked:
+            client.replica(file).start()
+    with pytest.raises(ClientError) as mixed:
+        async with replica_of(server, file):
+            pass
+    assert (locked.value.code, mixed.value.code) == ("REPLICA_LOCKED", "REPLICA_UNREADABLE")
+
+
+async def test_an_ended_session_keeps_the_rows_and_waits_for_another_token(server: ServerProcess) -> None:
+    token = server.token_of("dora")
+    async with AsyncClient(server.url, token, backoff=QUICK) as client, client.replica() as replica:
+        replica.insert("Own", title="kept")
+        await replica.quiet()
+        server.request("DELETE", "/api/auth/session", token=token)
+        await until(lambda: replica.status.state == "signed-out")
+        assert titles(replica, "Own") == ["kept"]
+        replica.insert("Own", title="meanwhile")
+        client.token = server.token_of("dora")
+        await replica.quiet()
+        assert titles(replica, "Own") == ["kept", "meanwhile"]
+
+
+async def test_a_file_that_is_no_replica_is_said_to_be_none(server: ServerProcess, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.db"
+    junk.write_bytes(b"not a database at all" * 100)
+    newer = tmp_path / "newer.db"
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version = 99")
+    for path in (junk, newer, tmp_path / "no" / "such" / "folder.db"):
+        with pytest.raises(ClientError) as caught:
+            async with replica_of(server, path):
+                pass
+        assert caught.value.code == "REPLICA_UNREADABLE"
+
+
+async def test_rooms_tell_who_is_there_and_are_entered_again_after_a_reconnect(fresh: ServerProcess) -> None:
+    async with (
+        replica_of(fresh, token=fresh.token_of("alice")) as alice,
+        replica_of(fresh, token=fresh.token_of("bob")) as bob,
+    ):
+        await alice.ready()
+        await bob.ready()
+        async with alice.room("doc", {"color": "red"}) as here:
+            assert here.members == {"alice": {"color": "red"}}
+            async with bob.room("doc") as there:
+                await until(lambda: "bob" in here.members)
+                await there.presence({"line": 3})
+                await there.send("wave", {"times": 2})
+                await until(lambda: here.members["bob"] == {"line": 3})
+                seen = aiter(here)
+                events: list[RoomEvent] = []
+                while not events or events[-1].kind != "topic":
+                    events.append(await anext(seen))
+                assert [event.kind for event in events] == ["snapshot", "join", "presence", "topic"]
+                assert (events[-1].user, events[-1].topic, events[-1].data) == ("bob", "wave", {"times": 2})
+                fresh.kill()
+                fresh.start()
+                await until(lambda: set(here.members) == set(there.members) == {"alice", "bob"})
+                await alice.ready()
+            await until(lambda: set(here.members) == {"alice"})
+        with pytest.raises(ApiError) as caught:
+            async with alice.room("x" * 300):
+                pass
+        assert caught.value.code == "INVALID_DATA"
+
+
+def test_a_replica_without_an_event_loop(server: ServerProcess) -> None:
+    with Client(server.url, backoff=QUICK) as client, client.replica() as replica:
+        replica.ready(10)
+        row_id = replica.insert(Todo, title="blocking", n=1)
+        assert replica.get(Todo, row_id) == Todo(id=row_id, title="blocking", n=1)
+        replica.quiet(10)
+        seen = replica.live(Todo, title="blocking")
+        assert [todo.n for todo in next(seen)] == [1]
+        server.request("PATCH", f"/api/entities/Todo/{row_id}", {"n": 2})
+        assert [todo.n for todo in next(seen)] == [2]
+        seen.close()  # type: ignore[attr-defined]
+        replica.delete(Todo, row_id)
+        replica.quiet(10)
+        assert replica.rows(Todo, title="blocking") == []
+        assert (replica.status.state, replica.waiting) == ("live", [])
+        assert json.dumps(replica.rows("Todo", limit=1))
