@@ -31,7 +31,7 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
         linked = _linked_fields(entities)
         for entity in entities:
             done += _apply_entity(connection, entity, linked[entity.name])
-        for statement in system.OPTIMIZE:
+        for statement in outdated(connection, [entity.name for entity in entities]):
             connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:
