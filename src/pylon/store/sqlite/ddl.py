@@ -16,6 +16,7 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
 from pylon.store.sqlite import documents, identity, system
+from pylon.store.sqlite.samples import outdated
 from pylon.store.sqlite.statements import column_type
 
 
