@@ -226,6 +226,7 @@ class Door:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue
             self.hub.add(connection, fresh.identity, subset)
+            self.messages.moved(connection)
 
     def _is_prolonged(self, connection: Connection, now: float) -> bool:
         """Whether the session lives on: it was used elsewhere since this connection opened."""
