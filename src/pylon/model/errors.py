@@ -204,6 +204,11 @@ REGISTRY: dict[str, Code] = {
     "TENANT_REQUIRED": Code(
         403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
     ),
+    "TENANT_MISMATCH": Code(
+        403,
+        "The row would belong to another organisation than the caller's active one.",
+        "Leave the tenant's field out: it is filled from the session. Admins may name any tenant.",
+    ),
     "CSRF_REJECTED": Code(
         403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
     ),
