@@ -219,6 +219,8 @@ class Door:
                 _take(self._users, before.identity.user_id)
             if fresh.identity.user_id is not None:
                 _add(self._users, fresh.identity.user_id)
+            if fresh.identity.user_id != before.identity.user_id:
+                self.messages.moved(connection)
             self.hub.remove(connection, before.identity)
             connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
             subset = self._subsets.get(connection)

@@ -27,6 +27,7 @@ Handler = Callable[[Connection, Message], None]
 """Runs on the event loop and must not wait; what takes time it does in a task of its own."""
 
 Leave = Callable[[Connection], None]
+"""Told of a connection that is gone, or is another user's now."""
 
 
 class Messages:
@@ -35,6 +36,7 @@ class Messages:
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._leaving: list[Leave] = []
+        self._moving: list[Leave] = []
 
     def on(self, kind: str, handler: Handler) -> None:
         """Handle messages of this type. One handler each: a second one is a mistake in the wiring."""
@@ -44,6 +46,10 @@ class Messages:
     def on_leave(self, callback: Leave) -> None:
         """Be told, once, of each connection that is gone, whichever side ended it."""
         self._leaving.append(callback)
+
+    def on_move(self, callback: Leave) -> None:
+        """Be told of each connection whose session became another user's."""
+        self._moving.append(callback)
 
     def received(self, connection: Connection, text: bytes) -> None:
         """A client's text message."""
@@ -68,11 +74,19 @@ class Messages:
 
     def left(self, connection: Connection) -> None:
         """A connection is gone."""
-        for callback in self._leaving:
-            try:
-                callback(connection)
-            except Exception:  # a supervised boundary: the others must be told, too
-                log.exception("cleaning up after a socket failed")
+        _call(self._leaving, connection)
+
+    def moved(self, connection: Connection) -> None:
+        """A connection is another user's now."""
+        _call(self._moving, connection)
+
+
+def _call(callbacks: list[Leave], connection: Connection) -> None:
+    for callback in callbacks:
+        try:
+            callback(connection)
+        except Exception:  # a supervised boundary: the others must be told, too
+            log.exception("cleaning up after a socket failed")
 
 
 def _tell(connection: Connection, error: PylonError) -> None:

@@ -176,6 +176,7 @@ class Link:
                 case "session-changed":
                     await self._identify()
                     await self.resync()
+                    self.on_socket()
                 case _:
                     self.on_message(message)
         self.apply(events)
