@@ -213,6 +213,22 @@ async def test_without_websockets_the_hint_says_what_to_install(
         assert replica.status.error.hint == "pip install 'pylon[client]'"
 
 
+async def test_a_live_call_gives_its_result_again_when_what_it_read_changed(fresh: ServerProcess) -> None:
+    async with replica_of(fresh) as replica, AsyncClient(fresh.url) as other:
+        seen = aiter(replica.live_call("todos", list[Todo]))
+        assert await anext(seen) == []
+        await other.insert("Todo", title="one")
+        assert [todo.title for todo in await anext(seen)] == ["one"]
+        fresh.kill()
+        fresh.start()
+        assert [todo.title for todo in await anext(seen)] == ["one"]
+        await other.insert("Todo", title="two")
+        assert [todo.title for todo in await anext(seen)] == ["one", "two"]
+        with pytest.raises(ApiError) as caught:
+            await anext(aiter(replica.live_call("nosuch")))
+        assert caught.value.code == "FN_NOT_FOUND"
+
+
 async def test_what_is_done_offline_waits_and_later_changes_refer_to_it(fresh: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "replica.db"
     async with replica_of(fresh, file) as replica:
