@@ -13,6 +13,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 
+# What some tests of pylon.js need of npm; without node they are skipped.
+NODE_TESTS := tests/browser/js
+NODE_DEV := $(if $(shell command -v npm 2>/dev/null),$(NODE_TESTS)/node_modules/.installed)
+
 PYTEST_ARGS ?= -n 2
 DEMO_PORT ?= 4321
 
@@ -25,7 +29,7 @@ demo: $(RUNTIME) ## the chat example with people and messages in it; Ctrl-C stop
 	  echo "  Open http://localhost:$(DEMO_PORT)/?as=ada in one browser and /?as=ben in another." ) & \
 	exec $(BIN)/pylon dev examples/chat --port $(DEMO_PORT)
 
-test: lint ## everything that CI runs
+test: lint $(NODE_DEV) ## everything that CI runs
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(DEV) ## style, types and the house's walls
@@ -52,8 +56,11 @@ constraints: $(DEV) ## resolves and pins the dependencies again
 COMPILE := --quiet --upgrade --generate-hashes --build-deps-for=editable --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
+$(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
+	npm ci --prefix $(NODE_TESTS) --silent && touch $@ || echo "npm could not install; the tests that need it are skipped"
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NODE_TESTS)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, idle, write_path
+from benchmarks import backup, idle, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -60,10 +60,10 @@ class Bench:
             Line("baseline: ASGI echo, GET / POST", f"{self.baseline_get:,.0f} / {self.baseline_post:,.0f}/s", "", "")
         )
 
-    def server(self) -> ServerProcess:
-        """A fresh server on fresh data."""
+    def server(self, more: dict[str, str] | None = None) -> ServerProcess:
+        """A fresh server on fresh data; `more` are variables of its environment."""
         self._servers += 1
-        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600"}
+        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600", **(more or {})}
         return ServerProcess(APP, self.folder / f"data{self._servers}", env=env)
 
     def http(self, what: str, report: Report, floor: str, aim: str, baseline: float) -> None:
@@ -144,6 +144,20 @@ def fanout(bench: Bench) -> None:
         bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
+def live(bench: Bench) -> None:
+    """1,000 subscribers of 100 live queries: what they cost while nothing that they read changes, and how soon they
+    know."""
+    idle.raise_file_limit(5000)
+    with bench.server({"PYLON_LIVE_PER_USER_MAX": "0"}) as server:
+        assert server.process is not None
+        command = [sys.executable, "-m", "benchmarks.live", str(server.port), str(server.process.pid)]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    shares = f"{result['other_entity']} % (same entity {result['same_entity']} %, without {result['without']} %)"
+    bench.lines.append(Line("1,000 live subscribers, 500 unrelated writes/s", shares, "5 % more", "1 % more"))
+    delays = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms, at most {result['max_ms']} ms"
+    bench.lines.append(Line("the same, 100 related writes/s: until they know", delays, "100 ms", "30 ms"))
+
+
 def writes(bench: Bench) -> None:
     """The write path in process."""
     rate = write_path.run()
@@ -163,6 +177,13 @@ def backups(bench: Bench) -> None:
     bench.lines.append(Line("HTTP insert with the archive of changes", figure, "85%", "95%"))
 
 
+def imports(bench: Bench) -> None:
+    """A million rows."""
+    found = transfer.measure(APP, _made(bench.folder / "import"))
+    figure = f"{found.rate:,.0f} rows/s, {found.memory / 1e6:.0f} MB, {found.cpu:.1f} µs of CPU a row"
+    bench.lines.append(Line("import of 1,000,000 rows as NDJSON over HTTP", figure, "100,000/s, 200 MB", "150,000/s"))
+
+
 def costs(bench: Bench) -> None:
     """Cold start and memory."""
     seconds = min(idle.cold_start(APP, bench.folder / f"cold{i}") for i in range(3))
@@ -179,8 +200,10 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "mutation": mutation,
     "counter": counter,
     "fanout": fanout,
+    "live": live,
     "writes": writes,
     "backup": backups,
+    "import": imports,
     "costs": costs,
 }
 

@@ -69,3 +69,29 @@ def copy(ctx: Context, item: str) -> str:
     if row is None:
         raise ctx.error("NOT_FOUND", "no such item")
     return ctx.db.insert(Item, title=row.title, n=row.n + 1).id
+
+
+class Ticket(Entity, crdt=False, sync=False):
+    """What the live queries read."""
+
+    queue: str = field(index=True)
+    n: int = 0
+
+    class Policy:
+        insert = "true"
+
+
+class Unwatched(Entity, crdt=False, sync=False):
+    """The same, and nobody reads it."""
+
+    queue: str = field(index=True)
+    n: int = 0
+
+    class Policy:
+        insert = "true"
+
+
+@app.query(auth="public")
+def queue_state(ctx: Context, queue: str) -> dict[str, int]:
+    latest = ctx.db.one(Ticket, queue=queue, order="-n")
+    return {"length": ctx.db.count(Ticket, queue=queue), "last": -1 if latest is None else latest.n}

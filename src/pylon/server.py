@@ -120,7 +120,15 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
     logs.capture_libraries(settings.log_level.value)
-    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
+    redaction.know(
+        [
+            *settings.admin_tokens,
+            *settings.secret_keys,
+            settings.metrics_token or "",
+            settings.captcha_secret or "",
+            settings.database_url or "",
+        ]
+    )
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",

@@ -30,6 +30,12 @@ CODES: dict[str, CommandCode] = {
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
     "START_FAILED": CommandCode("The server stopped while it started.", "The message says why."),
+    "CODEGEN_CLIENT": CommandCode("The types of the app were written.", "Nothing."),
+    "CODEGEN_STALE": CommandCode(
+        "The file of types is not what the app declares now.", "Run `pylon codegen client` and commit what it writes."
+    ),
+    "CODEGEN_NO_ENTRY": CommandCode("`pylon codegen` found no app in this folder.", _NAME_IT),
+    "CODEGEN_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon codegen` does not exist.", _PATHS),
     "DEV_OK": CommandCode("The app was built and is being served.", "Nothing."),
     "DEV_ERROR": CommandCode(
         "The saved app is broken; the previous one goes on serving.", "Fix the finding that the message names and save."
@@ -89,6 +95,14 @@ CODES: dict[str, CommandCode] = {
     "STEP_FAILED": CommandCode(
         "A step of a playbook did not do what it is for; the others go on.",
         "The message says why. Run the playbook again: it tries the step again.",
+    ),
+    "IMPORT_OK": CommandCode("The rows were imported.", "Nothing; what was refused is listed, if anything was."),
+    "EXPORT_OK": CommandCode("The rows were exported.", "Nothing."),
+    "SEED_OK": CommandCode("The rows of the file were inserted.", "Nothing."),
+    "SEED_PARTIAL": CommandCode("Some rows of the file were refused.", "Each is listed with its reason."),
+    "SEED_INSERT_FAILED": CommandCode("A row of the file was refused.", "The message names the row and the reason."),
+    "SEED_FILE_INVALID": CommandCode(
+        "The seed file can't be read or has another form.", 'It holds {"Entity": [{row}, …]}; name it with --file.'
     ),
     "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
     "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),

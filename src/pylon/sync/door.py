@@ -219,8 +219,6 @@ class Door:
                 _take(self._users, before.identity.user_id)
             if fresh.identity.user_id is not None:
                 _add(self._users, fresh.identity.user_id)
-            if fresh.identity.user_id != before.identity.user_id:
-                self.messages.moved(connection)
             self.hub.remove(connection, before.identity)
             connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
             subset = self._subsets.get(connection)
@@ -228,6 +226,7 @@ class Door:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue
             self.hub.add(connection, fresh.identity, subset)
+            self.messages.moved(connection)
 
     def _is_prolonged(self, connection: Connection, now: float) -> bool:
         """Whether the session lives on: it was used elsewhere since this connection opened."""

@@ -26,6 +26,7 @@ from pylon.web import (
     rows,
     static,
     status,
+    transfer,
 )
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
@@ -38,7 +39,7 @@ from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
-_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-sw.js")
+_PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
@@ -99,6 +100,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **documents.ROUTES,
         **queries.ROUTES,
         **rooms.ROUTES,
+        **transfer.ROUTES,
         **admin.ROUTES,
     }
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)

@@ -1,6 +1,7 @@
 """What the tests of pylon.js need of an app."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from pylon import App, Context, Entity, field
@@ -27,9 +28,23 @@ class Private(Entity):
         insert = update = delete = "auth.userId != null"
 
 
-@app.mutation
+@app.mutation(auth="guest")
 def add(ctx: Context, title: str) -> Todo:
     return ctx.db.insert(Todo, title=title)
+
+
+@dataclass
+class Counts:
+    done: int
+    open: int
+    oldest: Todo | None
+
+
+@app.query(auth="public")
+def counts(ctx: Context, prefix: str = "") -> Counts:
+    rows = [todo for todo in ctx.db.query(Todo, order="created") if todo.title.startswith(prefix)]
+    done = sum(todo.done for todo in rows)
+    return Counts(done, len(rows) - done, rows[0] if rows else None)
 
 
 @app.action

@@ -16,9 +16,7 @@ let loading = null;
 export function loadLoro() {
   loading ??= (async () => {
     const loro = await import("./vendor/loro/index.js");
-    const wasm = new URL("./vendor/loro/loro_wasm_bg.wasm", import.meta.url);
-    // Node's fetch reads no files; its tests hand the bytes over.
-    await loro.default({ module_or_path: wasm.protocol === "file:" ? (await import("node:fs")).readFileSync(wasm) : wasm });
+    await loro.default({ module_or_path: new URL("./vendor/loro/loro_wasm_bg.wasm", import.meta.url) });
     return loro;
   })().catch((error) => {
     loading = null;

@@ -1,0 +1,56 @@
+// Written by `pylon codegen client`. Run it again after a change of the app; do not edit.
+
+export interface Todo {
+  id: string;
+  title: string;
+  done: boolean;
+  created: string;
+}
+
+export interface TodoInsert {
+  id?: string;
+  title: string;
+  done?: boolean;
+  created?: string;
+}
+
+export interface TodoUpdate {
+  title?: string;
+  done?: boolean;
+  created?: string;
+}
+
+export interface Private {
+  id: string;
+  text: string;
+  holder: string;
+}
+
+export interface PrivateInsert {
+  id?: string;
+  text: string;
+  holder: string;
+}
+
+export interface PrivateUpdate {
+  text?: string;
+  holder?: string;
+}
+
+export interface Counts {
+  done: number;
+  open: number;
+  oldest: Todo | null;
+}
+
+export interface Schema {
+  entities: {
+    Todo: { row: Todo; insert: TodoInsert; update: TodoUpdate };
+    Private: { row: Private; insert: PrivateInsert; update: PrivateUpdate };
+  };
+  functions: {
+    add: { kind: "mutation"; args: { title: string }; result: Todo };
+    counts: { kind: "query"; args: { prefix?: string | null }; result: Counts };
+    poem: { kind: "action"; args: { fail?: boolean | null }; result: any };
+  };
+}
