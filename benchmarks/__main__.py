@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, fanout_classes, idle, storm, transfer, write_path
+from benchmarks import backup, fanout_classes, idle, queries, storm, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -232,6 +232,14 @@ def costs(bench: Bench) -> None:
     bench.lines.append(Line(f"idle socket (at {idle.SOCKETS:,})", f"{per_socket:.1f} KB", "8 KB", "3 KB"))
 
 
+def reads(bench: Bench) -> None:
+    """Lists, counts, aggregates and graphs under policies on a million rows, in process."""
+    floors = {"list": "p99 5 ms", "graph": "3 ms"}
+    for what, times in queries.run():
+        floor = next((floor for begins, floor in floors.items() if what.startswith(begins)), "")
+        bench.lines.append(Line(f"{what}, in process", str(times), floor, ""))
+
+
 BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "insert": insert,
     "get": get,
@@ -244,6 +252,7 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "storm": storms,
     "pull": first_pulls,
     "writes": writes,
+    "queries": reads,
     "backup": backups,
     "import": imports,
     "costs": costs,

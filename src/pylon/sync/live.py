@@ -115,10 +115,13 @@ class LiveQueries:
 
     def _open(self, subscription: Subscription) -> None:
         """Give a subscription its query; what is refused keeps its place, without one."""
+        subscription.is_passing = False
         try:
             self._attach(subscription)
         except PylonError as error:
-            subscription.connection.deliver(Refusal.of(error).frames(subscription.sub_id))
+            refusal = Refusal.of(error)
+            subscription.is_passing = refusal.is_passing
+            subscription.connection.deliver(refusal.frames(subscription.sub_id))
         except Exception:  # a supervised boundary: the client must hear of it
             log.exception("subscribing to a live query failed")
             refusal = Refusal("SUBSCRIBE_FAILED", "The subscription could not be made")
@@ -209,11 +212,12 @@ class LiveQueries:
         self._engine.usage.add(Meter.EGRESS, identity.user_id, sent)
 
     def _keep(self, query: SharedQuery, outcome: Outcome | None) -> None:
-        """Remember what a query came to, its result only while there is room for it."""
+        """Remember what a query came to; its result only while there is room for it, and not where each sight of it
+        must be recorded: then a newcomer's query runs, which does so."""
         if isinstance(query.outcome, Answer):
             self._kept_bytes -= query.outcome.size
         if isinstance(outcome, Answer):
-            if outcome.size > KEPT_BYTES or self._kept_bytes + outcome.size > KEPT_BYTES_IN_ALL:
+            if query.is_audited or outcome.size > KEPT_BYTES or self._kept_bytes + outcome.size > KEPT_BYTES_IN_ALL:
                 outcome = Answer(None, outcome.hash)
             self._kept_bytes += outcome.size
         query.outcome = outcome
@@ -224,6 +228,10 @@ class LiveQueries:
         """The switches are others now: functions, entities or users may be on or off."""
         for query in self._queries.values():
             self.reruns.request(query)
+        held = [subscription for held in self._connections.values() for subscription in held.values()]
+        for subscription in held:
+            if subscription.is_passing and subscription.query is None:
+                self._open(subscription)
 
     def _follow_flags(self) -> None:
         if self._flags == self._engine.flags.generation:
