@@ -147,6 +147,18 @@ def fanout(bench: Bench) -> None:
         bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
+def documents(bench: Bench) -> None:
+    """One document, 50 editors, 200 edits a second altogether: from the moment of an edit to its arrival at all."""
+    with bench.server({"PYLON_WS_PER_USER_MAX": "0"}) as server:
+        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 180})
+        arguments = [str(server.port), server.token_of("editor"), made["id"], "50", "200", str(SECONDS)]
+        command = [sys.executable, "-m", "benchmarks.documents", *arguments]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert result["all_arrived"], result
+    figure = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms"
+    bench.lines.append(Line("document: 50 editors, 200 edits/s, to all of them", figure, "p99 100 ms", "p99 25 ms"))
+
+
 def live(bench: Bench) -> None:
     """1,000 subscribers of 100 live queries: what they cost while nothing that they read changes, and how soon they
     know."""
@@ -247,6 +259,7 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "mutation": mutation,
     "counter": counter,
     "fanout": fanout,
+    "documents": documents,
     "live": live,
     "classes": classes,
     "storm": storms,
