@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, idle, transfer, write_path
+from benchmarks import backup, idle, queries, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -144,6 +144,18 @@ def fanout(bench: Bench) -> None:
         bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
+def documents(bench: Bench) -> None:
+    """One document, 50 editors, 200 edits a second altogether: from the moment of an edit to its arrival at all."""
+    with bench.server({"PYLON_WS_PER_USER_MAX": "0"}) as server:
+        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 180})
+        arguments = [str(server.port), server.token_of("editor"), made["id"], "50", "200", str(SECONDS)]
+        command = [sys.executable, "-m", "benchmarks.documents", *arguments]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert result["all_arrived"], result
+    figure = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms"
+    bench.lines.append(Line("document: 50 editors, 200 edits/s, to all of them", figure, "p99 100 ms", "p99 25 ms"))
+
+
 def live(bench: Bench) -> None:
     """1,000 subscribers of 100 live queries: what they cost while nothing that they read changes, and how soon they
     know."""
@@ -193,6 +205,14 @@ def costs(bench: Bench) -> None:
     bench.lines.append(Line(f"idle socket (at {idle.SOCKETS:,})", f"{per_socket:.1f} KB", "8 KB", "3 KB"))
 
 
+def reads(bench: Bench) -> None:
+    """Lists, counts, aggregates and graphs under policies on a million rows, in process."""
+    floors = {"list": "p99 5 ms", "graph": "3 ms"}
+    for what, times in queries.run():
+        floor = next((floor for begins, floor in floors.items() if what.startswith(begins)), "")
+        bench.lines.append(Line(f"{what}, in process", str(times), floor, ""))
+
+
 BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "insert": insert,
     "get": get,
@@ -200,8 +220,10 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "mutation": mutation,
     "counter": counter,
     "fanout": fanout,
+    "documents": documents,
     "live": live,
     "writes": writes,
+    "queries": reads,
     "backup": backups,
     "import": imports,
     "costs": costs,

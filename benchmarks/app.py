@@ -1,6 +1,6 @@
 """The app that the benchmarks drive: one public entity, one with a row policy, a counter, and mutations on them."""
 
-from pylon import App, Context, Entity, Id, field
+from pylon import App, Context, Entity, Id, RichText, field
 
 app = App("bench")
 
@@ -46,6 +46,14 @@ class User(Entity, crdt=False):
 
     class Policy:
         read = "true"
+
+
+class Page(Entity):
+    title: str
+    body: RichText = ""
+
+    class Policy:
+        allow = "true"
 
 
 class Counter(Entity, crdt=False):
