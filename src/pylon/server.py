@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
+from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
@@ -314,6 +315,7 @@ class Server:
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
+        watch_identity(self.registry, self.identity)
         watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pylon.auth.sessions import NOBODY as NO_SESSION
 from pylon.auth.users import avatar_color, normal_email
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.transaction import Authority
@@ -46,15 +47,18 @@ async def test_only_declared_fields_are_written(people: AppSpec, tmp_path: Path)
         assert values == {"email": "a@b.c"}
 
 
-async def test_a_planted_password_is_dropped_when_the_owner_of_the_address_comes(
+async def test_a_planted_account_is_emptied_when_the_owner_of_the_address_comes(
     people: AppSpec, tmp_path: Path
 ) -> None:
     async with open_foundation(people, tmp_path) as base:
         body = b'{"email":"victim@example.com","passwordHash":"$argon2id$planted"}'
-        await base.engine.insert(ADMINISTRATOR, "User", body)
+        planted = await base.engine.insert(ADMINISTRATOR, "User", body)
+        grant = await base.sessions.create(planted.row_id)
+        assert base.sessions.resolve(grant.token).identity.user_id == planted.row_id
         row, is_new = await _find_or_insert(base, "victim@example.com", verified=True)
         assert not is_new
         assert (row.passwordHash, bool(row.emailVerified)) == (None, True)
+        assert base.sessions.resolve(grant.token) is NO_SESSION
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,12 @@ class Sessions:
         self._on_revoked: list[Callable[[list[bytes]], None]] = []
         self._on_changed: list[Callable[[set[bytes], set[str]], None]] = []
         self.touches = 0
+        self.reuses = 0
+
+    @property
+    def cached(self) -> int:
+        """Tokens whose sessions are remembered."""
+        return len(self._cache)
 
     def on_revoked(self, callback: Callable[[list[bytes]], None]) -> None:
         """Call back with the keys of sessions that are over, so that their sockets go too."""
@@ -357,6 +363,7 @@ class Sessions:
             again = successor(self._ring, token, spent, chain, record.key)
             return None if again is None else Grant(again, record)
         self.end(tx, [record])
+        self.reuses += 1
         log.warning("an old token was used again: its session is ended", session=record.id, user=record.user_id)
         if on_reuse is not None:
             on_reuse(tx, record)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.auth.forgetting import forget_user
 from pylon.auth.profiles import means_admin
 from pylon.auth.users import Users
 from pylon.engine.plan import EntityPlan
@@ -13,20 +14,6 @@ from pylon.engine.stages import Stage
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
-from pylon.store.identity import (
-    AccountRecord,
-    ApiKeyRecord,
-    BackupCodeRecord,
-    OneTimeRecord,
-    PasskeyRecord,
-    SessionRecord,
-    SpentToken,
-    TotpRecord,
-    TrustedDeviceRecord,
-)
-
-KEYS_OF_A_USER = (ApiKeyRecord, AccountRecord, PasskeyRecord, TotpRecord, BackupCodeRecord, TrustedDeviceRecord)
-"""Whatever a user proves itself with, by `user_id`."""
 
 
 class UserStage(Stage):
@@ -67,18 +54,6 @@ class UserStage(Stage):
                 continue
             if name != self._admin_field or means_admin(value):
                 raise PylonError("READONLY_FIELD", f"{plan.name}.{name} is set by the server")
-
-
-def forget_user(tx: Transaction, user_id: str) -> None:
-    """Remove every session, key and credential of a user."""
-    tables = tx.session.identity
-    sessions = tables.remove(SessionRecord, user_id=user_id)
-    for session in sessions:
-        tables.remove(SpentToken, session_id=session.id)
-    tables.end_sessions([session.id for session in sessions], int(tx.now.timestamp()))
-    for kind in KEYS_OF_A_USER:
-        tables.remove(kind, user_id=user_id)
-    tables.remove(OneTimeRecord, user_id=user_id)
 
 
 def _is_client(transaction: Transaction) -> bool:
