@@ -221,9 +221,9 @@ class Hub:
     def _keep(self, now: float, change: Change) -> None:
         tail = self._tail
         tail.append((now, change))
-        self._tail_bytes += len(change.data)
+        self._tail_bytes += _size(change)
         while len(tail) > TAIL_CHANGES or self._tail_bytes > self._tail_limit:
-            self._tail_bytes -= len(tail.popleft()[1].data)
+            self._tail_bytes -= _size(tail.popleft()[1])
 
     def _route(self, change: Change, answers: Answers, key: Key | None) -> None:
         audiences, entity = self._audiences, change.entity
@@ -401,6 +401,7 @@ class Hub:
         group.bytes += number * len(frames.websocket)
         if group.edits:
             edits, group.edits = group.edits, {}
+            group.bytes += sum([len(edit.json) for own in edits.values() for _, edit in own])
             deliver_with_edits(group.subscribers, frames, edits)
         else:
             for subscriber in list(group.subscribers):
@@ -417,3 +418,7 @@ class Hub:
             self._release.cancel()
         if self._deciding is not None:
             await self._deciding.stop()
+
+
+def _size(change: Change) -> int:
+    return len(change.data) + (0 if change.document is None else len(change.document))
