@@ -16,12 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, idle, write_path
+from benchmarks import backup, fanout_classes, idle, queries, storm, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
 APP = Path(__file__).with_name("app.py")
 SECONDS = 5
+
+_ONE_ADDRESS = dict.fromkeys(("PYLON_PULLS_PER_CLIENT", "PYLON_WRITES_PER_IP", "PYLON_HTTP_PER_IP_MAX"), "0")
+"""What a server must not count when a crowd comes from this one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ class Bench:
             Line("baseline: ASGI echo, GET / POST", f"{self.baseline_get:,.0f} / {self.baseline_post:,.0f}/s", "", "")
         )
 
-    def server(self) -> ServerProcess:
-        """A fresh server on fresh data."""
+    def server(self, more: dict[str, str] | None = None) -> ServerProcess:
+        """A fresh server on fresh data; `more` are variables of its environment."""
         self._servers += 1
-        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600"}
+        env = {"PYLON_WS_PER_IP_MAX": "0", "PYLON_WS_PING_SECS": "3600", **(more or {})}
         return ServerProcess(APP, self.folder / f"data{self._servers}", env=env)
 
     def http(self, what: str, report: Report, floor: str, aim: str, baseline: float) -> None:
@@ -144,6 +147,68 @@ def fanout(bench: Bench) -> None:
         bench.lines.append(Line(f"fan-out, {sockets} sockets, 16 posters", figure, floor, aim, ratio))
 
 
+def documents(bench: Bench) -> None:
+    """One document, 50 editors, 200 edits a second altogether: from the moment of an edit to its arrival at all."""
+    with bench.server({"PYLON_WS_PER_USER_MAX": "0"}) as server:
+        _, made = server.request("POST", "/api/entities/Page", {"title": "t", "body": "some words " * 180})
+        arguments = [str(server.port), server.token_of("editor"), made["id"], "50", "200", str(SECONDS)]
+        command = [sys.executable, "-m", "benchmarks.documents", *arguments]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert result["all_arrived"], result
+    figure = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms"
+    bench.lines.append(Line("document: 50 editors, 200 edits/s, to all of them", figure, "p99 100 ms", "p99 25 ms"))
+
+
+def live(bench: Bench) -> None:
+    """1,000 subscribers of 100 live queries: what they cost while nothing that they read changes, and how soon they
+    know."""
+    idle.raise_file_limit(5000)
+    with bench.server({"PYLON_LIVE_PER_USER_MAX": "0"}) as server:
+        assert server.process is not None
+        command = [sys.executable, "-m", "benchmarks.live", str(server.port), str(server.process.pid)]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    shares = f"{result['other_entity']} % (same entity {result['same_entity']} %, without {result['without']} %)"
+    bench.lines.append(Line("1,000 live subscribers, 500 unrelated writes/s", shares, "5 % more", "1 % more"))
+    delays = f"p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms, at most {result['max_ms']} ms"
+    bench.lines.append(Line("the same, 100 related writes/s: until they know", delays, "100 ms", "30 ms"))
+
+
+def classes(bench: Bench) -> None:
+    """Fan-out by kind of policy: 200 sockets of 100 users, 16 of whom post."""
+    for entity, what in (("Item", "public"), ("Own", "owner equality"), ("Open", "general, 100 identities")):
+        with bench.server() as server:
+            tokens = json.dumps([server.token_of(f"u{i}") for i in range(fanout_classes.USERS)])
+            arguments = [str(server.port), entity, "200", "16", str(SECONDS)]
+            command = [sys.executable, "-m", "benchmarks.fanout_classes", *arguments]
+            ran = subprocess.run(command, capture_output=True, text=True, check=True, input=tokens)
+        result = json.loads(ran.stdout)
+        assert result["all_arrived"], result
+        figure = f"{result['deliveries_per_second']:,} deliveries/s at {result['writes_per_second']:,} writes/s"
+        ratio = result["writes_per_second"] / bench.baseline_post
+        floor = "2,250 writes/s"
+        bench.lines.append(Line(f"fan-out to 200 sockets, {what}", figure, floor, "3,750 writes/s", ratio))
+
+
+def storms(bench: Bench) -> None:
+    """5,000 clients lose their sockets at once and come back, while rows are written."""
+    idle.raise_file_limit(12_000)
+    with bench.server(_ONE_ADDRESS) as server:
+        command = [sys.executable, "-m", "benchmarks.storm", str(server.port), "5000"]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    figure = f"back in {result['back_seconds']} s, caught up in {result['caught_up_seconds']} s"
+    figure += f"; {result['refused']} pulls told to wait, {result['written']} writes, {result['failed']} failed"
+    bench.lines.append(Line("reconnect storm of 5,000 clients", figure, "10 s, no failed write", ""))
+
+
+def first_pulls(bench: Bench) -> None:
+    """A first pull of 100,000 rows."""
+    with bench.server(_ONE_ADDRESS) as server:
+        found = storm.first_pull(server, 100_000)
+    assert found.rows == 100_000
+    figure = f"{found.seconds:.2f} s, {found.megabytes:.0f} MB, server grew by {found.grown_megabytes:.1f} MB"
+    bench.lines.append(Line("first pull of 100,000 rows", figure, "2 s in a browser, memory flat", ""))
+
+
 def writes(bench: Bench) -> None:
     """The write path in process."""
     rate = write_path.run()
@@ -163,6 +228,13 @@ def backups(bench: Bench) -> None:
     bench.lines.append(Line("HTTP insert with the archive of changes", figure, "85%", "95%"))
 
 
+def imports(bench: Bench) -> None:
+    """A million rows."""
+    found = transfer.measure(APP, _made(bench.folder / "import"))
+    figure = f"{found.rate:,.0f} rows/s, {found.memory / 1e6:.0f} MB, {found.cpu:.1f} µs of CPU a row"
+    bench.lines.append(Line("import of 1,000,000 rows as NDJSON over HTTP", figure, "100,000/s, 200 MB", "150,000/s"))
+
+
 def costs(bench: Bench) -> None:
     """Cold start and memory."""
     seconds = min(idle.cold_start(APP, bench.folder / f"cold{i}") for i in range(3))
@@ -172,6 +244,14 @@ def costs(bench: Bench) -> None:
     bench.lines.append(Line(f"idle socket (at {idle.SOCKETS:,})", f"{per_socket:.1f} KB", "8 KB", "3 KB"))
 
 
+def reads(bench: Bench) -> None:
+    """Lists, counts, aggregates and graphs under policies on a million rows, in process."""
+    floors = {"list": "p99 5 ms", "graph": "3 ms"}
+    for what, times in queries.run():
+        floor = next((floor for begins, floor in floors.items() if what.startswith(begins)), "")
+        bench.lines.append(Line(f"{what}, in process", str(times), floor, ""))
+
+
 BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "insert": insert,
     "get": get,
@@ -179,8 +259,15 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "mutation": mutation,
     "counter": counter,
     "fanout": fanout,
+    "documents": documents,
+    "live": live,
+    "classes": classes,
+    "storm": storms,
+    "pull": first_pulls,
     "writes": writes,
+    "queries": reads,
     "backup": backups,
+    "import": imports,
     "costs": costs,
 }
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
 from pylon.auth.operators import Operators
+from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
@@ -120,7 +121,15 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
     """Serve until stopped; the exit code. Raises PylonError when the app, the schema or the folder don't allow it."""
     logs.configure(settings.log_format.value, settings.log_level.value)
     logs.capture_libraries(settings.log_level.value)
-    redaction.know([*settings.admin_tokens, settings.metrics_token or "", settings.database_url or ""])
+    redaction.know(
+        [
+            *settings.admin_tokens,
+            *settings.secret_keys,
+            settings.metrics_token or "",
+            settings.captcha_secret or "",
+            settings.database_url or "",
+        ]
+    )
     if settings.database_url:
         raise PylonError(
             "CONFIG_INVALID",
@@ -285,6 +294,7 @@ class Server:
         self.sessions.on_revoked(self.door.revoke)
         self.door.identify_by(self.sessions.current)
         self.sessions.on_changed(self.door.reidentify)
+        self.sessions.on_lost(self.door.reidentify_all)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
@@ -306,6 +316,7 @@ class Server:
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
         watch_rooms(self.registry, self.rooms)
+        watch_identity(self.registry, self.identity)
         watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
         watch_process(self.registry, self.overview.loop_lag, self._collector)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -25,6 +26,8 @@ from pylon.model.ids import RowIds
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind
 from pylon.store.protocol import WriteSession
 from pylon.store.sqlite.database import SqliteStore
+
+EXAMPLES = 5000 if os.environ.get("PYLON_TEST_LONG") else 200
 
 THING = EntitySpec(
     name="Thing",
@@ -186,7 +189,7 @@ WRITES = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.lists(rows(), max_size=6), query=queries(), writes=WRITES)
 def test_a_run_that_no_change_touched_would_come_out_the_same(
     bench: Bench, data: list[dict[str, Any]], query: Query, writes: list[tuple[str, int, dict[str, Any]]]

@@ -65,6 +65,7 @@ def test_reads_are_recorded_at_every_door_for_entities_that_ask_for_it(server: S
         ("GET", "/api/entities/Invoice/cursor", None),
         ("GET", "/api/lookup/Invoice/text/secret", None),
         ("POST", "/api/query/Invoice", {}),
+        ("POST", "/api/query", {"Invoice": {}}),
         ("GET", "/api/sync/pull?since=0", None),
         ("POST", "/api/fn/invoices", {}),
     ):
@@ -73,6 +74,13 @@ def test_reads_are_recorded_at_every_door_for_entities_that_ask_for_it(server: S
         found = entries(server, "kind=read&limit=1000")
         assert len(found) == before + 1, path
         assert (found[0]["user"], found[0]["entity"], found[0]["rows"]) == ("alice", "Invoice", [made["id"]])
+
+
+def test_an_export_is_recorded_as_reads_of_its_rows(server: ServerProcess) -> None:
+    _, made = server.request("POST", "/api/entities/Invoice", {"text": "x"}, token=server.token_of("alice"))
+    assert server.request("GET", "/api/export/Invoice", token=ADMIN_TOKEN)[0] == 200
+    [read] = entries(server, "kind=read")
+    assert (read["actor_is_admin"], read["entity"], read["rows"]) == (True, "Invoice", [made["id"]])
 
 
 def test_a_delta_pull_of_recorded_rows_is_recorded(server: ServerProcess) -> None:

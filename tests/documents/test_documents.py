@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
+from pylon.engine.stages import Stage
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.testing.engine import open_engine
@@ -374,3 +377,35 @@ async def test_a_document_whose_history_outgrew_it_goes_on_without_and_stale_edi
         with pytest.raises(PylonError) as refused:
             await push(engine, ALICE, "Doc", row_id, stale.taken())
         assert refused.value.code == "CRDT_OUTDATED"
+
+
+async def test_what_a_stage_makes_of_an_edit_goes_back_into_the_document(engine: Engine) -> None:
+    class Shouting(Stage):
+        def updating(self, transaction: Any, plan: Any, old: Any, patch: dict[str, Any]) -> None:
+            if patch.get("body"):
+                patch["body"] = patch["body"].upper()
+
+    engine.plans["Doc"].stages.append(Shouting())
+    row_id = await made(engine, body="hello")
+    peer = await joined(engine, ALICE, "Doc", row_id, 1)
+    peer.field("body").insert(5, " you")
+    change = await push(engine, ALICE, "Doc", row_id, peer.taken())
+    assert change is not None
+    assert change.document is not None
+    peer.receive(change.document)
+    assert change.row.body == peer.row["body"] == peer.doc.get_text("body").to_string() == "HELLO YOU"
+
+
+async def test_a_backup_carries_documents_with_their_history(docs: AppSpec, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    async with open_engine(docs, tmp_path) as engine:
+        row_id = await made(engine, body="hello")
+        peer = await joined(engine, ALICE, "Doc", row_id, 1)
+        peer.field("body").insert(5, "!")
+        await push(engine, ALICE, "Doc", row_id, peer.taken())
+        with contextlib.closing(apsw.Connection(str(tmp_path / "pylon.db"))) as source:
+            source.execute("VACUUM INTO ?", (str(tmp_path / "copy" / "pylon.db"),))
+    async with open_engine(docs, tmp_path / "copy") as engine:
+        peer.field("body").insert(6, "?")
+        await push(engine, ALICE, "Doc", row_id, peer.taken())  # builds on what the copy must know
+        assert (await row(engine, row_id))["body"] == "hello!?"

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.client
 import json
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from loro import ExportMode
 
+from pylon.auth.sessions import NOBODY
+from pylon.model.schema import AppSpec
+from pylon.sync.audiences import View
+from pylon.sync.documents import serve_documents
+from pylon.sync.door import Door
+from pylon.sync.hub import Hub
 from pylon.sync.watching import SNAPSHOT, UPDATE, document_frame
+from pylon.testing.engine import open_engine
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.conftest import ALICE
 from tests.documents.live import Editor, frame_of
+from tests.documents.peer import Peer
+from tests.sync.test_asgi_socket import Peer as AsgiPeer
 
 APP = """
 from pylon import App, Context, Entity, Id, RichText, field
@@ -186,6 +202,20 @@ def test_rules_that_ask_the_store_hold_for_documents(server: ServerProcess) -> N
         assert gus.peer.row["body"] == "plan B"
 
 
+def test_a_socket_that_replicates_a_part_still_gets_the_documents_that_it_asks_for(server: ServerProcess) -> None:
+    row_id = made(server, title="T", body="hello")
+    with Editor(server, "ned", 14) as ned:
+        ned.socket.send(json.dumps({"type": "scope", "entities": {"Plain": {}}}))
+        ned.until(lambda: any(isinstance(seen, dict) and seen.get("type") == "scoped" for seen in ned.seen))
+        ned.subscribe("Note", row_id)
+        seen = len(ned.events(row_id))  # what came before it said what it wants
+        patch(server, "Note", row_id, body="hello you")
+        ned.until(lambda: ned.peer.row["body"] == "hello you")
+        ned.until_event(made(server, "Plain", title="the end"))
+        assert len(ned.events(row_id)) == seen
+        ned.say("crdt-unsubscribe", "Note", row_id)
+
+
 def test_the_unmodified_text_hook_edits_the_field(server: ServerProcess) -> None:
     row_id = made(server, title="T", body="hello")
     with Editor(server, "hal", 8) as hal, Editor(server, "ida", 9) as ida:
@@ -259,3 +289,72 @@ def test_the_audit_log_names_who_edited(server: ServerProcess) -> None:
         if row_id in json.dumps(found) or time.monotonic() > deadline:
             break
     assert row_id in json.dumps(found)
+
+
+def test_what_was_acknowledged_survives_a_kill_between_pushes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    app = tmp_path_factory.mktemp("killed-app") / "app.py"
+    app.write_text(APP)
+    with ServerProcess(app, tmp_path_factory.mktemp("killed") / "data", env=ENV) as server:
+        row_id = made(server, title="T", body="")
+        with Editor(server, "max", 13) as editor:
+            editor.subscribe("Note", row_id)
+        acknowledged = 0
+        for life in range(2):
+            killer = threading.Timer(0.4, server.kill)
+            killer.start()
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while True:
+                    editor.peer.field("body").insert(0, f"{life}.{acknowledged},")
+                    status, answer = editor.push("Note", row_id)
+                    assert status == 200, answer
+                    acknowledged += 1
+            killer.join()
+            server.start()
+            # What the last push brought is not known to be there: its edits come with the next, as a snapshot.
+            snapshot = editor.doc.export(ExportMode.Snapshot()).hex()
+            before = server.request("GET", f"/api/entities/Note/{row_id}")[1]["body"]
+            assert before.count(",") in (acknowledged, acknowledged + 1)
+            status, _ = server.request("POST", f"/api/crdt/Note/{row_id}", {"update": snapshot}, token=editor.token)
+            assert status == 200
+            acknowledged = editor.peer.row["body"].count(",")
+        body = server.request("GET", f"/api/entities/Note/{row_id}")[1]["body"]
+        assert body == editor.peer.row["body"]
+        assert acknowledged > 10
+
+
+async def test_documents_under_another_asgi_server(docs: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(docs, tmp_path) as engine:
+        hub = Hub({"Doc": View(engine.plans["Doc"].policy.read, None)}, nobody_asks)
+        live = Door(
+            hub, lambda token: NOBODY, cookie_name="s", trusted_origin=lambda origin, host: False, max_buffer=2**20
+        )
+        engine.subscribe(hub.publish)
+        serve_documents(engine, hub, live, per_socket=5)
+        row_id = (await engine.insert(ALICE, "Doc", b'{"title":"T","body":"hi"}')).row_id
+        peer = AsgiPeer(live)
+        await peer.settle()
+        text = json.dumps({"type": "crdt-subscribe", "entity": "Doc", "row_id": row_id})
+        peer.incoming.put_nowait({"type": "websocket.receive", "text": text})
+        await arrived(peer, 1)
+        await engine.update(ALICE, "Doc", row_id, b'{"body":"hi you"}')
+        await arrived(peer, 2)
+        replica = Peer(1)
+        frames = [frame_of(message["bytes"]) for message in peer.sent if message.get("bytes")]
+        for _, entity, row, payload in frames:
+            assert (entity, row) == ("Doc", row_id)
+            replica.receive(payload)
+        assert [frame[0] for frame in frames] == [0x10, 0x11]
+        assert replica.row["body"] == "hi you"
+        live.close(1001, "stopping")
+        await peer.task
+
+
+async def nobody_asks(questions: Any) -> list[bool]:
+    return []
+
+
+async def arrived(peer: AsgiPeer, binary: int) -> None:
+    deadline = time.monotonic() + 5
+    while sum("bytes" in message for message in peer.sent) < binary:
+        assert time.monotonic() < deadline, peer.sent
+        await asyncio.sleep(0.005)

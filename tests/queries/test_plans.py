@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,10 +14,14 @@ import pytest
 from pylon import App, Entity, Id, field, index, relation
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.graph import GraphParser, GraphReader
 from pylon.engine.transaction import Authority
+from pylon.model.errors import PylonError
+from pylon.model.filters import Scope
 from pylon.model.identity import Identity
 from pylon.policy.sql import Reach
 from pylon.store.selection import Selection
+from pylon.store.sqlite.read import SqliteReader
 from pylon.store.sqlite.statements import Statements, window_parameters
 from pylon.testing.engine import open_engine
 
@@ -24,6 +29,13 @@ app = App("plans")
 
 
 class User(Entity, crdt=False):
+    name: str
+
+    class Policy:
+        read = "true"
+
+
+class Seen(Entity, crdt=False):
     name: str
 
     class Policy:
@@ -66,6 +78,7 @@ class Paper(Entity, crdt=False):
 class Part(Entity, crdt=False):
     paper: Id[Paper]
     owner: Id[User] = field(index=True)
+    relations = [relation("of", "Paper", field="paper")]
 
     class Policy:
         read = "auth.userId == data.owner"
@@ -184,3 +197,67 @@ async def test_a_later_change_of_statistics_reaches_connections_that_are_open(tm
         await engine.run(CALLER, fill(10, 3000), authority=Authority.TRUSTED)
         assert await engine.housekeeping.plan_anew()
         assert await _searches_by_owner(engine)
+
+
+async def test_a_graph_query_takes_one_statement_for_each_level(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine:
+        paper, part = engine.plans["Paper"], engine.plans["Part"]
+
+        def fill(tx: Any) -> None:
+            member = tx.plans["Member"]
+            tx.insert(member, member.types.convert_insert({"team": "a", "user": "u1"}))
+            for _ in range(20):
+                made = tx.insert(paper, paper.types.convert_insert({"team": "a"})).row
+                for _ in range(3):
+                    tx.insert(part, part.types.convert_insert({"paper": made.id, "owner": "u1"}))
+
+        await engine.run(CALLER, fill, authority=Authority.TRUSTED)
+        session = engine.store.reader()
+        assert isinstance(session, SqliteReader)
+        statements: list[str] = []
+        execute = session._execute
+        session._execute = lambda sql, parameters: statements.append(sql) or execute(sql, parameters)
+        parser = GraphParser(engine.plans, lambda name: engine.plans[name], Scope.CLIENT)
+        [node] = parser.graph({"Paper": {"include": {"parts": {"include": {"of": {}}}}}}).values()
+        reader = GraphReader(
+            session, lambda plan, selected: engine.reads.readable(plan, CALLER.identity, selected), 1000
+        )
+        answer = json.loads(reader.top(node, engine.reads.readable(paper, CALLER.identity, node.selection)))
+        session.close()
+        assert (len(answer), {len(row["parts"]) for row in answer}) == (20, {3})
+        assert all(row["parts"][0]["of"]["id"] == row["id"] for row in answer)
+        assert len(statements) == 3
+
+
+async def test_a_graph_query_shows_a_bounded_number_of_rows(tmp_path: Path) -> None:
+    async with open_engine(app.spec(), tmp_path, row_limit=10) as engine:
+        user, seen = engine.plans["User"], engine.plans["Seen"]
+
+        def fill(tx: Any) -> None:
+            for i in range(12):
+                tx.insert(user, user.types.convert_insert({"name": str(i)}))
+            tx.insert(seen, seen.types.convert_insert({"name": "x"}))
+
+        await engine.run(CALLER, fill, authority=Authority.TRUSTED)
+        assert len(json.loads(await engine.queries.graph(CALLER, {"User": {}}))["User"]) == 10
+        with pytest.raises(PylonError, match="at most PYLON_QUERY_MAX_LIMIT rows"):
+            await engine.queries.graph(CALLER, {"User": {}, "Seen": {}})
+        with pytest.raises(PylonError, match="more than 10 groups"):
+            await engine.queries.aggregate(CALLER, "User", {"groupBy": ["name"]})
+        first = await engine.queries.aggregate(CALLER, "User", {"groupBy": ["name"], "limit": 3})
+        assert len(json.loads(first)) == 3
+
+
+async def test_a_query_that_takes_too_long_is_interrupted(tmp_path: Path) -> None:
+    async with open_engine(app.spec(), tmp_path, read_timeout=0.02) as engine:
+        user = engine.plans["User"]
+
+        def fill(tx: Any) -> None:
+            for i in range(3000):
+                tx.insert(user, user.types.convert_insert({"name": f"{i:0200}"}))
+
+        await engine.run(CALLER, fill, authority=Authority.TRUSTED)
+        slow = {"$or": [{"name": {"$like": f"x{i}"}} for i in range(250)]}
+        with pytest.raises(PylonError) as refused:
+            await engine.queries.aggregate(CALLER, "User", {"count": "*", "where": slow})
+        assert refused.value.code == "QUERY_TIMEOUT"

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pylon.engine import committer, reads
 from pylon.engine.engine import Engine
+from pylon.signals import logs
 from tests.simulation.host import InlineCommitter
 from tests.simulation.run import simulate
 from tests.simulation.world import World, run
@@ -21,11 +23,14 @@ SEEDS = 10_000 if os.environ.get("PYLON_TEST_LONG") else 200
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    level = logs.level()
     monkeypatch.setattr(Engine, "committer_type", InlineCommitter)
     # Real time decides nothing here: a busy machine must not change what a seed does.
     monkeypatch.setattr(reads, "INLINE_SECONDS", 3600.0)
     monkeypatch.setattr(committer, "BATCH_SECONDS", 3600.0)
+    yield
+    logs.set_level(level)  # a run logs errors only; the tests after it in this process log as before
 
 
 def seed_of(seed: int, folder: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import apsw
@@ -97,7 +98,7 @@ def table() -> Any:
     return connection
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=5000 if os.environ.get("PYLON_TEST_LONG") else 150, deadline=None)
 @given(filters, st.lists(rows, min_size=1, max_size=6))
 def test_a_filter_means_the_same_in_sql_and_in_memory(
     table: apsw.Connection, conditions: dict[str, Any], values: list[dict[str, Any]]

@@ -37,7 +37,14 @@ class Note(Entity, crdt=False):
         allow = "false"
 
 
-app = App("live", entities=[Note])
+class Watched(Entity, crdt=False, audit_reads=True):
+    title: str
+
+    class Policy:
+        allow = "false"
+
+
+app = App("live", entities=[Note, Watched])
 runs: list[str] = []
 gates: dict[str, threading.Event] = {}
 
@@ -75,8 +82,14 @@ def huge(ctx: Context) -> str:
 
 @app.query(auth="public", timeout=0.05)
 def endless(ctx: Context) -> None:
-    while ctx.db.count(Note, tag="endless") == 0:
+    is_stuck = ctx.db.count(Note, tag="endless") == 0
+    while is_stuck:
         pass
+
+
+@app.query
+def secrets(ctx: Context) -> list[str]:
+    return [row.title for row in ctx.db.query(Watched)]
 
 
 @app.query
@@ -479,6 +492,40 @@ async def test_a_function_that_is_switched_off_says_so_and_comes_back(live: Live
     assert await client.result() == ["meanwhile"]
 
 
+async def test_what_is_refused_while_it_is_switched_off_begins_when_it_is_on(live: Live) -> None:
+    switch = await live.engine.switches.turn_on(ADMINISTRATOR, Scope.FUNCTION, "by_tag")
+    client = live.client()
+    client.subscribe("s", "by_tag", tag="x")
+    assert await client.code() == "MAINTENANCE"
+    await live.engine.switches.turn_off(ADMINISTRATOR, switch.id)
+    assert await client.result() == []
+
+
+async def test_a_query_that_waits_long_after_failures_runs_at_once_when_there_is_cause(live: Live) -> None:
+    client = live.client()
+    client.subscribe("s", "by_tag", tag="x")
+    await client.result()
+    [query] = live.queries._queries.values()
+    query.failures = 10  # the next try would be in half a minute
+    switch = await live.engine.switches.turn_on(ADMINISTRATOR, Scope.FUNCTION, "by_tag")
+    assert await client.code() == "MAINTENANCE"
+    await live.write("meanwhile", "x")
+    await live.engine.switches.turn_off(ADMINISTRATOR, switch.id)
+    assert await client.result() == ["meanwhile"]
+
+
+async def test_rows_whose_sight_is_recorded_are_recorded_for_each_newcomer(live: Live) -> None:
+    body = b'{"title":"secret"}'
+    await live.engine.insert(ADMINISTRATOR, "Watched", body)
+    seen: list[str | None] = []
+    live.engine.audit.shown = lambda caller, entity, row_ids: seen.append(caller.identity.user_id)  # type: ignore[method-assign]
+    for _ in range(2):
+        client = live.client("a")
+        client.subscribe("s", "secrets")
+        assert await client.result() == ["secret"]
+    assert seen == ["a", "a"]
+
+
 async def test_a_flag_that_the_query_asked_for_is_followed(live: Live) -> None:
     client = live.client()
     client.subscribe("s", "flagged")
@@ -536,10 +583,11 @@ async def test_a_connection_whose_identity_changed_is_answered_anew(live: Live) 
     client = live.client("a")
     client.subscribe("s", "who")
     assert (await client.result())["tenant"] is None
-    [connection] = live.door
-    connection.credential = Session(Identity(user_id="a", tenant_id="org"), b"a")
-    live.queries.moved(connection)
+    live.door.identify_by(lambda key: Session(Identity(user_id="a", tenant_id="org"), key))
+    live.door.reidentify({b"a"}, set())
+    assert await client.next() == {"type": "session-changed", "tenant_id": "org"}
     assert (await client.result())["tenant"] == "org"
+    [connection] = live.door
     connection.credential = Session(Identity(user_id="a", tenant_id="other"), b"a")  # and nobody tells
     await live.write("one", "who")
     assert await client.result() == {"user": "a", "tenant": "other", "count": 1}

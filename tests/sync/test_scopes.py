@@ -60,6 +60,7 @@ def test_a_scope_in_the_url_holds_from_the_first_frame_on(server: ServerProcess,
 
 
 def test_a_row_leaves_the_scope_as_a_delete_and_enters_it_as_a_full_row(server: ServerProcess) -> None:
+    post(server, "the log begins below")
     with scoped(server, {"Post": {"title": {"$in": ["in", "in again"]}}}) as connection:
         row_id = post(server, "in")
         for title in ("out", "in again"):

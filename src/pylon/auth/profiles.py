@@ -85,7 +85,7 @@ class Profiles:
             is_member, roles = found is not None, () if found is None or not found.role else (found.role,)
         return Profile(
             email=_text(row, "email"),
-            is_admin=row is not None and self._admin_field is not None and _means_admin(_of(row, self._admin_field)),
+            is_admin=row is not None and self._admin_field is not None and means_admin(_of(row, self._admin_field)),
             is_locked=row is not None and is_locked(row),
             roles=roles,
             is_member=is_member,
@@ -110,7 +110,8 @@ def is_locked(row: Any) -> bool:
     return any(_of(row, name) for name in _LOCKS) or _of(row, "scimActive") is False
 
 
-def _means_admin(value: Any) -> bool:
+def means_admin(value: Any) -> bool:
+    """Whether this value of the admin field makes its user an admin (spec 03 §1.1)."""
     return value is True or value == "admin" or (isinstance(value, list) and "admin" in value)
 
 

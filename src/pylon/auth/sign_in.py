@@ -8,6 +8,7 @@ run in the transaction that makes the session.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -69,6 +70,8 @@ class SignIn:
         self._admin_emails = frozenset(email.strip().lower() for email in admin_emails)
         self.before: list[Check] = []
         self.after: list[Follower] = []
+        self.granted: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
 
     async def complete(
         self, arrival: Arrival, proof: Proof, also: Callable[[Transaction], None] | None = None
@@ -111,6 +114,7 @@ class SignIn:
             log.warning("a guest's rows could not be given to its user", code=problem.code, user=proof.user_id)
             grant = await self._without_merge(arrival, proof, grant, also, problem)
         self._sessions.take_up()
+        self.granted[proof.method] += 1
         return grant
 
     async def _without_merge(
@@ -151,6 +155,7 @@ class SignIn:
 
     async def failed(self, arrival: Arrival, method: str, user_id: str | None, reason: str) -> None:
         """Record a sign-in that failed. `user_id` is None for an address that nobody has: it is not written down."""
+        self.failures[method] += 1
         await self._events.record(arrival, Event.SIGN_IN_FAILED, user_id, failure=reason, method=method)
 
     async def upgrade(self, arrival: Arrival, user_id: str) -> dict[str, int]:

@@ -6,26 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.auth.forgetting import forget_user
+from pylon.auth.profiles import means_admin
 from pylon.auth.users import Users
 from pylon.engine.plan import EntityPlan
 from pylon.engine.stages import Stage
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
-from pylon.store.identity import (
-    AccountRecord,
-    ApiKeyRecord,
-    BackupCodeRecord,
-    OneTimeRecord,
-    PasskeyRecord,
-    SessionRecord,
-    SpentToken,
-    TotpRecord,
-    TrustedDeviceRecord,
-)
-
-KEYS_OF_A_USER = (ApiKeyRecord, AccountRecord, PasskeyRecord, TotpRecord, BackupCodeRecord, TrustedDeviceRecord)
-"""Whatever a user proves itself with, by `user_id`."""
 
 
 class UserStage(Stage):
@@ -33,17 +21,15 @@ class UserStage(Stage):
 
     def __init__(self, users: Users, admin_field: str | None) -> None:
         self._admin_field = admin_field
-        self._guarded = tuple(
-            name for name in ("emailVerified", "phoneVerified", "scimActive", admin_field) if name and users.has(name)
-        )
+        guarded = ("emailVerified", "phoneVerified", "scimActive", admin_field)
+        self._names = tuple(name for name in guarded if name is not None and users.has(name))
         self._has_email = users.has("email")
         self._has_verified = users.has("emailVerified")
 
     def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
         """Normal form; nothing guarded."""
         if _is_client(transaction):
-            for name in self._guarded:
-                self._guard(plan, name, getattr(row, name), plan.types.row().__getattribute__(name))
+            self._guard(plan, {name: getattr(row, name) for name in self._names}, plan.types.row())
         if self._has_email and isinstance(row.email, str):
             row.email = row.email.strip().lower()
 
@@ -53,9 +39,7 @@ class UserStage(Stage):
             patch["email"] = patch["email"].strip().lower()
         if not _is_client(transaction):
             return
-        for name in self._guarded:
-            if name in patch:
-                self._guard(plan, name, patch[name], getattr(old, name))
+        self._guard(plan, {name: patch[name] for name in self._names if name in patch}, old)
         if self._has_verified and "email" in patch and patch["email"] != old.email and old.emailVerified:
             patch["emailVerified"] = None
 
@@ -64,21 +48,12 @@ class UserStage(Stage):
         if change.kind == "delete":
             forget_user(transaction, change.row_id)
 
-    def _guard(self, plan: EntityPlan, name: str, value: Any, allowed: Any) -> None:
-        if value != allowed and value is not None:
-            raise PylonError("READONLY_FIELD", f"{plan.name}.{name} is set by the server")
-
-
-def forget_user(tx: Transaction, user_id: str) -> None:
-    """Remove every session, key and credential of a user."""
-    tables = tx.session.identity
-    sessions = tables.remove(SessionRecord, user_id=user_id)
-    for session in sessions:
-        tables.remove(SpentToken, session_id=session.id)
-    tables.end_sessions([session.id for session in sessions], int(tx.now.timestamp()))
-    for kind in KEYS_OF_A_USER:
-        tables.remove(kind, user_id=user_id)
-    tables.remove(OneTimeRecord, user_id=user_id)
+    def _guard(self, plan: EntityPlan, values: dict[str, Any], before: Any) -> None:
+        for name, value in values.items():
+            if value is None or value == getattr(before, name):
+                continue
+            if name != self._admin_field or means_admin(value):
+                raise PylonError("READONLY_FIELD", f"{plan.name}.{name} is set by the server")
 
 
 def _is_client(transaction: Transaction) -> bool:

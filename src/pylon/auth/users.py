@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.auth.forgetting import forget_user
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
@@ -115,12 +116,14 @@ class Users:
         just proved to own the address, which is then noted where it wasn't.
 
         An account that somebody made with this address without ever proving to own it is taken over by who does: its
-        password is dropped, so that whoever planted it stays outside (spec 03, Do better 2)."""
+        password, sessions, keys and linked accounts are dropped, so that whoever planted it stays outside (spec 03, Do
+        better 2)."""
         row = self.find(tx, email=email)
         if row is None:
             stamp = {"emailVerified": timestamp(tx)} if verified else {}
             return self.insert(tx, {"email": email, "displayName": display_name} | stamp), True
         if verified and self.has("emailVerified") and not row.emailVerified:
+            forget_user(tx, row.id)
             planted = {"passwordHash": None} if self.has("passwordHash") and row.passwordHash else {}
             row = self.update(tx, row.id, {"emailVerified": timestamp(tx)} | planted) or row
         return row, False

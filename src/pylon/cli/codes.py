@@ -96,6 +96,14 @@ CODES: dict[str, CommandCode] = {
         "A step of a playbook did not do what it is for; the others go on.",
         "The message says why. Run the playbook again: it tries the step again.",
     ),
+    "IMPORT_OK": CommandCode("The rows were imported.", "Nothing; what was refused is listed, if anything was."),
+    "EXPORT_OK": CommandCode("The rows were exported.", "Nothing."),
+    "SEED_OK": CommandCode("The rows of the file were inserted.", "Nothing."),
+    "SEED_PARTIAL": CommandCode("Some rows of the file were refused.", "Each is listed with its reason."),
+    "SEED_INSERT_FAILED": CommandCode("A row of the file was refused.", "The message names the row and the reason."),
+    "SEED_FILE_INVALID": CommandCode(
+        "The seed file can't be read or has another form.", 'It holds {"Entity": [{row}, …]}; name it with --file.'
+    ),
     "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
     "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),
     "RESTORE_OK": CommandCode("The backup was restored.", "Start the server; the data of before is kept aside."),

@@ -11,7 +11,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -110,16 +110,26 @@ class Remote:
             while piece := answer.read(_CHUNK):
                 yield piece
 
+    def upload(self, path: str, source: Iterable[bytes], content_type: str, **query: str | int | float | None) -> Any:
+        """POST what is too large to hold, in pieces, however long it takes; the decoded answer."""
+        request = urllib.request.Request(self.url + path_with(path, query), data=source, method="POST")  # noqa: S310 - as below
+        request.add_header("Content-Type", content_type)
+        with self._send(request, timeout=None) as answer:
+            return json.loads(answer.read())
+
     def _open(self, method: str, path: str, body: Any) -> IO[bytes]:
         request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - the operator names the address
-        request.add_header("Accept", "application/json")
-        if self.token is not None:
-            request.add_header("Authorization", f"Bearer {self.token}")
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
+        return self._send(request, timeout=self.timeout)
+
+    def _send(self, request: urllib.request.Request, *, timeout: float | None) -> IO[bytes]:
+        request.add_header("Accept", "application/json")
+        if self.token is not None:
+            request.add_header("Authorization", f"Bearer {self.token}")
         try:
-            opened: IO[bytes] = self._opener.open(request, timeout=self.timeout)
+            opened: IO[bytes] = self._opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refused(error.code, error.read()) from None

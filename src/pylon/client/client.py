@@ -54,7 +54,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Stop the replicas and close the connections. What is queued in a replica's file waits there."""
-        for replica in self._replicas:
+        for replica in list(self._replicas):
             await replica.close()
         await self._http.close()
 
@@ -253,9 +253,13 @@ class AsyncClient:
         narrowed = None
         if scope is not None:
             narrowed = {entity_name(entity): dump(entity, filter) for entity, filter in scope.items()}
-        replica = Replica(self._http, self._dial, path, narrowed, on_conflict)
+        replica = Replica(self._http, self._dial, path, narrowed, on_conflict, self._forget)
         self._replicas.append(replica)
         return replica
+
+    def _forget(self, replica: Replica) -> None:
+        if replica in self._replicas:
+            self._replicas.remove(replica)
 
 
 def _path(entity: EntityName) -> str:

@@ -22,14 +22,14 @@ READS_PER_ENTITY = 500
 
 class Recorder:
     """What one run read. `seq` is the newest change that its snapshot holds, -1 until it has one; `flags` says that
-    it asked for a feature flag; `seconds` is the processor time it took. Used by the run's thread, then by whoever
-    started it."""
+    it asked for a feature flag, `is_audited` that it read rows whose sight is recorded; `seconds` is the processor time
+    it took. Used by the run's thread, then by whoever started it."""
 
-    __slots__ = ("_reads", "flags", "seconds", "seq")
+    __slots__ = ("_reads", "flags", "is_audited", "seconds", "seq")
 
     def __init__(self) -> None:
         self.seq = -1
-        self.flags = False
+        self.flags = self.is_audited = False
         self.seconds = 0.0
         self._reads: dict[str, dict[Read, None]] = {}
 
@@ -89,12 +89,14 @@ class RecordedRows(RowAccess):
     def get(self, plan: EntityPlan, row_id: str) -> Any | None:
         """A row, or None."""
         self._recorder.point(plan.types, row_id)
+        self._recorder.is_audited |= plan.spec.audit_reads
         return super().get(plan, row_id)
 
     def select(self, plan: EntityPlan, selection: Selection) -> list[Any]:
         """The selected rows."""
         rows = super().select(plan, selection)
         self._recorder.rows(plan.types, selection, rows)
+        self._recorder.is_audited |= plan.spec.audit_reads
         return rows
 
     def count(self, plan: EntityPlan, selection: Selection) -> int:

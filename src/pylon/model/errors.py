@@ -92,6 +92,17 @@ REGISTRY: dict[str, Code] = {
     "OPTIMISTIC_ID_CONFLICT": Code(
         400, "A client-provided row id is already taken.", "The row exists already: update it, or generate a new id."
     ),
+    "MISSING_FIELD": Code(400, "The body lacks a field that it must have.", "The message names the field."),
+    "IMPORT_STOPPED": Code(
+        400,
+        "A row of an import was refused; the rows before its batch are in.",
+        "Mend the row and go on from `report.lines`, or import with on_error=skip.",
+    ),
+    "IMPORT_CONFLICT": Code(
+        409,
+        "The import stands at another row than the request begins with.",
+        "Ask GET /api/imports/<id> and send what comes behind it.",
+    ),
     "PRECONDITION_FAILED": Code(
         412,
         "The row is not what the request's If-Match or If-None-Match expects; nothing was written.",

@@ -36,7 +36,7 @@ MAX_DEPTH = 16
 """Levels of `$and`, `$or` and `$not`."""
 
 MAX_LIST = 32_766
-"""Values in one `$in` (spec 01 §5.1)."""
+"""Values in the lists of one filter, all together (spec 01 §5.1)."""
 
 MAX_SORT_KEYS = 8
 """Fields that one order names."""
@@ -172,7 +172,29 @@ class NamedColumns:
         return kind
 
 
-def parse_query(columns: Columns, conditions: Mapping[str, Any]) -> Query:
+class Budget:
+    """What the filters of one request may hold, however they are spread over it."""
+
+    __slots__ = ("_tests", "_values")
+
+    def __init__(self) -> None:
+        self._tests = MAX_TESTS
+        self._values = MAX_LIST
+
+    def test(self) -> None:
+        """One more condition. Raises QUERY_FAILED."""
+        self._tests -= 1
+        if self._tests < 0:
+            raise PylonError("QUERY_FAILED", f"a query has at most {MAX_TESTS} conditions")
+
+    def values(self, count: int) -> None:
+        """More values in a list. Raises QUERY_FAILED."""
+        self._values -= count
+        if self._values < 0:
+            raise PylonError("QUERY_FAILED", f"the lists of a query have at most {MAX_LIST} values together")
+
+
+def parse_query(columns: Columns, conditions: Mapping[str, Any], budget: Budget | None = None) -> Query:
     """A filter object with `$order`, `$limit`, `$offset`, `$fields` and `$search`. Raises INVALID_COLUMN,
     INVALID_QUERY, QUERY_FAILED."""
     order: Order = ()
@@ -196,13 +218,13 @@ def parse_query(columns: Columns, conditions: Mapping[str, Any]) -> Query:
             search = value or None
         else:
             tests[name] = value
-    where = _Parser(columns).filter(tests, 1) if tests else EVERYTHING
+    where = _Parser(columns, budget or Budget()).filter(tests, 1) if tests else EVERYTHING
     return Query(where, order, limit, offset, search, fields)
 
 
 def parse_filter(columns: Columns, conditions: Any) -> Filter:
     """A filter object without a window. Raises INVALID_COLUMN, INVALID_QUERY, QUERY_FAILED."""
-    return _Parser(columns).filter(conditions, 1)
+    return _Parser(columns, Budget()).filter(conditions, 1)
 
 
 def parse_order(columns: Columns, value: Any) -> Order:
@@ -242,13 +264,13 @@ def with_id(order: Order) -> Order:
 
 
 class _Parser:
-    """One filter object's parse: how many conditions it had so far."""
+    """One filter object's parse."""
 
-    __slots__ = ("_columns", "_tests")
+    __slots__ = ("_budget", "_columns")
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, budget: Budget) -> None:
         self._columns = columns
-        self._tests = 0
+        self._budget = budget
 
     def filter(self, conditions: Any, depth: int) -> Filter:
         if not isinstance(conditions, Mapping):
@@ -323,8 +345,7 @@ class _Parser:
         return self._test(name, Operator.NE, found)
 
     def _one_of(self, name: str, kind: Kind, values: list[Any] | tuple[Any, ...], operator: str) -> Filter:
-        if len(values) > MAX_LIST:
-            raise PylonError("QUERY_FAILED", f"{name}: {operator} takes at most {MAX_LIST} values")
+        self._budget.values(len(values))
         operands = [self._operand(name, kind, value) for value in values if value is not None]
         listed = tuple(item for item in operands if item is not None and not _is_infinite(item))
         if operator == "$nin":
@@ -333,9 +354,7 @@ class _Parser:
         return Either((test, self._test(name, Operator.IS_NULL))) if None in values else test
 
     def _test(self, name: str, operator: Operator, operand: Stored | tuple[Stored, ...] = None) -> Test:
-        self._tests += 1
-        if self._tests > MAX_TESTS:
-            raise PylonError("QUERY_FAILED", f"a filter has at most {MAX_TESTS} conditions")
+        self._budget.test()
         return Test(name, operator, operand)
 
     def _operand(self, name: str, kind: Kind, value: Any) -> Stored:

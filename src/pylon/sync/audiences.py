@@ -53,6 +53,13 @@ class View(NamedTuple):
         return any(rule.uses_exists for rule in self.rules)
 
     @property
+    def is_by_identity(self) -> bool:
+        """Whether who may read any row may read every row, at any time."""
+        return all(isinstance(rule.audience, ByIdentity) and not rule.uses_clock for rule in self.rules) and (
+            not self.uses_exists
+        )
+
+    @property
     def is_public(self) -> bool:
         """Whether everybody sees every row, and nobody writes it down."""
         return self.witness is None and self.scope is None and isinstance(self.read.audience, Everyone)
@@ -86,6 +93,10 @@ class Audiences:
     def __init__(self, views: dict[str, View], statistics: Statistics) -> None:
         self.views = views
         self.partial = Partial()
+        self.has_partial = False
+        self._rules = {entity: view.rules for entity, view in views.items()}
+        self._by_identity = frozenset(entity for entity, view in views.items() if view.is_by_identity)
+        self._readers: dict[str, set[IdentityClass]] = {}
         self.admins: set[IdentityClass] = set()
         self._statistics = statistics
         self._classes: dict[Identity, IdentityClass] = {}
@@ -118,8 +129,10 @@ class Audiences:
         if (group := self.get(identity, subset)) is not None:
             return group
         group = IdentityClass(identity, subset)
+        self._readers.clear()
         if subset is not None:
             self.partial.add(group, subset)
+            self.has_partial = True
         else:
             self._classes[identity] = group
             if identity.is_admin:
@@ -130,8 +143,10 @@ class Audiences:
 
     def drop(self, group: IdentityClass) -> None:
         """Forget a class that nobody is left of."""
+        self._readers.clear()
         if group.subset is not None:
             self.partial.discard(group, group.subset)
+            self.has_partial = bool(self.partial)
         else:
             del self._classes[group.identity]
             self.admins.discard(group)
@@ -166,7 +181,13 @@ class Audiences:
         return shown
 
     def readers(self, entity: str, row: Any, answers: Answers) -> set[IdentityClass]:
-        """The classes that may see this row and want it."""
+        """The classes that may see this row and want it; not to be changed."""
+        if entity in self._by_identity:
+            found = self._readers.get(entity)
+            if found is None:
+                found = {g for g in self._classes.values() if self.reads(g, entity, row, answers)}
+                self._readers[entity] = found
+            return found | self.partial_readers(entity, row, answers) if self.has_partial else found
         found = {g for g in self.candidates(entity, row) if self.reads(g, entity, row, answers)} | self.admins
         return self._with_admins(found, entity, row) if self.partial.admins else found
 
@@ -195,19 +216,24 @@ class Audiences:
                 if value is not None:
                     found |= self._index[key.member].get(value, _NONE)
             return found
-        if not self.partial:
+        if not self.has_partial:
             return self._classes.values()
         return (*self._classes.values(), *self.partial.candidates(entity, row))
 
     def reads(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
         """Whether a class may see this row and wants it."""
-        return _wants(group, entity, row) and self.may_see(group, entity, row, answers)
+        if group.subset is not None and not group.subset.matches(entity, row):
+            return False
+        return self.may_see(group, entity, row, answers)
 
     def may_see(self, group: IdentityClass, entity: str, row: Any, answers: Answers) -> bool:
         """Whether a class may see this row, wanted or not."""
-        return group.identity.is_admin or all(
-            self._holds(rule, group, row, answers) for rule in self.views[entity].rules
-        )
+        if group.identity.is_admin:
+            return True
+        for rule in self._rules[entity]:  # a plain loop: it runs for each class and change
+            if not self._holds(rule, group, row, answers):
+                return False
+        return True
 
     def event_for(self, group: IdentityClass, change: Change, answers: Answers) -> Event | None:
         """The change as one class sees it, by the table of spec 02 §8; None for nothing."""

@@ -200,7 +200,7 @@ class Hub:
         now = self._clock()
         throttle = self._throttle if self._throttle.is_on else None
         broadcasts: dict[str, int] = {}
-        is_heard = bool(self._audiences)
+        is_heard, watchers = bool(self._audiences), self.watchers
         if changes:
             self._seq = changes[-1].seq
         for change in changes:
@@ -211,8 +211,8 @@ class Hub:
             broadcasts[entity] = broadcasts.get(entity, 0) + 1
             if is_heard:
                 self._route(change, answers, None if throttle is None else throttle.take(change, now))
-                if self.watchers is not None and (change.document is not None or change.kind == "delete"):
-                    self._place_edit(change, self.watchers.of(change), answers)
+                if watchers is not None and (change.document is not None or change.kind == "delete"):
+                    self._place_edit(change, watchers.of(change), answers)
         self.statistics.count(broadcasts)
         if not self._flushing and is_heard:
             self._flushing = True
@@ -221,9 +221,9 @@ class Hub:
     def _keep(self, now: float, change: Change) -> None:
         tail = self._tail
         tail.append((now, change))
-        self._tail_bytes += len(change.data)
+        self._tail_bytes += _size(change)
         while len(tail) > TAIL_CHANGES or self._tail_bytes > self._tail_limit:
-            self._tail_bytes -= len(tail.popleft()[1].data)
+            self._tail_bytes -= _size(tail.popleft()[1])
 
     def _route(self, change: Change, answers: Answers, key: Key | None) -> None:
         audiences, entity = self._audiences, change.entity
@@ -236,7 +236,7 @@ class Hub:
                 self._is_shared_held |= key is not None
             else:
                 self._give(audiences.whole, event)
-            if not audiences.partial:
+            if not audiences.has_partial:
                 return
             readers = audiences.partial_readers(entity, change.row, answers)
         else:
@@ -253,8 +253,8 @@ class Hub:
             self._give(readers, event or Event(change.event(), change.seq, key))
         if change.old is not None and not is_withheld:
             find = audiences.readers if event is None else audiences.partial_readers
-            losers = find(entity, change.old, answers) - readers
-            if losers:
+            had = find(entity, change.old, answers)
+            if had is not readers and (losers := had - readers):
                 self._give(losers, Event(change.delete_event(), change.seq, key))
 
     def _place_edit(self, change: Change, watching: Watching | None, answers: Answers) -> None:
@@ -401,6 +401,7 @@ class Hub:
         group.bytes += number * len(frames.websocket)
         if group.edits:
             edits, group.edits = group.edits, {}
+            group.bytes += sum([len(edit.json) for own in edits.values() for _, edit in own])
             deliver_with_edits(group.subscribers, frames, edits)
         else:
             for subscriber in list(group.subscribers):
@@ -417,3 +418,7 @@ class Hub:
             self._release.cancel()
         if self._deciding is not None:
             await self._deciding.stop()
+
+
+def _size(change: Change) -> int:
+    return len(change.data) + (0 if change.document is None else len(change.document))

@@ -61,6 +61,7 @@ class LiveQueries:
         door.messages.on("reactive-subscribe", self._subscribe)
         door.messages.on("reactive-unsubscribe", self._unsubscribe)
         door.messages.on_leave(self._left)
+        door.messages.on_moved(self._moved)
         engine.subscribe(self.reruns.changed)
         engine.switches.subscribe(lambda before, after: self._run_all())
         engine.on_refresh(self._follow_flags)
@@ -69,12 +70,6 @@ class LiveQueries:
     def shared(self) -> int:
         """Different queries; those who ask for the same share one."""
         return len(self._queries)
-
-    def moved(self, connection: Connection) -> None:
-        """A connection is somebody else's now, or its user's roles or tenant are others: its queries run anew."""
-        for subscription in list(self._connections.get(connection, {}).values()):
-            self._detach(subscription)
-            self._open(subscription)
 
     async def stop(self) -> None:
         """Run nothing more."""
@@ -110,14 +105,25 @@ class LiveQueries:
         for subscription in self._connections.pop(connection, {}).values():
             self._detach(subscription)
 
+    def _moved(self, connection: Connection) -> None:
+        """A connection has another identity: its queries are others now."""
+        for subscription in list(self._connections.get(connection, {}).values()):
+            self._detach(subscription)
+            self._open(subscription)
+
     # -- subscriptions and the queries they share ----------------------------------------------------------------
 
     def _open(self, subscription: Subscription) -> None:
         """Give a subscription its query; what is refused keeps its place, without one."""
+        if self._connections.get(subscription.connection, {}).get(subscription.sub_id) is not subscription:
+            return  # what it was told a moment ago was too much for its connection
+        subscription.is_passing = False
         try:
             self._attach(subscription)
         except PylonError as error:
-            subscription.connection.deliver(Refusal.of(error).frames(subscription.sub_id))
+            refusal = Refusal.of(error)
+            subscription.is_passing = refusal.is_passing
+            subscription.connection.deliver(refusal.frames(subscription.sub_id))
         except Exception:  # a supervised boundary: the client must hear of it
             log.exception("subscribing to a live query failed")
             refusal = Refusal("SUBSCRIBE_FAILED", "The subscription could not be made")
@@ -195,7 +201,7 @@ class LiveQueries:
         for subscription in subscriptions:
             connection = subscription.connection
             if connection.credential.identity != identity:  # nobody told us: it must not see this
-                self.moved(connection)
+                self._moved(connection)
                 continue
             frame = frames.get(subscription.sub_id)
             if frame is None:
@@ -208,11 +214,12 @@ class LiveQueries:
         self._engine.usage.add(Meter.EGRESS, identity.user_id, sent)
 
     def _keep(self, query: SharedQuery, outcome: Outcome | None) -> None:
-        """Remember what a query came to, its result only while there is room for it."""
+        """Remember what a query came to; its result only while there is room for it, and not where each sight of it
+        must be recorded: then a newcomer's query runs, which does so."""
         if isinstance(query.outcome, Answer):
             self._kept_bytes -= query.outcome.size
         if isinstance(outcome, Answer):
-            if outcome.size > KEPT_BYTES or self._kept_bytes + outcome.size > KEPT_BYTES_IN_ALL:
+            if query.is_audited or outcome.size > KEPT_BYTES or self._kept_bytes + outcome.size > KEPT_BYTES_IN_ALL:
                 outcome = Answer(None, outcome.hash)
             self._kept_bytes += outcome.size
         query.outcome = outcome
@@ -223,6 +230,10 @@ class LiveQueries:
         """The switches are others now: functions, entities or users may be on or off."""
         for query in self._queries.values():
             self.reruns.request(query)
+        held = [subscription for held in self._connections.values() for subscription in held.values()]
+        for subscription in held:
+            if subscription.is_passing and subscription.query is None:
+                self._open(subscription)
 
     def _follow_flags(self) -> None:
         if self._flags == self._engine.flags.generation:

@@ -68,10 +68,10 @@ Outcome = Answer | Refusal
 
 
 class Subscription:
-    """One `sub_id` of one connection. `query` is None while it has none, after a refusal; `is_told` once it was sent
-    what the query came to last."""
+    """One `sub_id` of one connection. `query` is None while it has none, after a refusal, which `is_passing` says may
+    not be the last word; `is_told` once it was sent what the query came to last."""
 
-    __slots__ = ("arguments", "connection", "is_told", "name", "payer", "query", "sub_id")
+    __slots__ = ("arguments", "connection", "is_passing", "is_told", "name", "payer", "query", "sub_id")
 
     def __init__(self, connection: Connection, sub_id: str, name: object, arguments: object) -> None:
         self.connection = connection
@@ -80,7 +80,7 @@ class Subscription:
         self.arguments = arguments
         self.query: SharedQuery | None = None
         self.payer: str | None = None
-        self.is_told = False
+        self.is_told = self.is_passing = False
 
 
 class State(enum.Enum):
@@ -94,12 +94,15 @@ class State(enum.Enum):
 class SharedQuery:
     """One query for everybody of an identity class who asked for it with the same arguments. `payer` is whose budget
     its runs come from, None for nobody's; `seq` the newest change that `outcome` knows of; `not_before` when it may run
-    again; `is_wanted` says that it must run once more when its run is over."""
+    again, and `due` when it will; `is_wanted` says that it must run once more when its run is over, `is_audited` that
+    whom its rows are shown to is recorded."""
 
     __slots__ = (
         "caller",
+        "due",
         "failures",
         "flags",
+        "is_audited",
         "is_wanted",
         "key",
         "not_before",
@@ -122,6 +125,7 @@ class SharedQuery:
         self.timer: asyncio.TimerHandle | None = None
         self.not_before = 0.0
         self.failures = 0
-        self.flags = self.is_wanted = False
+        self.due = 0.0
+        self.flags = self.is_wanted = self.is_audited = False
         self.seq = -1
         self.outcome: Outcome | None = None

@@ -27,14 +27,16 @@ Handler = Callable[[Connection, Message], None]
 """Runs on the event loop and must not wait; what takes time it does in a task of its own."""
 
 Leave = Callable[[Connection], None]
+Moved = Callable[[Connection], None]
 
 
 class Messages:
-    """The table, and who wants to know of connections that are gone. Use on the event loop."""
+    """The table, and who wants to know of connections that are gone or somebody else's. Use on the event loop."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._leaving: list[Leave] = []
+        self._moving: list[Moved] = []
 
     def on(self, kind: str, handler: Handler) -> None:
         """Handle messages of this type. One handler each: a second one is a mistake in the wiring."""
@@ -44,6 +46,10 @@ class Messages:
     def on_leave(self, callback: Leave) -> None:
         """Be told, once, of each connection that is gone, whichever side ended it."""
         self._leaving.append(callback)
+
+    def on_moved(self, callback: Moved) -> None:
+        """Be told of each open connection that has another identity now: another tenant, other roles."""
+        self._moving.append(callback)
 
     def received(self, connection: Connection, text: bytes) -> None:
         """A client's text message."""
@@ -68,11 +74,18 @@ class Messages:
 
     def left(self, connection: Connection) -> None:
         """A connection is gone."""
-        for callback in self._leaving:
+        self._tell_all(self._leaving, connection)
+
+    def moved(self, connection: Connection) -> None:
+        """A connection has another identity."""
+        self._tell_all(self._moving, connection)
+
+    def _tell_all(self, callbacks: list[Callable[[Connection], None]], connection: Connection) -> None:
+        for callback in callbacks:
             try:
                 callback(connection)
             except Exception:  # a supervised boundary: the others must be told, too
-                log.exception("cleaning up after a socket failed")
+                log.exception("what hangs on a socket could not follow it")
 
 
 def _tell(connection: Connection, error: PylonError) -> None:

@@ -42,7 +42,7 @@ FAILED_REST_SECONDS = 0.25
 PATIENCE_SECONDS = 30.0
 """After failures that may pass, a query is tried again after a quarter of a second, then ever later, up to this."""
 
-HELD_CHANGES = 10_000
+HELD_CHANGES = 2000
 """Changes held for the runs under way; a run that began before the ones that are lost runs again."""
 
 HASHED_INLINE = 65_536
@@ -116,6 +116,7 @@ class Reruns:
         self._lost = -1
         self._published = 0
         self._numbers = itertools.count(1)
+        self._is_stopped = False
 
     @property
     def waiting(self) -> int:
@@ -137,20 +138,23 @@ class Reruns:
                 continue
             statistics.matched += 1
             for query in touched:
-                if query.state is State.IDLE and query.seq < change.seq:
+                if query.state is not State.RUNNING and query.seq < change.seq:
                     self.request(query, DEBOUNCE_SECONDS)
 
     def request(self, query: SharedQuery, after: float = 0.0) -> None:
-        """Run a query in so many seconds, or when it has rested and its budget allows; a no-op if it waits already."""
-        if query.state is State.WAITING:
-            return
+        """Run a query in so many seconds, or when it has rested and its budget allows; a no-op if it is due sooner."""
         if query.state is State.RUNNING:
             query.is_wanted = True
             return
-        delay = max(after, query.not_before - self._clock())
-        query.state = State.WAITING
-        if delay > 0:
-            query.timer = asyncio.get_running_loop().call_later(delay, self._due, query)
+        now = self._clock()
+        due = max(now + after, query.not_before)
+        if query.state is State.WAITING:
+            if query.timer is None or query.due <= due:
+                return
+            query.timer.cancel()
+        query.state, query.due = State.WAITING, due
+        if due > now:
+            query.timer = asyncio.get_running_loop().call_later(due - now, self._due, query)
         else:
             self._due(query)
 
@@ -163,6 +167,7 @@ class Reruns:
 
     async def stop(self) -> None:
         """Run nothing more, and wait for what runs."""
+        self._is_stopped = True
         self._turns.clear()
         for task in self._tasks:
             task.cancel()
@@ -179,7 +184,7 @@ class Reruns:
 
     def _start(self) -> None:
         turns = self._turns
-        while not turns.is_idle and len(self._running) < self._limits.runs:
+        while not turns.is_idle and len(self._running) < self._limits.runs and not self._is_stopped:
             if (payer := turns.owner) is not None and (wait := self._budgets.wait(payer)):
                 self.statistics.delayed += 1
                 turns.hold()
@@ -240,7 +245,7 @@ class Reruns:
         after = DEBOUNCE_SECONDS
         if recorder.seq >= 0:  # it had its snapshot: it depends on what it read of it, also where it failed
             self._dependencies.put(query, recorder.reads)
-            query.seq, query.flags = recorder.seq, recorder.flags
+            query.seq, query.flags, query.is_audited = recorder.seq, recorder.flags, recorder.is_audited
             again = again or self._is_old(query)
         if isinstance(outcome, Refusal):
             self.statistics.failed += 1

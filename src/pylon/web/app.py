@@ -26,6 +26,7 @@ from pylon.web import (
     rows,
     static,
     status,
+    transfer,
 )
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
@@ -99,6 +100,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **documents.ROUTES,
         **queries.ROUTES,
         **rooms.ROUTES,
+        **transfer.ROUTES,
         **admin.ROUTES,
     }
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)

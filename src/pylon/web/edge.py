@@ -72,9 +72,9 @@ class Edge:
         headers = req._asgi_headers
         if headers.get(b"authorization", b"").startswith(b"Bearer "):
             return
-        if b"origin" in headers or b"referer" in headers:
-            origin = req.get_header("Origin")
-            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or ""):
+        if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
+            origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")
+            if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or "", site):
                 raise PylonError(
                     "CSRF_REJECTED", "A page of an untrusted origin sent this", hint="Add it to PYLON_CSRF_ORIGINS"
                 )
@@ -95,7 +95,7 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity.is_admin:
+            if session.identity.is_admin and not session.id:
                 self._admin_use.saw(req.caller, path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)

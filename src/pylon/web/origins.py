@@ -49,11 +49,14 @@ class Origins:
             }
         return headers
 
-    def may_write(self, origin: str | None, referer: str | None, host: str) -> bool:
-        """Whether a write that carries no Bearer token may come from there. No Origin and no Referer is no browser."""
+    def may_write(self, origin: str | None, referer: str | None, host: str, site: str | None = None) -> bool:
+        """Whether a write that carries no Bearer token may come from there. `site` is Sec-Fetch-Site, the browser's own
+        word: with it another site is refused that hides where it is. Without any of the three it is no browser."""
         if origin is None and referer is not None:
             origin = _origin_of(referer)
-        return origin is None or self.is_trusted(origin, host)
+        if origin is None:
+            return self._any_write or site in (None, "same-origin", "none")
+        return self.is_trusted(origin, host)
 
     def is_trusted(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may use its user's cookie on this host."""

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import falcon
@@ -123,6 +124,23 @@ class Request(falcon.asgi.Request):
             except TimeoutError:
                 raise PylonError("INVALID_JSON", "The request body did not arrive in time", status=408) from None
         return body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, however large it is. Raises INVALID_JSON for one that stops arriving."""
+        event = self._first_event
+        self._first_event = None
+        while event is not None:
+            if event["type"] == "http.disconnect":
+                raise PylonError("INVALID_JSON", "The request body ended early")
+            if piece := event.get("body", b""):
+                yield piece
+            if not event.get("more_body"):
+                return
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    event = await self._receive()
+            except TimeoutError:
+                raise PylonError("INVALID_JSON", "The request body did not arrive in time", status=408) from None
 
     async def _rest(self, first: bytes, limit: int) -> bytes:
         parts, size = [first], len(first)

@@ -27,6 +27,9 @@ BODY_SECONDS = 35.0
 """Time for the rest of a request. The app limits the reading of a body by itself; this ends a connection whose body
 never begins, which the app doesn't hear of."""
 
+BODY_STRIDE = 65_536
+"""Bytes of a body that begin that time anew."""
+
 KEEP_ALIVE_SECONDS = 75
 LATE_REQUEST_SECONDS = 0.1
 
@@ -83,6 +86,7 @@ class HttpProtocol(HttpToolsProtocol):
     head_bytes = 0
     head_since: float | None = None
     body_since: float | None = None
+    body_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -101,6 +105,13 @@ class HttpProtocol(HttpToolsProtocol):
         self.head_since = None
         self.body_since = time.monotonic()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
+        if self.body_bytes >= BODY_STRIDE:  # a body that keeps coming may be as long as its reader likes
+            self.body_bytes = 0
+            self.body_since = time.monotonic()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.body_since = None

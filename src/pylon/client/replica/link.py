@@ -87,7 +87,8 @@ class Link:
                     self._advice = self._http.backoff.advised(error.retry_after)
             except sqlite3.Error as error:  # a full disk, most likely: what is here stays as it is
                 self._is_now("offline", ClientError("REPLICA_UNWRITABLE", str(error), status=507))
-            except (msgspec.MsgspecError, KeyError, TypeError) as error:  # not what a Pylon server answers
+            except Exception as error:  # a supervised boundary: whatever the other side says, there is a next time
+                log.exception("the replica's connection failed")
                 self._is_now("offline", ClientError("INTERNAL", f"{self._http.url} made no sense: {error!r}"))
             failures = 1 if loop.time() - began >= self._http.backoff.stable else failures + 1
             self.reconnects += 1
@@ -176,7 +177,8 @@ class Link:
                 case "session-changed":
                     await self._identify()
                     await self.resync()
-                case _:
+                    self.on_socket()  # a room is left with the user that one was
+                case str():
                     self.on_message(message)
         self.apply(events)
 

@@ -9,6 +9,7 @@ in one savepoint of one transaction. Everything here runs on the writer thread.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pylon.engine.documents.cache import Cache
@@ -57,6 +58,14 @@ class Shown(NamedTuple):
     snapshot: bytes
 
 
+class _Pushing(NamedTuple):
+    """The edit that is being written to its row now."""
+
+    key: tuple[str, str]
+    document: Document
+    patch: dict[str, Any]
+
+
 class Documents(Follower):
     """The documents of one engine's rows. `source` draws stamps, incarnations and the process's name as an editor."""
 
@@ -67,7 +76,7 @@ class Documents(Follower):
         self._source = source or random.SystemRandom()
         self._nonce = self._source.randbytes(16)
         self._shapes = {name: Shape(plan.types) for name, plan in plans.items() if plan.spec.crdt}
-        self._pushing: tuple[tuple[str, str], Document] | None = None
+        self._pushing: _Pushing | None = None
         for name in self._shapes:
             plans[name].followers.append(self)
 
@@ -89,14 +98,17 @@ class Documents(Follower):
             transaction.session.delete_document(*key)
             return
         head = transaction.session.document_head(*key)
-        if self._pushing is not None and self._pushing[0] == key:
-            document = self._pushing[1]
+        names: Iterable[str] = change.fields
+        if self._pushing is not None and self._pushing.key == key:
+            document, pushed = self._pushing.document, self._pushing.patch
             change.document_leads = True
+            # What the document said itself needs no writing back; what a stage made of it does.
+            names = [n for n in names if n not in pushed or pushed[n] != getattr(change.row, n)]
         elif head is not None:
             document = self._open(transaction, plan, change.row, head)
         else:
             return
-        document.shape.fill(document.loro, change.row, change.fields)
+        document.shape.fill(document.loro, change.row, names)
         change.document = self._store(transaction, key, document, head) or None
 
     # -- what clients do -----------------------------------------------------------------------------------------
@@ -141,9 +153,10 @@ class Documents(Follower):
             else:
                 self._clean(document, head)
             return None
-        self._pushing = key, document
+        patch = document.shape.changed(document.loro, row, touched)
+        self._pushing = _Pushing(key, document, dict(patch))
         try:
-            change = transaction.edit(plan, row.id, document.shape.changed(document.loro, row, touched))
+            change = transaction.edit(plan, row.id, patch)
         finally:
             self._pushing = None
         self.statistics.pushed += 1

@@ -142,7 +142,7 @@ class Budgets:
     def _begin(self) -> None:
         """What was counted so far is being stored: the next look finds it."""
         taken, self._unstored = self._unstored, {}
-        for spender, amount in taken.items():
+        for spender, amount in list(taken.items()):  # a thread that spends may still hold it
             self._storing[spender] = self._storing.get(spender, 0) + amount
 
     async def look(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pylon.engine.keyring import FILE_NAME as SECRET_KEY
 from pylon.model.errors import PylonError
 from pylon.model.manifest_reader import from_manifest
 from pylon.model.rows import compile_rows
@@ -26,7 +27,7 @@ from pylon.ops.backup.exchange import INSIDE, can_rename, exchange
 from pylon.ops.backup.history import History
 from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.manifest import Manifest
-from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name
+from pylon.ops.backup.shelf import PARTIAL, FolderShelf, Shelf, backup_name, write_file
 from pylon.ops.backup.take import DATA, WORK, Progress, silent
 from pylon.ops.backup.verify import check_database, unpack
 from pylon.store.lock import FolderLock
@@ -168,6 +169,7 @@ def _restore(wish: Wish, candidate: Candidate, progress: Progress, clock: Callab
             if wish.to is not None:
                 replayed, unknown, until = _bring_forward(wish, wish.to, held, staged, progress)
             _arrange(staged)
+            _keep_secret_keys(target / SECRET_KEY, staged / SECRET_KEY)
             floor = begin_timeline(
                 database, timeline=int(now), keep_sessions=wish.keep_sessions, reserved_ids_ns=int(now * 1e9)
             )
@@ -242,6 +244,15 @@ def _arrange(staged: Path) -> None:
         for path in sorted(data.iterdir()):
             path.rename(staged / path.name)
         data.rmdir()
+
+
+def _keep_secret_keys(old: Path, new: Path) -> None:
+    """The restored folder has the keys of the one it replaces as well as those of the backup: each may have sealed
+    something that is needed."""
+    keys = [line for path in (old, new) if path.is_file() for line in path.read_text("utf-8").split()]
+    if keys:
+        new.unlink(missing_ok=True)
+        write_file(new, "".join(f"{key}\n" for key in dict.fromkeys(keys)).encode())
 
 
 def _keep_archive(old: Path, new: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pylon.engine.keyring import FILE_NAME as SECRET_KEY
 from pylon.model.errors import PylonError
 from pylon.model.manifest import to_manifest
 from pylon.model.schema import AppSpec
@@ -83,7 +84,7 @@ def take(
             held = contents(plain)
             writer = _Writer(staged, seal)
             writer.add_database(plain)
-        files = _files(subject.data_dir)
+        files = _files(subject.data_dir, is_sealed=seal is not None)
         for number, (path, name) in enumerate(files, 1):
             writer.add(path, name)
             progress("files", number, len(files))
@@ -207,12 +208,14 @@ def _plain_place(subject: Subject, staged: Path, seal: Seal | None) -> Iterator[
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _files(data_dir: Path) -> list[tuple[Path, str]]:
-    """The files beside the database: uploads, and single files such as switches. Never links, never other folders."""
+def _files(data_dir: Path, *, is_sealed: bool) -> list[tuple[Path, str]]:
+    """The files beside the database: uploads, and single files such as switches. Never links, never other folders. The
+    secret key goes into sealed backups only: beside an open database it would open all that is sealed in it."""
     uploads = data_dir / UPLOADS
     found = [(path, path.relative_to(data_dir).as_posix()) for path in uploads.rglob("*") if _is_plain(path)]
     for path in data_dir.iterdir():
         own = path.name.startswith((manifest.DATABASE, ".")) or path.name in _NOT_TAKEN or path.suffix == ".log"
+        own = own or (path.name == SECRET_KEY and not is_sealed)
         if not own and shelf.PARTIAL not in path.name and path.suffix != ".tar" and _is_plain(path):
             found.append((path, f"{DATA}/{path.name}"))
     return sorted(found, key=lambda item: item[1])

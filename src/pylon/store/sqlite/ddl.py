@@ -16,6 +16,7 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
 from pylon.store.filters import quote
 from pylon.store.sqlite import documents, identity, system
+from pylon.store.sqlite.samples import outdated
 from pylon.store.sqlite.statements import column_type
 
 
@@ -31,7 +32,7 @@ def apply_schema(connection: apsw.Connection, entities: Sequence[EntitySpec]) ->
         linked = _linked_fields(entities)
         for entity in entities:
             done += _apply_entity(connection, entity, linked[entity.name])
-        for statement in system.OPTIMIZE:
+        for statement in outdated(connection, [entity.name for entity in entities]):
             connection.execute(statement)
         connection.execute("COMMIT")
     except BaseException:

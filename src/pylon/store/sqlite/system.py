@@ -72,15 +72,15 @@ META_RAISE = """INSERT INTO _pylon_meta (key, value) VALUES (?1, ?2)
     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)"""
 META_PUT = "INSERT OR REPLACE INTO _pylon_meta (key, value) VALUES (?, ?)"
 
-# Which index finds fewest rows is known from samples of each: with all tables, even those that this connection never
-# read (0x10000). Without them a flag that most rows have looks as selective as their owner.
-OPTIMIZE = ("PRAGMA analysis_limit = 1000", "PRAGMA optimize = 0x10002")
-# What the same would do (0x1), without doing it.
-OPTIMIZE_TELL = "PRAGMA optimize = 0x10003"
+# Which index finds fewest rows is known from samples of each. Without them a flag that most rows have looks as
+# selective as their owner.
+SAMPLE_SIZE = "PRAGMA analysis_limit = 1000"
+# What PRAGMA optimize would do, told only (0x1), of all tables, also those that this connection never read (0x10000).
+SAMPLES_NEEDED = "PRAGMA optimize = 0x10003"
 # Other connections read the samples again when the schema changes, so it does.
-OPTIMIZED = (
-    "DROP VIEW IF EXISTS _pylon_planned",
-    "CREATE VIEW _pylon_planned AS SELECT tbl, idx, stat FROM sqlite_stat1",
+SAMPLED = (
+    "DROP VIEW IF EXISTS _pylon_sampled",
+    "CREATE VIEW _pylon_sampled AS SELECT tbl, idx, stat FROM sqlite_stat1",
 )
 
 LOG_APPEND = (
@@ -100,6 +100,8 @@ LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
     ORDER BY seq LIMIT :limit)"""
 
 OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
+# What a guest wrote is its user's; an op-id that the user has too stays where it is.
+OPS_MOVE = "UPDATE OR IGNORE _pylon_ops SET principal = ? WHERE principal = ?"
 OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
 # The op-ids of log entries: both carry the second of their commit.
 OPS_OF = "SELECT seq, principal, op_id, row_id FROM _pylon_ops WHERE at BETWEEN ? AND ? AND seq BETWEEN ? AND ?"

@@ -15,6 +15,7 @@ from pylon.store.protocol import AuditBlock, OpRecord, StoredAnswer
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
 from pylon.store.sqlite.documents import SqliteDocuments
+from pylon.store.sqlite.samples import outdated
 from pylon.store.sqlite.statements import Statements
 
 _PAGE_BYTES = 4096
@@ -33,6 +34,7 @@ class SqliteWriter(SqliteDocuments):
     ) -> None:
         super().__init__(connect_writer(path, synchronous), tables)
         self._clock = clock
+        self._unsampled: set[str] = set()
         self._wal_pages = 0
         self._connection.set_wal_hook(self._count_wal)
         self._seq = self._appended = self._head()
@@ -133,6 +135,10 @@ class SqliteWriter(SqliteDocuments):
         rows = self._fetch(system.OP_GET, (principal, op_id))
         return OpRecord(*rows[0]) if rows else None
 
+    def move_ops(self, old: str, new: str) -> None:
+        """Make the op-ids of one principal those of another."""
+        self._fetch(system.OPS_MOVE, (new, old))
+
     def answer(self, principal: str, key: str) -> StoredAnswer | None:
         """What this principal's request with an idempotency key was answered, if there was one."""
         rows = self._fetch(system.ANSWER_GET, (principal, key))
@@ -210,10 +216,12 @@ class SqliteWriter(SqliteDocuments):
     def plan_anew(self) -> bool:
         """Look at the tables that changed much, and have every connection plan with what was found; whether there were
         such tables."""
-        if not self._fetch(system.OPTIMIZE_TELL, ()):
+        wanted = outdated(self._connection, self._tables) - self._unsampled
+        if not wanted:
             return False
-        for statement in (*system.OPTIMIZE, *system.OPTIMIZED):
+        for statement in (*sorted(wanted), *system.SAMPLED):
             self._fetch(statement, ())
+        self._unsampled |= outdated(self._connection, self._tables) & wanted  # such as one with an empty partial index
         return True
 
     def probe(self) -> None:

@@ -1,0 +1,1 @@
+"""Rows by the million, through the same write path as one."""
