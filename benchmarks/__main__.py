@@ -16,12 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import backup, idle, queries, transfer, write_path
+from benchmarks import backup, fanout_classes, idle, queries, storm, transfer, write_path
 from benchmarks.wrk import Report, load
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
 APP = Path(__file__).with_name("app.py")
 SECONDS = 5
+
+_ONE_ADDRESS = dict.fromkeys(("PYLON_PULLS_PER_CLIENT", "PYLON_WRITES_PER_IP", "PYLON_HTTP_PER_IP_MAX"), "0")
+"""What a server must not count when a crowd comes from this one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,42 @@ def live(bench: Bench) -> None:
     bench.lines.append(Line("the same, 100 related writes/s: until they know", delays, "100 ms", "30 ms"))
 
 
+def classes(bench: Bench) -> None:
+    """Fan-out by kind of policy: 200 sockets of 100 users, 16 of whom post."""
+    for entity, what in (("Item", "public"), ("Own", "owner equality"), ("Open", "general, 100 identities")):
+        with bench.server() as server:
+            tokens = json.dumps([server.token_of(f"u{i}") for i in range(fanout_classes.USERS)])
+            arguments = [str(server.port), entity, "200", "16", str(SECONDS)]
+            command = [sys.executable, "-m", "benchmarks.fanout_classes", *arguments]
+            ran = subprocess.run(command, capture_output=True, text=True, check=True, input=tokens)
+        result = json.loads(ran.stdout)
+        assert result["all_arrived"], result
+        figure = f"{result['deliveries_per_second']:,} deliveries/s at {result['writes_per_second']:,} writes/s"
+        ratio = result["writes_per_second"] / bench.baseline_post
+        floor = "2,250 writes/s"
+        bench.lines.append(Line(f"fan-out to 200 sockets, {what}", figure, floor, "3,750 writes/s", ratio))
+
+
+def storms(bench: Bench) -> None:
+    """5,000 clients lose their sockets at once and come back, while rows are written."""
+    idle.raise_file_limit(12_000)
+    with bench.server(_ONE_ADDRESS) as server:
+        command = [sys.executable, "-m", "benchmarks.storm", str(server.port), "5000"]
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    figure = f"back in {result['back_seconds']} s, caught up in {result['caught_up_seconds']} s"
+    figure += f"; {result['refused']} pulls told to wait, {result['written']} writes, {result['failed']} failed"
+    bench.lines.append(Line("reconnect storm of 5,000 clients", figure, "10 s, no failed write", ""))
+
+
+def first_pulls(bench: Bench) -> None:
+    """A first pull of 100,000 rows."""
+    with bench.server(_ONE_ADDRESS) as server:
+        found = storm.first_pull(server, 100_000)
+    assert found.rows == 100_000
+    figure = f"{found.seconds:.2f} s, {found.megabytes:.0f} MB, server grew by {found.grown_megabytes:.1f} MB"
+    bench.lines.append(Line("first pull of 100,000 rows", figure, "2 s in a browser, memory flat", ""))
+
+
 def writes(bench: Bench) -> None:
     """The write path in process."""
     rate = write_path.run()
@@ -222,6 +261,9 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "fanout": fanout,
     "documents": documents,
     "live": live,
+    "classes": classes,
+    "storm": storms,
+    "pull": first_pulls,
     "writes": writes,
     "queries": reads,
     "backup": backups,

@@ -29,6 +29,18 @@ class Own(Entity, crdt=False):
         allow = "auth.userId == data.owner"
 
 
+class Open(Entity, crdt=False):
+    """Everybody's but its owner's: no index finds who may see it."""
+
+    title: str
+    n: int = 0
+    owner: Id["User"] = field(owner=True)
+
+    class Policy:
+        read = "data.n > 0 && auth.userId != data.owner"
+        insert = "true"
+
+
 class Watched(Entity, crdt=False, audit_reads=True):
     """Its owner's alone, and whoever is shown one is recorded."""
 

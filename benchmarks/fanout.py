@@ -29,11 +29,15 @@ class Listener(asyncio.Protocol):
         self.rest = b""
         self.delays: list[float] = []
 
+    def headers(self) -> str:
+        """More lines of the handshake."""
+        return ""
+
     def connection_made(self, transport: Any) -> None:
         key = b64encode(os.urandom(16)).decode()
         transport.write(
             f"GET / HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{self.headers()}\r\n".encode()
         )
 
     def data_received(self, data: bytes) -> None:
@@ -55,6 +59,9 @@ class Listener(asyncio.Protocol):
 
 
 class Poster(asyncio.Protocol):
+    path = "/api/entities/Item"
+    headers = ""
+
     def __init__(self, host: str, until: float, done: asyncio.Future[int]) -> None:
         self.host, self.until, self.done = host, until, done
         self.posted = 0
@@ -72,8 +79,8 @@ class Poster(asyncio.Protocol):
             return
         body = b'{"title":"t%.7f","n":1}' % now
         self.transport.write(
-            b"POST /api/entities/Item HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (self.host.encode(), len(body), body)
+            b"POST %b HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (self.path.encode(), self.host.encode(), self.headers.encode(), len(body), body)
         )
 
     def data_received(self, data: bytes) -> None:

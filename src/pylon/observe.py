@@ -328,6 +328,7 @@ def _limits(door: Door, engine: Engine, limits: EdgeLimits) -> Iterator[tuple[tu
     yield ("requests_per_user",), limits.requests.users.refused
     yield ("requests_per_address",), limits.requests.addresses.refused
     yield ("concurrent_requests",), limits.answers.refused
+    yield ("concurrent_pulls",), limits.pulls.refused
     yield ("concurrent_streams",), limits.streams.refused
     for kind, count in engine.gate.refused.items():
         yield (f"writes_per_{kind}" if kind in ("user", "address") else kind,), count

@@ -294,6 +294,7 @@ class Server:
         self.sessions.on_revoked(self.door.revoke)
         self.door.identify_by(self.sessions.current)
         self.sessions.on_changed(self.door.reidentify)
+        self.sessions.on_lost(self.door.reidentify_all)
         self.sessions.on_revoked(self.rooms.revoke)
         self.controls = Controls(self.door, self.engine.switches)
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)

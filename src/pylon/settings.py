@@ -511,7 +511,8 @@ class Settings:
         "PYLON_HTTP_INFLIGHT_MAX",
         1_024,
         _whole(0),
-        "Requests that are answered at the same time; more are turned away at once with 503. 0 means no limit.",
+        "Requests that are answered at once, and as many pulls besides; more are turned away with 503. "
+        "0 means no limit.",
     )
     http_per_ip_max: int = _variable("PYLON_HTTP_PER_IP_MAX", 256, _whole(0), "The same for one address.")
     stream_inflight_max: int = _variable(

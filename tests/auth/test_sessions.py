@@ -81,6 +81,23 @@ async def test_sockets_hear_of_a_revoke_by_another_process_within_a_second(peopl
         assert ended == [grant.record.id.encode()]
 
 
+async def test_a_process_that_slept_through_too_much_looks_at_everybody_again(
+    people: AppSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pylon.auth.sessions._ENDS_AT_ONCE", 3)
+    async with open_foundation(people, tmp_path) as base, open_foundation(people, tmp_path) as other:
+        lost: list[bool] = []
+        other.sessions.on_lost(lambda: lost.append(True))
+        grants = [await base.sessions.create("u1") for _ in range(5)]
+        kept = await base.sessions.create("u2")
+        for grant in (*grants, kept):
+            assert other.sessions.resolve(grant.token) is not NOBODY
+        await base.sessions.revoke_all("u1")
+        assert [other.sessions.resolve(grant.token) is NOBODY for grant in grants] == [True] * 5
+        assert other.sessions.resolve(kept.token).identity.user_id == "u2"
+        assert lost
+
+
 async def test_admins_purge_by_user_time_and_method(people: AppSpec, tmp_path: Path, clock: Clock) -> None:
     async with open_foundation(people, tmp_path, clock=clock) as base:
         old = await base.sessions.create("u1", method="password")

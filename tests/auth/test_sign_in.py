@@ -16,6 +16,7 @@ from pylon.engine.limits.switch import Scope
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
+from pylon.sync.push import Push
 from pylon.testing.identity import open_foundation, somebody
 from tests.conftest import ADMINISTRATOR
 
@@ -71,6 +72,21 @@ async def test_rows_that_can_not_be_merged_stay_the_guests_all_of_them(people: A
         assert base.sessions.current(guest.key or b"").identity.is_guest
         [merge] = [e for e in await base.events.search(user=user) if e["action"] == "anonymous_merge"]
         assert (merge["success"], merge["reason"]) == (False, "UPDATE_FAILED")
+
+
+async def test_what_a_guest_sent_is_recognised_when_its_user_sends_it_again(people: AppSpec, tmp_path: Path) -> None:
+    async with open_foundation(people, tmp_path) as base:
+        token = (await base.sessions.create_guest()).token
+        guest = base.sessions.resolve(token)
+        data = b'{"title":"x","author":"%s"}' % (guest.identity.user_id or "").encode()
+        body = b'{"changes":[{"entity":"Note","row_id":"","kind":"insert","data":%s,"op_id":"op1"}]}' % data
+        await Push(base.engine).push(_guest_caller(guest), body)
+        await base.sign_in.upgrade(somebody(guest), await _user(base))
+        await Push(base.engine).push(_guest_caller(base.sessions.resolve(token)), body)
+        _, count = await base.engine.reads.rows(
+            ADMINISTRATOR, "Note", base.engine.reads.filter(ADMINISTRATOR, "Note", {})
+        )
+        assert count == 1
 
 
 async def test_an_upgrade_makes_the_guest_a_user_in_the_same_session(people: AppSpec, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import msgspec
 import pytest
 
+import pylon.client
 from pylon import Entity, Id, field
 from pylon.client import ApiError, AsyncClient, Client, PylonError, Unreachable, new_id
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
@@ -198,6 +201,28 @@ async def test_what_is_not_pylon_and_who_does_not_answer_are_said_so() -> None:
         with pytest.raises(Unreachable) as unreachable:
             await client.insert("Todo", title="x")
         assert unreachable.value.code == "UNREACHABLE"
+
+
+async def test_a_limit_without_an_end_and_a_long_wait_are_told_at_once() -> None:
+    answers = [
+        httpx.Response(429, json={"error": {"code": "BUDGET_EXCEEDED", "message": "spent"}}),
+        httpx.Response(503, headers={"Retry-After": "3600"}, json={"error": {"code": "MAINTENANCE", "message": "off"}}),
+        httpx.Response(302, headers={"Location": "/login"}),
+        httpx.Response(200, text="<h1>Welcome</h1>"),
+    ]
+    transport = httpx.MockTransport(lambda request: answers.pop(0))
+    async with AsyncClient("http://pylon", transport=transport, backoff=QUICK) as client:
+        for code in ("BUDGET_EXCEEDED", "MAINTENANCE", "INTERNAL", "INTERNAL"):
+            with pytest.raises(ApiError) as caught:
+                await client.me()
+            assert caught.value.code == code
+    assert answers == []
+
+
+def test_what_is_exported_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "python-client.md").read_text()
+    table = page.partition("## What there is")[2].partition("## Rooms")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(pylon.client.__all__)
 
 
 def test_the_same_without_an_event_loop(server: ServerProcess) -> None:

@@ -95,6 +95,173 @@ async def test_live_queries_give_the_rows_again_after_each_change(server: Server
         assert [rows async for rows in query] == []
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"n": None},
+        {"n": 2},
+        {"n": {"$not": 2}},
+        {"n": {"$not": None}},
+        {"n": {"$not": {"$gt": 2}}},
+        {"n": {"$gt": 1, "$lte": 3}},
+        {"n": {"$in": [1, 3, None]}},
+        {"n": {"$nin": [1, 3]}},
+        {"n": {"$exists": False}},
+        {"title": {"$like": "AP"}},
+        {"title": {"$like": "äp"}},
+        {"title": {"$startsWith": "Ap"}},
+        {"$or": [{"n": 1}, {"title": {"$like": "pear"}}]},
+        {"$and": [{"n": {"$gte": 1}}, {"done": True}]},
+        {"$not": {"n": {"$gt": 1}}},
+    ],
+)
+async def test_a_filter_answers_here_as_on_the_server(orchard: Orchard, where: dict[str, Any]) -> None:
+    client, replica = orchard
+    for order in ("n", "-n", ["-done", "title"]):
+        there = await client.query("Todo", where, order=order)
+        assert replica.rows("Todo", where, order=order) == there
+        assert replica.rows("Todo", where, order=order, limit=2) == there[:2]
+
+
+Orchard = tuple[AsyncClient, Replica]
+
+
+@pytest.fixture
+async def orchard(orchard_server: ServerProcess) -> AsyncIterator[Orchard]:
+    async with AsyncClient(orchard_server.url) as client, client.replica() as replica:
+        await replica.ready()
+        yield client, replica
+
+
+@pytest.fixture(scope="module")
+def orchard_server(app_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(app_file, tmp_path_factory.mktemp("orchard") / "data") as process:
+        fruit = [("Apple", 1), ("apricot", 2), ("Pear", None), ("Äpfel", 3), ("grape", 3), ("APPLE pie", 10)]
+        for title, n in fruit:
+            done = n is not None and n > 2
+            process.request("POST", "/api/entities/Todo", {"title": title, "n": n, "done": done})
+        yield process
+
+
+async def test_a_scope_follows_a_part_and_another_scope_starts_over(fresh: ServerProcess, tmp_path: Path) -> None:
+    file = tmp_path / "replica.db"
+    async with AsyncClient(fresh.url, backoff=QUICK) as client:
+        open_ = await client.insert("Todo", title="open")
+        await client.insert("Todo", title="done", done=True)
+        await client.insert("Wall", title="brick")
+        async with client.replica(file, scope={Todo: {"done": False}}) as replica:
+            await replica.ready()
+            assert (titles(replica), titles(replica, "Wall")) == (["open"], [])
+            later = await client.insert("Todo", title="later")
+            await until(lambda: titles(replica) == ["later", "open"])
+            await client.update("Todo", open_, done=True)
+            await until(lambda: titles(replica) == ["later"])
+            mine = replica.insert("Todo", title="out of sight", done=True)
+            await replica.quiet()
+            assert replica.get("Todo", mine) is None
+            assert await client.get("Todo", mine) is not None
+        async with client.replica(file, scope={"Wall": {}}) as replica:
+            await replica.ready()
+            assert (titles(replica), titles(replica, "Wall")) == ([], ["brick"])
+        async with client.replica(file) as replica:
+            await replica.ready()
+            assert replica.get("Todo", later) is not None
+        async with client.replica(scope={"Todo": {"nosuch": 1}}) as replica:
+            await until(lambda: replica.status.error is not None)
+            assert replica.status.error is not None
+            assert replica.status.error.code == "INVALID_SCOPE"
+
+
+async def test_maintenance_is_waited_out_and_a_recycled_connection_comes_back(fresh: ServerProcess) -> None:
+    async with replica_of(fresh) as replica:
+        await replica.ready()
+        _, switch = fresh.request(
+            "POST", "/api/admin/switches", {"scope": "server", "retry_after": 1}, token=ADMIN_TOKEN
+        )
+        await until(lambda: replica.status.state == "offline")
+        replica.insert("Todo", title="meanwhile")
+        await until(lambda: replica.status.error is not None and replica.status.error.code == "MAINTENANCE")
+        fresh.request("DELETE", f"/api/admin/switches/{switch['id']}", token=ADMIN_TOKEN)
+        await replica.quiet()
+        before = replica.status.reconnects
+        fresh.request("POST", "/api/admin/sockets/bounce", {"seconds": 0}, token=ADMIN_TOKEN)
+        await until(lambda: replica.status.reconnects > before)
+        await replica.ready()
+        assert titles(replica) == ["meanwhile"]
+
+
+class Holding(httpx.AsyncHTTPTransport):
+    """Lets no push through while it holds."""
+
+    holds = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.holds and request.url.path == "/api/sync/push":
+            raise httpx.ConnectError("held")
+        return await super().handle_async_request(request)
+
+
+async def test_a_session_that_becomes_another_users_takes_its_changes_along(fresh: ServerProcess) -> None:
+    wire = Holding()
+    async with AsyncClient(fresh.url, transport=wire, backoff=QUICK) as client:
+        await client.guest()
+        async with client.replica() as replica, AsyncClient(fresh.url, fresh.token_of("ula")) as ula:
+            await ula.insert("Own", title="ula's")
+            await replica.ready()
+            assert titles(replica, "Own") == []
+            wire.holds = True
+            replica.insert("Todo", title="made as a guest")
+            async with replica.room("hall") as room:
+                await client.request("POST", "/api/auth/upgrade", {"user_id": "ula"})
+                await until(lambda: titles(replica, "Own") == ["ula's"])
+                await until(lambda: set(room.members) == {"ula"})
+            wire.holds = False
+            await replica.quiet()
+            assert [row["title"] for row in await ula.query("Todo")] == ["made as a guest"]
+
+
+async def test_who_is_here_twice_stays_when_one_of_the_two_leaves(server: ServerProcess) -> None:
+    token = server.token_of("twin")
+    async with (
+        replica_of(server, token=token) as one,
+        replica_of(server, token=token) as two,
+        one.room("twins") as here,
+    ):
+        async with two.room("twins"):
+            await until(lambda: set(here.members) == {"twin"})
+        events = aiter(here)
+        kinds = [(await anext(events)).kind for _ in range(4)]
+        assert kinds[0] == "snapshot"
+        assert kinds[-2:] == ["leave", "snapshot"]
+        assert set(here.members) == {"twin"}
+
+
+async def test_without_websockets_the_hint_says_what_to_install(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
+    async with replica_of(server) as replica:
+        await until(lambda: replica.status.error is not None)
+        assert replica.status.error is not None
+        assert replica.status.error.hint == "pip install 'pylon[client]'"
+
+
+async def test_a_live_call_gives_its_result_again_when_what_it_read_changed(fresh: ServerProcess) -> None:
+    async with replica_of(fresh) as replica, AsyncClient(fresh.url) as other:
+        seen = aiter(replica.live_call("todos", list[Todo]))
+        assert await anext(seen) == []
+        await other.insert("Todo", title="one")
+        assert [todo.title for todo in await anext(seen)] == ["one"]
+        fresh.kill()
+        fresh.start()
+        assert [todo.title for todo in await anext(seen)] == ["one"]
+        await other.insert("Todo", title="two")
+        assert [todo.title for todo in await anext(seen)] == ["one", "two"]
+        with pytest.raises(ApiError) as caught:
+            await anext(aiter(replica.live_call("nosuch")))
+        assert caught.value.code == "FN_NOT_FOUND"
+
+
 async def test_what_is_done_offline_waits_and_later_changes_refer_to_it(fresh: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "replica.db"
     async with replica_of(fresh, file) as replica:

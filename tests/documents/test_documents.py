@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -409,3 +411,30 @@ async def test_a_backup_carries_documents_with_their_history(docs: AppSpec, tmp_
         peer.field("body").insert(6, "?")
         await push(engine, ALICE, "Doc", row_id, peer.taken())  # builds on what the copy must know
         assert (await row(engine, row_id))["body"] == "hello!?"
+
+
+async def test_a_document_that_made_room_is_gone_from_memory(docs: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(docs, tmp_path, document_limits=Limits(cache=0)) as engine:
+        row_id = await made(engine, body="hello")
+        peer = await joined(engine, ALICE, "Doc", row_id, 1)
+        peer.field("body").insert(5, "!")
+        await push(engine, ALICE, "Doc", row_id, peer.taken())
+        document = weakref.ref(engine.documents.cache.get(("Doc", row_id)))
+        assert document() is not None
+        await show(engine, ALICE, "Doc", await made(engine))
+        gc.collect()
+        assert document() is None
+
+
+async def test_a_stored_document_that_cannot_be_read_is_made_anew_from_its_row(docs: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(docs, tmp_path) as engine:
+        row_id = await made(engine, body="hello")
+        await joined(engine, ALICE, "Doc", row_id, 1)
+    with contextlib.closing(apsw.Connection(str(tmp_path / "pylon.db"))) as database:
+        database.execute("UPDATE _pylon_crdt_snapshots SET snapshot = x'00ff'")
+    async with open_engine(docs, tmp_path) as engine:
+        peer = await joined(engine, ALICE, "Doc", row_id, 2)
+        assert peer.row["body"] == "hello"
+        peer.field("body").insert(5, "!")
+        await push(engine, ALICE, "Doc", row_id, peer.taken())
+        assert (await row(engine, row_id))["body"] == "hello!"

@@ -202,6 +202,20 @@ def test_rules_that_ask_the_store_hold_for_documents(server: ServerProcess) -> N
         assert gus.peer.row["body"] == "plan B"
 
 
+def test_a_socket_that_replicates_a_part_still_gets_the_documents_that_it_asks_for(server: ServerProcess) -> None:
+    row_id = made(server, title="T", body="hello")
+    with Editor(server, "ned", 14) as ned:
+        ned.socket.send(json.dumps({"type": "scope", "entities": {"Plain": {}}}))
+        ned.until(lambda: any(isinstance(seen, dict) and seen.get("type") == "scoped" for seen in ned.seen))
+        ned.subscribe("Note", row_id)
+        seen = len(ned.events(row_id))  # what came before it said what it wants
+        patch(server, "Note", row_id, body="hello you")
+        ned.until(lambda: ned.peer.row["body"] == "hello you")
+        ned.until_event(made(server, "Plain", title="the end"))
+        assert len(ned.events(row_id)) == seen
+        ned.say("crdt-unsubscribe", "Note", row_id)
+
+
 def test_the_unmodified_text_hook_edits_the_field(server: ServerProcess) -> None:
     row_id = made(server, title="T", body="hello")
     with Editor(server, "hal", 8) as hal, Editor(server, "ida", 9) as ida:

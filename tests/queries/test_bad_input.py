@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -57,7 +59,11 @@ def connection(blog: Blog) -> Iterator[HTTPConnection]:
 
 
 @pytest.mark.parametrize("who", ["ann", "admin"])
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=2000 if os.environ.get("PYLON_TEST_LONG") else 100,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(data=st.data())
 def test_any_json_is_answered_with_rows_or_with_a_code(
     blog: Blog, connection: HTTPConnection, who: str, data: Any
@@ -79,10 +85,17 @@ def test_any_json_is_answered_with_rows_or_with_a_code(
         assert json.loads(content)["error"]["code"] in REGISTRY
 
 
+def test_windows_beyond_all_rows_are_answered_with_none(blog: Blog) -> None:
+    most = 2**63 - 1
+    node = {"where": {"$offset": most, "$limit": 10**30}, "offset": most, "include": {"comments": {"offset": most}}}
+    assert blog.post("/api/query", {"Post": node}, "ann") == (200, {"Post": []})
+    spec = {"groupBy": ["title"], "offset": 10**30, "limit": 10**30}
+    assert blog.post("/api/aggregate/Post", spec, "ann") == (200, {"rows": []})
+    assert blog.get(f"/api/entities/Post/cursor?limit={10**17}&after=z", "ann")[0] == 200
+
+
 @pytest.mark.parametrize("text", ["", "x", "{", "5", '{"title":', '{"$or":[', '{"title":{"$gt":null}}', '["a"]', "\0"])
 def test_url_parameters_are_answered_alike(blog: Blog, text: str) -> None:
-    from urllib.parse import quote
-
     for name in ("where", "sort", "fields", "after", "filter[meta]", "filter[votes]", "filter[at]", "q", "limit"):
         for path in ("", "/cursor", "/count"):
             status, answer = blog.get(f"/api/entities/Post{path}?sort=votes&{name}={quote(text)}", "ann")

@@ -74,6 +74,8 @@ def test_what_a_graph_query_can_not_be_is_refused(blog: Blog) -> None:
     assert refused({"Post": []}) == (400, "INVALID_QUERY")
     assert refused({"Post": {"select": ["title"]}}) == (400, "INVALID_QUERY")
     assert refused({"Post": {"include": ["writer"]}}) == (400, "INVALID_QUERY")
+    assert refused({"Post": {"include": {"writer": {"where": {"$search": "x"}}}}}) == (400, "INVALID_QUERY")
+    assert refused({"Post": {"where": {"$search": "x"}}}) == (400, "SEARCH_NOT_CONFIGURED")
     assert refused({"Post": {"include": {"nope": {}}}}) == (400, "RELATION_NOT_FOUND")
     assert refused({"Post": {"where": {"rating": "x"}}}) == (400, "INVALID_COLUMN")
     assert refused({"Post": {"include": {"writer": {"where": {"email": "ann@x"}}}}}) == (400, "INVALID_COLUMN")

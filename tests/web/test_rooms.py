@@ -193,6 +193,28 @@ def test_a_revoked_session_leaves_its_rooms_at_once(server: ServerProcess, meet:
     assert [m["user_id"] for m in bob.get("revoked")["members"]] == ["bob"]
 
 
+def test_a_guest_who_becomes_a_user_leaves_as_a_guest(server: ServerProcess, meet: Meet) -> None:
+    bob = meet("bob")
+    _, answer = server.request("POST", "/api/auth/guest")
+    with connect(
+        f"ws://127.0.0.1:{server.port}/",
+        proxy=None,
+        compression=None,
+        close_timeout=1,
+        additional_headers={"Authorization": f"Bearer {answer['token']}"},
+    ) as socket:
+        guest = Person(server, answer["token"], socket)
+        for person in (bob, guest):
+            person.post("join", room="upgraded")
+            person.say(type="room-subscribe", room="upgraded")
+            person.heard()
+        assert bob.heard()["action"] == "join"
+        server.request("POST", "/api/auth/upgrade", {"user_id": "ula"}, token=answer["token"])
+        told = {"action": "leave", "member": {"user_id": answer["user_id"]}, "room": "upgraded", "type": "room-update"}
+        assert bob.heard() == told
+        assert [m["user_id"] for m in bob.get("upgraded")["members"]] == ["bob"]
+
+
 def test_names_may_hold_anything_and_bad_requests_say_what_is_wrong(server: ServerProcess, meet: Meet) -> None:
     alice = meet("alice")
     for room in ("a/b c?d#e", "join", "ünïcode", "100%"):

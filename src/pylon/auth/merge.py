@@ -25,6 +25,7 @@ class Merge:
     def run(self, tx: Transaction, guest_id: str, user_id: str) -> dict[str, int]:
         """Rows given over, by `Entity.field`. The transaction must be trusted. Raises MERGE_TOO_LARGE, and what refuses
         a row, such as a unique value that the user has already."""
+        tx.session.move_ops(guest_id, user_id)
         moved: dict[str, int] = {}
         total = 0
         for entity, field in self._fields:

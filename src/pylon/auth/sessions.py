@@ -120,6 +120,7 @@ class Sessions:
         self._noting: asyncio.Task[None] | None = None
         self._on_revoked: list[Callable[[list[bytes]], None]] = []
         self._on_changed: list[Callable[[set[bytes], set[str]], None]] = []
+        self._on_lost: list[Callable[[], None]] = []
         self.touches = 0
         self.reuses = 0
 
@@ -135,6 +136,10 @@ class Sessions:
     def on_changed(self, callback: Callable[[set[bytes], set[str]], None]) -> None:
         """Call back with the keys of sessions, and with users, whose identity may have changed."""
         self._on_changed.append(callback)
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Call back when any session may have ended or changed, and which is not known."""
+        self._on_lost.append(callback)
 
     def accept(self, kind: TokenKind) -> None:
         """Take bearer tokens of another kind as well."""
@@ -468,13 +473,12 @@ class Sessions:
         ends = self._tables.ends_after(self._seen, _ENDS_AT_ONCE)
         if not ends:
             return
-        if ends[0].serial != self._seen + 1 or len(ends) == _ENDS_AT_ONCE:  # too late to know what changed
-            self._cache.clear()
-            self._tokens_of.clear()
-            self._sessions_of.clear()
+        if ends[0].serial != self._seen + 1 or len(ends) == _ENDS_AT_ONCE:
+            self._start_over()
+            return
         over = [end.session_id.encode() for end in ends if end.is_end]
         changed = {end.session_id.encode() for end in ends if not end.is_end} - set(over)
-        self._seen = ends[-1].serial if len(ends) < _ENDS_AT_ONCE else self._tables.last_end()
+        self._seen = ends[-1].serial
         for key in (*over, *changed):
             self._uncache(key)
         if over:
@@ -483,6 +487,15 @@ class Sessions:
         if changed:
             for changed_callback in self._on_changed:
                 changed_callback(changed, set())
+
+    def _start_over(self) -> None:
+        """Too much changed, or too long ago, to know all of it: forget everything, and look at every socket again."""
+        self._seen = self._tables.last_end()
+        self._cache.clear()
+        self._tokens_of.clear()
+        self._sessions_of.clear()
+        for callback in self._on_lost:
+            callback()
 
     def _users_changed(self, users: set[str]) -> None:
         for user in users:

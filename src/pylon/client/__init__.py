@@ -12,6 +12,7 @@ from pylon.client.blocking import BlockingReplica, BlockingStream, Client
 from pylon.client.client import AsyncClient
 from pylon.client.errors import ApiError, ClientError, Closed, Unreachable
 from pylon.client.http import Backoff
+from pylon.client.replica.calls import LiveCall
 from pylon.client.replica.changes import Change
 from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import Conflict
@@ -33,6 +34,7 @@ __all__ = [
     "ClientError",
     "Closed",
     "Conflict",
+    "LiveCall",
     "LiveQuery",
     "PylonError",
     "Replica",

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from pylon.client.client import AsyncClient
+from pylon.client.replica.calls import LiveCall
 from pylon.client.replica.changes import Change, Row
 from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import OnConflict
@@ -338,3 +339,15 @@ class BlockingReplica:
             yield from self._loop.iterate(aiter(query))
         finally:
             self._loop.do(query.close)
+
+    @overload
+    def live_call(self, name: str, into: type[T], /, **arguments: Any) -> Iterator[T]: ...
+    @overload
+    def live_call(self, name: str, into: None = None, /, **arguments: Any) -> Iterator[Any]: ...
+    def live_call(self, name: str, into: Any = None, /, **arguments: Any) -> Iterator[Any]:
+        """A query function's result, again whenever what it read has changed."""
+        call: LiveCall[Any] = self._loop.do(lambda: self._replica.live_call(name, into, **arguments))
+        try:
+            yield from self._loop.iterate(aiter(call))
+        finally:
+            self._loop.do(call.close)

@@ -54,7 +54,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Stop the replicas and close the connections. What is queued in a replica's file waits there."""
-        for replica in self._replicas:
+        for replica in list(self._replicas):
             await replica.close()
         await self._http.close()
 
@@ -108,7 +108,8 @@ class AsyncClient:
     @overload
     async def get(self, entity: str, row_id: str, /) -> dict[str, Any] | None: ...
     async def get(self, entity: Any, row_id: str, /) -> Any:
-        """The row, or None."""
+        """The row, or None. Raises ApiError POLICY_DENIED for one that may not be seen, and where the policy hides
+        whether there is one."""
         try:
             row = await self._http.call("GET", f"/api/entities/{_path(entity)}/{quote(row_id, safe='')}")
         except ApiError as error:
@@ -253,9 +254,13 @@ class AsyncClient:
         narrowed = None
         if scope is not None:
             narrowed = {entity_name(entity): dump(entity, filter) for entity, filter in scope.items()}
-        replica = Replica(self._http, self._dial, path, narrowed, on_conflict)
+        replica = Replica(self._http, self._dial, path, narrowed, on_conflict, self._forget)
         self._replicas.append(replica)
         return replica
+
+    def _forget(self, replica: Replica) -> None:
+        if replica in self._replicas:
+            self._replicas.remove(replica)
 
 
 def _path(entity: EntityName) -> str:

@@ -87,18 +87,22 @@ class Http:
                     raise unreachable(method, path, error) from error
                 await asyncio.sleep(self.backoff.delay(attempt))
                 continue
-            if answer.status_code < 400:
-                return msgspec.json.decode(answer.content) if answer.content else None
+            if answer.is_success:
+                return _decoded(answer)
             problem = error_of(answer)
-            if answer.status_code not in (429, 503) or attempt >= tries:
+            seconds = self._wait(problem, attempt)
+            if seconds is None or attempt >= tries:
                 raise problem
-            await asyncio.sleep(self.wait(problem, attempt))
+            await asyncio.sleep(seconds)
 
-    def wait(self, problem: ApiError, attempt: int) -> float:
-        """How long to wait after a refusal."""
-        if problem.retry_after is None:
-            return self.backoff.delay(attempt)
-        return self.backoff.advised(problem.retry_after)
+    def _wait(self, problem: ApiError, attempt: int) -> float | None:
+        """How long to wait after a refusal; None for one that waiting doesn't mend, or not soon."""
+        advice = problem.retry_after
+        if problem.status not in (429, 503) or (advice is not None and advice > self.backoff.most):
+            return None
+        if advice is None:  # a limit without an end of its own, such as a budget
+            return self.backoff.delay(attempt) if problem.status == 503 else None
+        return self.backoff.advised(advice)
 
     @asynccontextmanager
     async def stream(
@@ -121,6 +125,13 @@ class Http:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _decoded(answer: httpx.Response) -> Any:
+    try:
+        return msgspec.json.decode(answer.content) if answer.content else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ApiError("INTERNAL", "The answer is not JSON: is this a Pylon server?", status=502) from None
 
 
 def unreachable(method: str, path: str, error: Exception) -> Unreachable:

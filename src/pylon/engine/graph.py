@@ -103,6 +103,8 @@ class GraphParser:
         columns = EntityColumns(plan.types, self._scope)
         where = spec.get("where")
         query = parse_query(columns, where if isinstance(where, dict) else {}, self._budget)
+        if query.search is not None and depth:
+            raise PylonError("INVALID_QUERY", f"{plan.name}: $search is for the top of a graph query, not for includes")
         order: Order = parse_order(columns, spec["order"]) if spec.get("order") is not None else query.order
         limits = [n for n in (query.limit, window(spec.get("limit"))) if n is not None]
         fields = query.fields
@@ -113,7 +115,7 @@ class GraphParser:
             compile_query(query),
             order=with_id(order),
             limit=min(limits, default=None),
-            offset=query.offset + (window(spec.get("offset")) or 0),
+            offset=window(query.offset + (window(spec.get("offset")) or 0)) or 0,
             fields=_beside(plan, fields, includes),
         )
         return Node(plan, selection, query.search, bool(order), includes)

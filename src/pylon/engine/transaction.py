@@ -149,8 +149,8 @@ class Transaction(RowAccess):
 
     def insert(self, plan: EntityPlan, row: Any) -> Change:
         """Insert a validated row, stamped and checked. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT, POLICY_DENIED,
-        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, TENANT_MISMATCH, INVALID_COLUMN; like every write also MAINTENANCE, and what
-        the entity's stages raise."""
+        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, TENANT_MISMATCH, INVALID_COLUMN; like every write also
+        MAINTENANCE, and what the entity's stages raise."""
         if plan.stages:
             with self._batch.scope():
                 return self._insert(plan, row)

@@ -45,7 +45,8 @@ def field(
     `default` is a literal, an enum member, or "now" on a datetime: the time of the insert. `owner` stamps the caller's
     user id on insert and makes the field readonly. `unique` and `index` make an index. `readonly` fields are set on
     insert only. `server_only` fields never leave the server; `encrypted` ones are also sealed at rest. `sync_omit`
-    keeps a field out of replicas. `tenant` makes it the field that holds the row's tenant. `crdt` picks how concurrent edits merge; `name` is the name on the wire.
+    keeps a field out of replicas. `tenant` makes it the field that holds the row's tenant. `crdt` picks how concurrent
+    edits merge; `name` is the name on the wire.
     """
     return FieldOptions(
         default=default,

@@ -248,6 +248,10 @@ class WriteSession(Rows, Protocol):
     def answer(self, principal: str, key: str) -> StoredAnswer | None:
         """What this principal's request with an idempotency key was answered, if there was one."""
 
+    def move_ops(self, old: str, new: str) -> None:
+        """Make the op-ids of one principal those of another: what a guest wrote is recognised when its user sends it
+        again."""
+
     def put_answer(self, principal: str, key: str, answer: StoredAnswer) -> None:
         """Remember an answer, in the open transaction; it goes with the op-ids."""
 

@@ -206,6 +206,10 @@ class Door:
             if key in self._sessions and self._current is not None:
                 self._reidentify(key, self._current(key))
 
+    def reidentify_all(self) -> None:
+        """The same for every connection that has a session."""
+        self.reidentify(set(self._sessions), set())
+
     def _reidentify(self, key: bytes, fresh: Credential) -> None:
         for connection in list(self._sessions.get(key, ())):
             before = connection.credential

@@ -115,6 +115,8 @@ class LiveQueries:
 
     def _open(self, subscription: Subscription) -> None:
         """Give a subscription its query; what is refused keeps its place, without one."""
+        if self._connections.get(subscription.connection, {}).get(subscription.sub_id) is not subscription:
+            return  # what it was told a moment ago was too much for its connection
         subscription.is_passing = False
         try:
             self._attach(subscription)

@@ -33,6 +33,9 @@ PAGE_EVENTS = 1000
 SCAN_EVENTS = 20_000
 """Log entries looked at in one delta answer: beyond it the cursor advances and the client asks again."""
 
+SHORT_EVENTS = 20
+"""So few log entries are looked at on the event loop: whoever comes back after a moment waits for no thread."""
+
 _READ_SECONDS = 10.0
 
 
@@ -77,7 +80,9 @@ class Pull:
         """What changed after `since`, as this caller may see it. Raises RESYNC_REQUIRED."""
         wanted = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
         self._admit(caller)
-        return await self._engine.reads.run(
+        reads = self._engine.reads
+        run = reads.run_short if reads.log_head() - since <= SHORT_EVENTS else reads.run
+        return await run(
             lambda s: self._delta(s, caller, since, wanted, subset), _READ_SECONDS, caller=caller, what="pull"
         )
 

@@ -41,6 +41,7 @@ def open_rooms(
     for kind in _RELAYED:
         door.messages.on(kind, sockets.relay)
     door.messages.on_leave(rooms.disconnected)
+    door.messages.on_moved(lambda connection: rooms.moved(connection, connection.credential.identity.user_id))
 
     def switched(before: Board, after: Board) -> None:
         for switch in after.switches:

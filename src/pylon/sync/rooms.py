@@ -255,11 +255,13 @@ class Rooms:
         """A socket is gone: its user leaves the rooms in which it was his last, and the others hear of both. A no-op
         for one that was never subscribed."""
         for member in list(self._sockets.get(socket, ())):
-            self._detach(member, socket)
-            if not member.sockets:
-                self._remove(member)
-            if member.room.members:
-                self._tell(member.room.name, room_frames.disconnected(socket.id))
+            self._drop(member, socket)
+
+    def moved(self, socket: Socket, user: str | None) -> None:
+        """A socket is this user's now: it is gone for whoever had it before."""
+        for member in list(self._sockets.get(socket, ())):
+            if member.user != user:
+                self._drop(member, socket)
 
     # -- who must go ---------------------------------------------------------------------------------------------
 
@@ -423,6 +425,13 @@ class Rooms:
     def _forget(self, member: _Member, session: bytes) -> None:
         member.sessions.pop(session, None)
         _discard(self._sessions, session, member)
+
+    def _drop(self, member: _Member, socket: Socket) -> None:
+        self._detach(member, socket)
+        if not member.sockets:
+            self._remove(member)
+        if member.room.members:
+            self._tell(member.room.name, room_frames.disconnected(socket.id))
 
     def _detach(self, member: _Member, socket: Socket) -> None:
         member.sockets.discard(socket)

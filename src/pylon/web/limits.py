@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from pylon.web.request import Request
 
 _HELD = "pylon.held"
+_PULL = "/api/sync/pull"
 
 
 class EdgeLimits:
-    """The edge limits of one server. A request that streams its answer counts among the streams instead."""
+    """The edge limits of one server. A request that streams its answer counts among the streams instead, and pulls
+    count by themselves: a crowd that comes back and catches up must not be why a write is turned away."""
 
     def __init__(self, settings: Settings) -> None:
         self.answers = Admission(Caps(settings.http_inflight_max, settings.http_per_ip_max), "OVERLOADED")
+        self.pulls = Admission(Caps(settings.http_inflight_max, settings.http_per_ip_max), "OVERLOADED")
         self.streams = Admission(Caps(settings.stream_inflight_max, settings.stream_per_ip_max), "STREAM_OVERLOADED")
         self.requests = Requests(
             RequestRates(settings.rate_limit_max, settings.rate_limit_max_authed, settings.rate_limit_window)
@@ -27,8 +30,9 @@ class EdgeLimits:
     def enter(self, req: Request) -> Allowance | None:
         """Let a request in; what it has left. Raises OVERLOADED, RATE_LIMITED."""
         ip = req.ip
-        self.answers.enter(ip)
-        req.scope[_HELD] = (self.answers, ip)
+        admission = self.pulls if req.path == _PULL else self.answers
+        admission.enter(ip)
+        req.scope[_HELD] = (admission, ip)
         if self.requests.is_on and req.path.startswith("/api/"):
             return self.requests.take(req.session.identity, ip)
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,9 @@ from pylon.client.replica.storage import Storage
 log = logging.getLogger("pylon.client")
 
 BATCH = 200
+LATER = frozenset({"RATE_LIMITED", "BUDGET_EXCEEDED", "MAINTENANCE", "OVERLOADED", "STORAGE_UNAVAILABLE"})
+"""Not a verdict on the change: it waits."""
+
 MENDS = 10
 """How often one change may be mended."""
 
@@ -97,13 +99,9 @@ class Pusher:
                 advice = error.retry_after if isinstance(error, ApiError) else None
                 backoff = self._http.backoff
                 await self._pause(backoff.delay(failures) if advice is None else backoff.advised(advice))
-            except sqlite3.Error:
+            except Exception:  # a supervised boundary: whatever the other side says, the queue stays and is sent again
                 failures += 1
-                log.exception("the queue could not be written")
-                await self._pause(self._http.backoff.delay(failures))
-            except (msgspec.MsgspecError, KeyError, TypeError):
-                failures += 1
-                log.exception("the server's answer to a push made no sense")
+                log.exception("pushing failed")
                 await self._pause(self._http.backoff.delay(failures))
 
     async def _pause(self, seconds: float) -> None:
@@ -139,6 +137,7 @@ class Pusher:
 
     def _record(self, batch: list[Change], answer: Any) -> None:
         accepted, refused = [], []
+        later: ApiError | None = None
         for change, result in zip(batch, answer["results"], strict=True):
             if result["status"] != "error":
                 change.seq = result["seq"]
@@ -147,13 +146,19 @@ class Pusher:
                 change.seq = answer["cursor"]["last_seq"]
                 accepted.append(change)
             else:
-                refused.append((change, ApiError(result["error"]["code"], result["error"]["message"])))
+                error = ApiError(result["error"]["code"], result["error"]["message"])
+                if error.code in LATER:
+                    later = error
+                else:
+                    refused.append((change, error))
         self._storage.accepted(accepted)
         for change, error in refused:
             self._refuse(change, error)
         settled = self._view.reached(self._view.cursor)
         self._storage.drop(settled)
         self._changed(self._view.drop(settled))
+        if later is not None:
+            raise later
 
     def _refuse(self, change: Change, error: ApiError) -> None:
         self.refused += 1

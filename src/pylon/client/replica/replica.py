@@ -14,6 +14,7 @@ import msgspec
 
 from pylon.client.errors import ClientError
 from pylon.client.http import Http
+from pylon.client.replica.calls import LiveCall
 from pylon.client.replica.changes import Change, Key, Row, View
 from pylon.client.replica.filters import Match, compile_where, in_order
 from pylon.client.replica.inbox import Message
@@ -57,7 +58,9 @@ class Replica:
         path: str | Path | None,
         scope: dict[str, Any] | None,
         on_conflict: OnConflict | None,
+        forget: Callable[[Replica], None],
     ) -> None:
+        self._forget = forget
         self._http = http
         self._dial = dial
         self._path = path
@@ -70,6 +73,7 @@ class Replica:
         self._tasks: list[asyncio.Task[None]] = []
         self._queries: list[LiveQuery[Any]] = []
         self._rooms: list[Room] = []
+        self._calls: dict[str, LiveCall[Any]] = {}
         self._moved = asyncio.Event()
 
     async def __aenter__(self) -> Replica:
@@ -121,8 +125,11 @@ class Replica:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for query in list(self._queries):
             query.close()
+        for call in list(self._calls.values()):
+            call.close()
         self._storage.close()
         self._storage = None
+        self._forget(self)
         if self._link is not None:
             self._link.state = "closed"
 
@@ -213,10 +220,21 @@ class Replica:
             _match(entity, where, equals),
             order_fields(entity, order),
             limit,
-            lambda query: self._queries.remove(query) if query in self._queries else None,
+            self._forget_query,
         )
         self._queries.append(query)
         return query
+
+    @overload
+    def live_call(self, name: str, into: type[T], /, **arguments: Any) -> LiveCall[T]: ...
+    @overload
+    def live_call(self, name: str, into: None = None, /, **arguments: Any) -> LiveCall[Any]: ...
+    def live_call(self, name: str, into: Any = None, /, **arguments: Any) -> LiveCall[Any]:
+        """A query function's result, followed: run by the server again when what it read has changed."""
+        assert self._link is not None, "start the replica first"
+        call: LiveCall[Any] = LiveCall(self._link, name, dump("", arguments), into, self._forget_call)
+        self._calls[call.sub_id] = call
+        return call
 
     @property
     def status(self) -> Status:
@@ -299,7 +317,7 @@ class Replica:
     def room(self, name: str, data: Any = None) -> Room:
         """A room to enter: `async with replica.room("doc:42") as room`; `data` is what the others see of us."""
         assert self._link is not None, "start the replica first"
-        room = Room(self._http, self._link, name, data, self._rooms.remove)
+        room = Room(self._http, self._link, name, data, self._forget_room)
         self._rooms.append(room)
         return room
 
@@ -310,11 +328,28 @@ class Replica:
         if self._link is not None:
             self._link.retry()
 
+    def _forget_call(self, call: LiveCall[Any]) -> None:
+        self._calls.pop(call.sub_id, None)
+
+    def _forget_query(self, query: LiveQuery[Any]) -> None:
+        if query in self._queries:
+            self._queries.remove(query)
+
+    def _forget_room(self, room: Room) -> None:
+        if room in self._rooms:
+            self._rooms.remove(room)
+
     def _connected(self) -> None:
         for room in self._rooms:
             room.enter()
+        for call in self._calls.values():
+            call.ask()
 
     def _heard(self, message: Message) -> None:
+        if message["type"] in ("reactive-result", "reactive-error"):
+            if (call := self._calls.get(message["sub_id"])) is not None:
+                call.heard(message)
+            return
         for room in self._rooms:
             if message.get("room") == room.name:
                 room.heard(message)

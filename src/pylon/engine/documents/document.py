@@ -7,7 +7,7 @@ is not used again. So whatever was undone, or was written by another process, ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from loro import EventTriggerKind, ExportMode, LoroDoc, VersionVector
@@ -32,6 +32,7 @@ class Document:
     history. `stored` is the size of what the store holds of it."""
 
     __slots__ = (
+        "__weakref__",
         "_changes",
         "_persisted",
         "_snapshot",
@@ -81,9 +82,10 @@ class Document:
         self._snapshot = None
         with guarded():
             if self._subscription is None:
-                self._subscription = loro.subscribe_root(self._on_event)
+                self._subscription = loro.subscribe_root(_collector(self._changes))
             loro.import_(update)
-        changes, self._changes = self._changes, []
+        changes = list(self._changes)
+        self._changes.clear()
         self.keys = self.shape.check_keys(loro, self.keys)
         touched: dict[str, Any] = {}
         roots: dict[str, Any] = {}
@@ -93,10 +95,6 @@ class Document:
             if roots or any(name in touched for name in self.shape.texts):
                 self._mirror(touched, roots)
         return {*touched, *roots}
-
-    def _on_event(self, event: Any) -> None:
-        if event.triggered_by == EventTriggerKind.Import:
-            self._changes += event.events
 
     def _mirror(self, touched: dict[str, Any], roots: dict[str, Any]) -> None:
         """Make the edits of a text and of its root twin in the other of the two as well (spec 02 §20.4)."""
@@ -156,6 +154,16 @@ class Document:
         self.stamp, self.stored = stamp, stored
         self._persisted = self.loro.oplog_vv
         self._snapshot = None
+
+
+def _collector(changes: list[Any]) -> Callable[[Any], None]:
+    """Collects what imports change. It must not know the document: loro would keep both alive for ever."""
+
+    def collect(event: Any) -> None:
+        if event.triggered_by == EventTriggerKind.Import:
+            changes.extend(event.events)
+
+    return collect
 
 
 def _peer(incarnation: int, nonce: bytes) -> int:

@@ -97,6 +97,13 @@ class Documents(Follower):
             self.cache.drop(key)
             transaction.session.delete_document(*key)
             return
+        try:
+            change.document = self._follow(transaction, plan, change, key) or None
+        except LoroError as error:  # this write fails; those that share its commit must not
+            raise PylonError("CRDT_APPLY_FAILED", f"crdt write {plan.name}/{change.row_id}: {error}"[:500]) from None
+
+    def _follow(self, transaction: Transaction, plan: EntityPlan, change: Change, key: tuple[str, str]) -> bytes:
+        """Bring the document to the row, and store it; what was new in it."""
         head = transaction.session.document_head(*key)
         names: Iterable[str] = change.fields
         if self._pushing is not None and self._pushing.key == key:
@@ -107,9 +114,9 @@ class Documents(Follower):
         elif head is not None:
             document = self._open(transaction, plan, change.row, head)
         else:
-            return
+            return b""
         document.shape.fill(document.loro, change.row, names)
-        change.document = self._store(transaction, key, document, head) or None
+        return self._store(transaction, key, document, head)
 
     # -- what clients do -----------------------------------------------------------------------------------------
 
@@ -133,8 +140,8 @@ class Documents(Follower):
         head = transaction.session.document_head(*key)
         self._measure(update)
         document = self._open(transaction, plan, row, head)
-        if head is None:
-            self._store(transaction, key, document, None)
+        if head is None or head.incarnation != document.incarnation:
+            self._store(transaction, key, document, head)
             head = transaction.session.document_head(*key)
         if document.stored + len(update) > self.limits.document:
             self._shrink(transaction, key, document, head, len(update))

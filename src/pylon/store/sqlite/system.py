@@ -100,6 +100,8 @@ LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
     ORDER BY seq LIMIT :limit)"""
 
 OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
+# What a guest wrote is its user's; an op-id that the user has too stays where it is.
+OPS_MOVE = "UPDATE OR IGNORE _pylon_ops SET principal = ? WHERE principal = ?"
 OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
 # The op-ids of log entries: both carry the second of their commit.
 OPS_OF = "SELECT seq, principal, op_id, row_id FROM _pylon_ops WHERE at BETWEEN ? AND ? AND seq BETWEEN ? AND ?"

@@ -135,6 +135,10 @@ class SqliteWriter(SqliteDocuments):
         rows = self._fetch(system.OP_GET, (principal, op_id))
         return OpRecord(*rows[0]) if rows else None
 
+    def move_ops(self, old: str, new: str) -> None:
+        """Make the op-ids of one principal those of another."""
+        self._fetch(system.OPS_MOVE, (new, old))
+
     def answer(self, principal: str, key: str) -> StoredAnswer | None:
         """What this principal's request with an idempotency key was answered, if there was one."""
         rows = self._fetch(system.ANSWER_GET, (principal, key))

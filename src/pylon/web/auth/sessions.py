@@ -21,7 +21,8 @@ class Me(Resource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's context."""
-        resp.data = msgspec.json.encode({"avatar_url": avatar_url(req), **context(req.session)})
+        shown = {"avatar_url": avatar_url(req), **context(req.session)}
+        resp.data = msgspec.json.encode(shown, order="sorted")
 
 
 class SessionDoor(MethodResource):
