@@ -1,5 +1,5 @@
-"""The sessions that a process remembers, by their tokens' hashes: bounded, and found by session and by user too, so that
-what changed can be dropped."""
+"""The sessions that a process remembers, by the hashes of their tokens: bounded, and found by session and by user too,
+so that what changed can be dropped."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import { errorOf, isPassing, PylonError } from "./errors.js";
 import { tellAll } from "./listeners.js";
 import { asked, backoff, later, nothing } from "./waiting.js";
 
-const KEEP_MS = 200; //  an edit waits so long for others before it is written to disk
+const KEEP_MS = 200; //  a document is written to disk at once, and then at most so often
 
 /** @type {Promise<any>|null} */
 let loading = null;
@@ -124,6 +124,7 @@ export class Document {
   isPushing = false;
   isClosed = false;
   /** @type {any} */ timer = null;
+  keptAt = 0;
   failures = 0;
 
   /** @param {Documents} all @param {string} entity @param {string} id */
@@ -217,12 +218,15 @@ export class Document {
     queueMicrotask(() => this.push()); // edits of one turn travel together
   }
 
+  /** Whether the server has everything that is here. */
+  get isSaved() {
+    if (!this.doc) return true;
+    return [...this.doc.oplogVersion().toJSON()].every(([peer, counter]) => counter <= (this.known?.get(peer) ?? 0));
+  }
+
   /** What the server has not got, null if it has everything. @returns {Uint8Array|null} */
   unsent() {
-    if (!this.doc) return null;
-    const version = this.doc.oplogVersion();
-    const isBehind = [...version.toJSON()].some(([peer, counter]) => counter > (this.known?.get(peer) ?? 0));
-    return isBehind ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
+    return this.doc && !this.isSaved ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
   }
 
   /** Sends what the server has not got, until it has. */
@@ -238,7 +242,7 @@ export class Document {
         this.failures = 0;
         this.learn(version);
         this.keepSoon();
-        if (this.error) this.fail(null);
+        this.fail(null);
       } else if (isPassing(error)) {
         this.failures += 1;
         later(() => this.push(), Math.max(backoff(this.failures), asked(error.retryAfter)));
@@ -271,12 +275,14 @@ export class Document {
   }
 
   keepSoon() {
-    this.timer ??= later(() => this.keep(), KEEP_MS);
+    if (Date.now() - this.keptAt >= KEEP_MS) this.keep();
+    else this.timer ??= later(() => this.keep(), KEEP_MS);
   }
 
   keep() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.keptAt = Date.now();
     if (this.doc) this.all.hooks.disk()?.put("documents", this.key, { snapshot: this.doc.export({ mode: "snapshot" }), unsent: this.unsent() });
   }
 
