@@ -190,17 +190,50 @@ async def test_maintenance_is_waited_out_and_a_recycled_connection_comes_back(fr
         assert titles(replica) == ["meanwhile"]
 
 
-async def test_a_session_that_becomes_another_users_fetches_what_that_user_may_read(fresh: ServerProcess) -> None:
-    async with AsyncClient(fresh.url, backoff=QUICK) as client:
+class Holding(httpx.AsyncHTTPTransport):
+    """Lets no push through while it holds."""
+
+    holds = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.holds and request.url.path == "/api/sync/push":
+            raise httpx.ConnectError("held")
+        return await super().handle_async_request(request)
+
+
+async def test_a_session_that_becomes_another_users_takes_its_changes_along(fresh: ServerProcess) -> None:
+    wire = Holding()
+    async with AsyncClient(fresh.url, transport=wire, backoff=QUICK) as client:
         await client.guest()
         async with client.replica() as replica, AsyncClient(fresh.url, fresh.token_of("ula")) as ula:
             await ula.insert("Own", title="ula's")
             await replica.ready()
             assert titles(replica, "Own") == []
+            wire.holds = True
+            replica.insert("Todo", title="made as a guest")
             async with replica.room("hall") as room:
                 await client.request("POST", "/api/auth/upgrade", {"user_id": "ula"})
                 await until(lambda: titles(replica, "Own") == ["ula's"])
                 await until(lambda: set(room.members) == {"ula"})
+            wire.holds = False
+            await replica.quiet()
+            assert [row["title"] for row in await ula.query("Todo")] == ["made as a guest"]
+
+
+async def test_who_is_here_twice_stays_when_one_of_the_two_leaves(server: ServerProcess) -> None:
+    token = server.token_of("twin")
+    async with (
+        replica_of(server, token=token) as one,
+        replica_of(server, token=token) as two,
+        one.room("twins") as here,
+    ):
+        async with two.room("twins"):
+            await until(lambda: set(here.members) == {"twin"})
+        events = aiter(here)
+        kinds = [(await anext(events)).kind for _ in range(4)]
+        assert kinds[0] == "snapshot"
+        assert kinds[-2:] == ["leave", "snapshot"]
+        assert set(here.members) == {"twin"}
 
 
 async def test_without_websockets_the_hint_says_what_to_install(

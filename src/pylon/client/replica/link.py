@@ -56,6 +56,7 @@ class Link:
         self._pulling = asyncio.Lock()
         self._again = asyncio.Event()
         self._advice: float | None = None
+        self._token: str | None = None
         self.state: State = "offline"
         self.error: ClientError | None = None
         self.user: str | None = None
@@ -146,10 +147,19 @@ class Link:
         if user == "" and known and self._http.token is not None:
             raise SessionEnded("SESSION_EXPIRED", "The session is expired or revoked: set another token", status=401)
         whose = f"{user}/{me.get('tenant_id') or ''}" if user else ""
+        if self.user not in (None, user) and self._token == self._http.token:
+            self._follow_session(user)
         if known is not None and known != whose:
             self._forget_rows()
         self._storage.keep("user", whose)
-        self.user = user
+        self.user, self._token = user, self._http.token
+
+    def _follow_session(self, user: str) -> None:
+        """The same session is another user's, as when a guest signs in: what waits is his now."""
+        changes = [change for change in self._view.waiting.values() if change.user == self.user]
+        for change in changes:
+            change.user = user
+        self._storage.reassign(changes)
 
     def _forget_rows(self) -> None:
         self._storage.clear()
@@ -235,7 +245,11 @@ class Link:
 
     async def _snapshot(self) -> None:
         token = self._storage.meta("snapshot")
-        self.fetched = 0
+        rows: Rows = {}
+        if token is not None:  # it goes on where the process before this one was
+            for (entity, row_id), row in self._storage.snapshot_rows():
+                rows.setdefault(entity, {})[row_id] = row
+        self.fetched = sum(map(len, rows.values()))
         while True:
             try:
                 answer = await self._pull(since=0, page_size=PAGE, snapshot_after=token)
@@ -243,17 +257,16 @@ class Link:
                 if token is None or error.code not in ("SNAPSHOT_CURSOR_INVALID", "RESYNC_REQUIRED"):
                     raise
                 self._storage.restart()
-                token = None
+                token, rows, self.fetched = None, {}, 0
                 continue
             events = _events(answer)
             token = answer.get("snapshot_after")
             self._storage.page(events, token)
+            for event in events:
+                rows.setdefault(event.entity, {})[event.row_id] = {**(event.data or {}), "id": event.row_id}
             self.fetched += len(events)
             if token is None or not answer["has_more"]:
                 break
-        rows: Rows = {}
-        for (entity, row_id), row in self._storage.snapshot_rows():
-            rows.setdefault(entity, {})[row_id] = row
         cursor = answer["cursor"]["last_seq"]
         self._storage.replace(cursor)
         self._view.replace(rows, cursor)
