@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -46,16 +45,12 @@ async def open_server(
             }
         )
         server = Server(app.spec(), settings, Listeners(http=unused))
-        await server.engine.start()
-        sweeping = asyncio.create_task(server.rooms.run())
+        await server.open()
         try:
             yield server
         finally:
-            sweeping.cancel()
             server.door.close(1001, "server is stopping")
-            await server.functions.stop()
-            await server.hub.stop()
-            await server.engine.stop()
+            await server.close()
 
 
 async def sign_in(server: Server, user_id: str, *, tenant_id: str | None = None) -> str:
