@@ -38,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
+    Command("mail", "pylon.cli.mail", "See what mail waits and why, send it again, or send a test"),
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
     Command("budget", "pylon.cli.budget", "Limit what may be used per day or month"),
     Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),

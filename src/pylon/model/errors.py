@@ -242,6 +242,14 @@ REGISTRY: dict[str, Code] = {
         "The user has not proved to own its e-mail address.",
         "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
     ),
+    "MAIL_NOT_CONFIGURED": Code(501, "This server sends no mail.", "Set PYLON_EMAIL_PROVIDER and what it needs."),
+    "MAIL_FAILED": Code(
+        502, "The mail server or provider did not take a letter.", "The message says why; `pylon mail list` has others."
+    ),
+    "MAIL_EXPIRED": Code(409, "What the letter tells is of no use any more.", "Have a new one sent."),
+    "MAIL_TEMPLATE_INVALID": Code(
+        500, "A template of the app's own for mail can't be used.", "The message names the file and what is wrong."
+    ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
     "UNTRUSTED_REDIRECT": Code(
