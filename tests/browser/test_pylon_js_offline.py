@@ -149,6 +149,24 @@ def test_when_the_leading_tab_closes_another_leads_and_misses_nothing(
     assert sorted(tab.look().run("return db.leads") for tab in (two, three)) == [False, True]
 
 
+def test_a_leading_tab_that_the_browser_freezes_hands_over(open_browser: Open, server: ServerProcess) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.becomes("live")
+    one.look()
+    driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+    two.look()
+    until(lambda: two.run("return db.leads && db.status === 'live'"))
+    add(server, "while the first is frozen")
+    until(lambda: two.titles() == ["while the first is frozen"])
+    one.look()
+    driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+    until(lambda: one.titles() == ["while the first is frozen"] and one.run("return !db.leads"))
+    until(lambda: sockets(server) == 1)
+
+
 def test_a_write_of_a_tab_that_was_closed_at_once_is_sent_by_the_next(
     open_browser: Open, server: ServerProcess
 ) -> None:

@@ -118,6 +118,7 @@ export class Database {
     const nudge = () => this.#sync.nudge();
     on(globalThis, "online", nudge);
     on(globalThis, "offline", nudge);
+    on(globalThis.document, "freeze", () => this.#tabs.yield());
     on(globalThis, "pagehide", () => void this.#disk?.flush());
     on(globalThis.document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#sync.checkUp();
