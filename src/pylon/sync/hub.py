@@ -100,6 +100,10 @@ class Hub:
         if group is not None and subscriber in group.subscribers:
             self._leave(group, subscriber)
 
+    def subset_of(self, subscriber: Subscriber) -> Subset | None:
+        """What a subscriber asked for, None for everything."""
+        return self._subsets.get(subscriber)
+
     def switch(
         self, subscriber: Subscriber, identity: Identity, subset: Subset | None, done: Callable[[int], None]
     ) -> None:
