@@ -39,6 +39,7 @@ _OPTIONS: dict[str, type] = {
     "sync_scope": str,
     "sync_limit": int,
     "audit_reads": bool,
+    "tenant": bool,
 }
 """The class options, with what each must be."""
 
@@ -142,6 +143,7 @@ class _Reader:
                 sync_omit=options.sync_omit,
                 readonly=options.readonly or options.owner,
                 encrypted=options.encrypted,
+                tenant=options.tenant,
                 default=self._read_default(attribute, found, options),
                 enum_values=found.enum_values,
                 attribute=attribute,

@@ -42,6 +42,7 @@ class _Field(msgspec.Struct, rename="camel"):
     sync_omit: bool = False
     readonly: bool = False
     encrypted: bool = False
+    tenant: bool = False
     default: Any = None
     enum_values: list[str] | None = None
 
@@ -78,6 +79,7 @@ class _Entity(msgspec.Struct):
     sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
+    tenant: bool = True
 
 
 class _Policy(msgspec.Struct, rename="camel"):
@@ -207,6 +209,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
         audit_reads=shape.audit_reads,
+        tenant=shape.tenant,
         extra=_extra(_Entity, tree),
     )
 
@@ -230,6 +233,7 @@ def _read_field(entity: str, shape: _Field, tree: dict[str, Any], problems: list
         sync_omit=shape.sync_omit,
         readonly=shape.readonly,
         encrypted=shape.encrypted,
+        tenant=shape.tenant,
         default=_read_default(shape.default),
         enum_values=tuple(shape.enum_values) if shape.enum_values else None,
         attribute=shape.name,

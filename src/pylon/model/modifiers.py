@@ -21,6 +21,7 @@ class FieldOptions(msgspec.Struct, frozen=True, kw_only=True):
     server_only: bool = False
     sync_omit: bool = False
     encrypted: bool = False
+    tenant: bool = False
     crdt: str | None = None
     name: str | None = None
 
@@ -35,6 +36,7 @@ def field(
     server_only: bool = False,
     sync_omit: bool = False,
     encrypted: bool = False,
+    tenant: bool = False,
     crdt: Literal["lww", "text", "counter", "list", "movable-list", "tree"] | None = None,
     name: str | None = None,
 ) -> Any:
@@ -43,7 +45,8 @@ def field(
     `default` is a literal, an enum member, or "now" on a datetime: the time of the insert. `owner` stamps the caller's
     user id on insert and makes the field readonly. `unique` and `index` make an index. `readonly` fields are set on
     insert only. `server_only` fields never leave the server; `encrypted` ones are also sealed at rest. `sync_omit`
-    keeps a field out of replicas. `crdt` picks how concurrent edits merge; `name` is the name on the wire.
+    keeps a field out of replicas. `tenant` makes it the field that holds the row's tenant. `crdt` picks how concurrent
+    edits merge; `name` is the name on the wire.
     """
     return FieldOptions(
         default=default,
@@ -54,6 +57,7 @@ def field(
         server_only=server_only,
         sync_omit=sync_omit,
         encrypted=encrypted,
+        tenant=tenant,
         crdt=crdt,
         name=name,
     )

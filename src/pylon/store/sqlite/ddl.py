@@ -198,11 +198,14 @@ def _apply_indexes(connection: apsw.Connection, entity: EntitySpec, linked: Sequ
 
 
 def _linked_fields(entities: Sequence[EntitySpec]) -> dict[str, list[str]]:
-    """By entity, the fields that relations find its rows by: a to-many one leads to a field of its target."""
+    """By entity, the fields that its rows are found by: by their tenant, and by relations, of which a to-many one leads
+    to a field of its target."""
     fields: dict[str, list[str]] = {entity.name: [] for entity in entities}
     for entity in entities:
         for relation in entity.relations:
             fields.get(relation.target if relation.many else entity.name, []).append(relation.field)
+        if entity.tenant_field is not None:
+            fields[entity.name].append(entity.tenant_field)
     return fields
 
 
