@@ -549,6 +549,10 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
         assert replica.get("Own", kept) is not None
 
 
+def modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.glob("replica.db*")}
+
+
 async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "replica.db"
     async with (
@@ -556,7 +560,7 @@ async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerPro
         client.replica(file) as offline,
     ):
         offline.insert("Todo", title="for another server")
-        assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("replica.db*")} == {0o600}
+        assert modes(tmp_path) == {0o600}
         with pytest.raises(ClientError) as locked:
             client.replica(file).start()
     with pytest.raises(ClientError) as mixed:
