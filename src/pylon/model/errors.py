@@ -229,6 +229,19 @@ REGISTRY: dict[str, Code] = {
         "Throw-away addresses are not taken.",
         "Use another address. Operators: PYLON_EMAIL_BLOCKLIST_DISABLED=1 takes them.",
     ),
+    "ACCOUNT_LINK_REQUIRED": Code(
+        409,
+        "An account with this address exists already, and who came has not proved to own the address.",
+        "Sign in to that account as before, then link the other one in its settings.",
+    ),
+    "ACCOUNT_TAKEN": Code(
+        409, "That account elsewhere is linked to another user.", "Unlink it there first, or sign in with it."
+    ),
+    "EMAIL_NOT_VERIFIED": Code(
+        403,
+        "The user has not proved to own its e-mail address.",
+        "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
+    ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
     "UNTRUSTED_REDIRECT": Code(
