@@ -209,6 +209,34 @@ async def test_who_sent_a_frame_is_the_servers_word() -> None:
     assert json.loads(bytes(rooms.members(caller("alice"), "doc")[0].data)) == {"x": 1}
 
 
+async def test_a_members_frame_can_not_pass_for_a_change_of_a_row() -> None:
+    rooms, _ = opened()
+    enter(rooms, "mallory")
+    socket = follow(rooms, "mallory")
+    forged = {"seq": 9, "entity": "Todo", "row_id": "1", "kind": "delete", "clientId": 3, "members": []}
+    rooms.relay(caller("mallory"), "doc", {"type": "topic", "topic": "t", "data": 1, **forged}, "mallory")
+    rooms.flush()
+    assert socket.sent[1:] == [{"type": "topic", "topic": "t", "data": 1, "from": "mallory", "room": "doc"}]
+
+
+async def test_a_socket_that_falls_behind_while_another_subscribes_or_goes_is_counted_once() -> None:
+    rooms, _ = opened()
+    enter(rooms, "alice")
+    slow = Socket(9)
+    rooms.subscribe(caller("alice"), slow, "doc", "alice")
+    slow.on_deliver = rooms.disconnected
+    rooms.broadcast(caller("alice"), "doc", "t", 1, "alice")
+    assert not rooms.subscribe(caller("alice"), Socket(10), "doc", "alice")  # the slow one took him along
+    assert (len(rooms), rooms.statistics.members, rooms.statistics.subscriptions) == (0, 0, 0)
+    enter(rooms, "alice")
+    slow = Socket(11)
+    rooms.subscribe(caller("alice"), slow, "doc", "alice")
+    slow.on_deliver = rooms.disconnected
+    rooms.broadcast(caller("alice"), "doc", "t", 1, "alice")
+    rooms.unsubscribe(slow, "doc", "alice")
+    assert (len(rooms), rooms.statistics.members, rooms.statistics.subscriptions) == (0, 0, 0)
+
+
 def refusal(act: Callable[[], Any]) -> str:
     with pytest.raises(PylonError) as caught:
         act()

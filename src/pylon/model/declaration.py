@@ -41,6 +41,7 @@ _OPTIONS: dict[str, type] = {
     "sync_scope": str,
     "sync_limit": int,
     "audit_reads": bool,
+    "tenant": bool,
 }
 """The class options, with what each must be."""
 
@@ -145,6 +146,7 @@ class _Reader:
                 readonly=options.readonly or options.owner,
                 encrypted=options.encrypted,
                 lookup=options.lookup,
+                tenant=options.tenant,
                 default=self._read_default(attribute, found, options),
                 enum_values=found.enum_values,
                 bounds=_bounds(options),

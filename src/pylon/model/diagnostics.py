@@ -72,7 +72,14 @@ def check_entity(entity: EntitySpec) -> list[Diagnostic]:
     """The errors in one entity that show without looking at the others."""
     return [
         d
-        for found in (_entity_name(entity), _fields(entity), _indexes(entity), _relations(entity), _search(entity))
+        for found in (
+            _entity_name(entity),
+            _fields(entity),
+            _tenant(entity),
+            _indexes(entity),
+            _relations(entity),
+            _search(entity),
+        )
         for d in found
         if d.severity is Severity.ERROR
     ]
@@ -102,6 +109,7 @@ def _check_entities(spec: AppSpec) -> Found:
         for field in entity.fields:
             yield from _target(spec, f"{entity.name}.{field.name}", field.target)
             yield from _on_delete(spec, f"{entity.name}.{field.name}", field)
+        yield from _tenant(entity)
         yield from _indexes(entity)
         yield from _relations(entity)
         for relation in entity.relations:
@@ -183,6 +191,34 @@ def _default(where: str, field: Field) -> Found:
             )
         elif not field.kind.is_text:
             yield error("FIELD_DEFAULT_INVALID", f"{where}: a user id does not fit {field.type_name}", "Use id(User).")
+
+
+def _tenant(entity: EntitySpec) -> Found:
+    declared = [f.name for f in entity.fields if f.tenant]
+    if len(declared) > 1:
+        yield error(
+            "TENANT_FIELD_INVALID", f"{entity.name}: {' and '.join(declared)} both hold the tenant", "Keep one."
+        )
+    if declared and not entity.tenant:
+        yield error("TENANT_FIELD_INVALID", f"{entity.name}.{declared[0]} holds the tenant of an entity of none")
+    name = entity.tenant_field
+    field = None if name is None else entity.field(name)
+    if field is None:
+        return
+    if field.kind not in (Kind.STRING, Kind.ID) or field.enum_values or field.encrypted:
+        yield error(
+            "TENANT_FIELD_INVALID",
+            f"{entity.name}.{name} can't hold a tenant's id: it is no plain text",
+            "Declare it as str or Id, or give the entity tenant=False.",
+        )
+    unique = [f.name for f in entity.fields if f.unique]
+    unique += [", ".join(i.fields) for i in entity.indexes if i.unique and name not in i.fields]
+    for other in unique:
+        yield warning(
+            "TENANT_UNIQUE",
+            f"{entity.name}.{other} is unique across tenants: one that can't use a value learns that another has it",
+            f'Make it unique within a tenant: index("{name}", "{other}", unique=True).',
+        )
 
 
 def _target(spec: AppSpec, where: str, target: str | None) -> Found:

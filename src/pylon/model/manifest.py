@@ -96,6 +96,8 @@ def _write_entity(entity: EntitySpec) -> dict[str, Any]:
         written["audit_reads"] = True
     if not entity.crdt:
         written["crdt"] = False
+    if not entity.tenant:
+        written["tenant"] = False
     return written | copy.deepcopy(entity.extra)
 
 
@@ -114,6 +116,7 @@ def _write_field(field: Field) -> dict[str, Any]:
         "readonly": field.readonly,
         "encrypted": field.encrypted,
         "lookup": field.lookup,
+        "tenant": field.tenant,
     }
     written |= {key: True for key, is_set in modifiers.items() if is_set}
     match field.default:

@@ -45,6 +45,7 @@ class _Field(msgspec.Struct, rename="camel"):
     readonly: bool = False
     encrypted: bool = False
     lookup: bool = False
+    tenant: bool = False
     default: Any = None
     enum_values: list[str] | None = None
     min: int | float | None = None
@@ -87,6 +88,7 @@ class _Entity(msgspec.Struct):
     sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
+    tenant: bool = True
 
 
 class _Policy(msgspec.Struct, rename="camel"):
@@ -216,6 +218,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
         audit_reads=shape.audit_reads,
+        tenant=shape.tenant,
         extra=_extra(_Entity, tree),
     )
 
@@ -240,6 +243,7 @@ def _read_field(entity: str, shape: _Field, tree: dict[str, Any], problems: list
         readonly=shape.readonly,
         encrypted=shape.encrypted,
         lookup=shape.lookup,
+        tenant=shape.tenant,
         default=_read_default(shape.default),
         enum_values=tuple(shape.enum_values) if shape.enum_values else None,
         bounds=_read_bounds(shape),

@@ -19,11 +19,12 @@ from pylon.client.replica.changes import Change, Key, Row, ServerEvent, View
 
 VERSION = 1
 
-_SCHEMA = """
+_ROWS = "(entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID"
+_SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE server_row (entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID;
+CREATE TABLE server_row {_ROWS};
 -- a snapshot while it arrives; it takes the place of server_row at once
-CREATE TABLE next_row (entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID;
+CREATE TABLE next_row {_ROWS};
 CREATE TABLE change (n INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, seq INTEGER NOT NULL DEFAULT 0,
                      tries INTEGER NOT NULL DEFAULT 0);
 """
@@ -105,7 +106,7 @@ class Storage:
     def user(self) -> str | None:
         """Whose rows these are, None before anybody said."""
         whose = self.meta("user")
-        return None if whose is None else whose.partition("/")[0]
+        return None if whose is None else whose.rpartition("/")[0]
 
     def queued(self) -> int:
         """How many changes wait."""
@@ -141,6 +142,11 @@ class Storage:
         """The server has these, each at its seq."""
         with self._transaction():
             self._db.executemany("UPDATE change SET seq = ? WHERE n = ?", [(c.seq, c.n) for c in changes])
+
+    def reassign(self, changes: Iterable[Change]) -> None:
+        """These are another user's now."""
+        with self._transaction():
+            self._db.executemany("UPDATE change SET body = ? WHERE n = ?", [(_encode(c), c.n) for c in changes])
 
     def drop(self, numbers: Iterable[int]) -> None:
         """These are done with."""
@@ -179,9 +185,9 @@ class Storage:
     def replace(self, cursor: int) -> None:
         """The snapshot is complete: its rows are the rows."""
         with self._transaction():
-            self._db.execute("DELETE FROM server_row")
-            self._db.execute("INSERT INTO server_row SELECT * FROM next_row")
-            self._db.execute("DELETE FROM next_row")
+            self._db.execute("DROP TABLE server_row")
+            self._db.execute("ALTER TABLE next_row RENAME TO server_row")
+            self._db.execute(f"CREATE TABLE next_row {_ROWS}")
             self.keep("snapshot", None)
             self.keep("cursor", str(cursor))
 

@@ -7,7 +7,7 @@ import { errorOf, isPassing, PylonError } from "./errors.js";
 import { tellAll } from "./listeners.js";
 import { asked, backoff, later, nothing } from "./waiting.js";
 
-const KEEP_MS = 200; //  an edit waits so long for others before it is written to disk
+const KEEP_MS = 200; //  a document is written to disk at once, and then at most so often
 
 /** @type {Promise<any>|null} */
 let loading = null;
@@ -27,6 +27,9 @@ export function loadLoro() {
 
 /** @param {Uint8Array} bytes */
 const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Whether the server has looked at the edit and does not want it. A session that has ended (401) says nothing of it. @param {PylonError} error */
+const isJudgement = (error) => !isPassing(error) && error.status !== 401;
 
 /** Splits a binary frame: type, entity, row, payload; null for anything else. @param {ArrayBuffer} data */
 export function readFrame(data) {
@@ -92,7 +95,7 @@ export class Documents {
     for (const [key, kept] of await disk.documents()) {
       if (!kept.unsent || this.open.has(key)) continue;
       const error = await this.post(key, kept.unsent);
-      if (!error || !isPassing(error)) disk.put("documents", key, { ...kept, unsent: null });
+      if (!error || isJudgement(error)) disk.put("documents", key, { ...kept, unsent: null });
     }
   }
 
@@ -124,6 +127,7 @@ export class Document {
   isPushing = false;
   isClosed = false;
   /** @type {any} */ timer = null;
+  keptAt = 0;
   failures = 0;
 
   /** @param {Documents} all @param {string} entity @param {string} id */
@@ -217,12 +221,15 @@ export class Document {
     queueMicrotask(() => this.push()); // edits of one turn travel together
   }
 
+  /** Whether the server has everything that is here. */
+  get isSaved() {
+    if (!this.doc) return true;
+    return [...this.doc.oplogVersion().toJSON()].every(([peer, counter]) => counter <= (this.known?.get(peer) ?? 0));
+  }
+
   /** What the server has not got, null if it has everything. @returns {Uint8Array|null} */
   unsent() {
-    if (!this.doc) return null;
-    const version = this.doc.oplogVersion();
-    const isBehind = [...version.toJSON()].some(([peer, counter]) => counter > (this.known?.get(peer) ?? 0));
-    return isBehind ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
+    return this.doc && !this.isSaved ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
   }
 
   /** Sends what the server has not got, until it has. */
@@ -238,8 +245,8 @@ export class Document {
         this.failures = 0;
         this.learn(version);
         this.keepSoon();
-        if (this.error) this.fail(null);
-      } else if (isPassing(error)) {
+        this.fail(null);
+      } else if (!isJudgement(error)) {
         this.failures += 1;
         later(() => this.push(), Math.max(backoff(this.failures), asked(error.retryAfter)));
         break;
@@ -271,12 +278,14 @@ export class Document {
   }
 
   keepSoon() {
-    this.timer ??= later(() => this.keep(), KEEP_MS);
+    if (Date.now() - this.keptAt >= KEEP_MS) this.keep();
+    else this.timer ??= later(() => this.keep(), KEEP_MS);
   }
 
   keep() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.keptAt = Date.now();
     if (this.doc) this.all.hooks.disk()?.put("documents", this.key, { snapshot: this.doc.export({ mode: "snapshot" }), unsent: this.unsent() });
   }
 

@@ -43,6 +43,11 @@ export class CollabText {
     return !this.#document.isReady;
   }
 
+  /** Whether the server has all of it; false while edits wait to be sent. */
+  get saved() {
+    return this.#document.isSaved;
+  }
+
   /** Why the last edits were refused, or nothing could be loaded; else null. */
   get error() {
     return this.#document.error;
