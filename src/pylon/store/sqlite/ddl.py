@@ -198,8 +198,8 @@ def _apply_indexes(connection: apsw.Connection, entity: EntitySpec, linked: Sequ
 
 
 def _linked_fields(entities: Sequence[EntitySpec]) -> dict[str, list[str]]:
-    """By entity, the fields that its rows are found by: their tenant, relations, of which a to-many one leads to a field
-    of its target, and those with a rule for deletes."""
+    """By entity, the fields that its rows are found by: their tenant, relations (a to-many one leads to a field of its
+    target), and those with a rule for deletes."""
     fields: dict[str, list[str]] = {entity.name: [] for entity in entities}
     for entity in entities:
         for relation in entity.relations:
