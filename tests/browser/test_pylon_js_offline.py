@@ -149,6 +149,45 @@ def test_when_the_leading_tab_closes_another_leads_and_misses_nothing(
     assert sorted(tab.look().run("return db.leads") for tab in (two, three)) == [False, True]
 
 
+def test_a_room_a_text_and_a_live_function_work_in_every_tab_and_end_with_the_last(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.becomes("live")
+    me = two.run("return db.user.user_id")
+    note = two.run("return (await db.insert('Note', { title: 'shared', body: 'hello' })).id")
+    begin = """
+      Object.assign(window, { room: db.room("doc"), text: db.text("Note", a[0], "body"), live: db.liveFn("counts") });
+      text.bind(document.getElementById("text"));
+      await Promise.all([text.ready, live.ready]);
+    """
+    for tab in (one, two):
+        tab.look().run(begin, note)
+        until(lambda tab=tab: tab.run("return room.joined"))
+    two.run("text.splice(5, 0, ', two'); await db.insert('Todo', { title: 'counted' })")
+    state = "return [document.getElementById('text').value, live.value.open, room.members.length]"
+    for tab in (one, two):
+        until(lambda tab=tab: tab.look().run(state) == ["hello, two", 1, 1])
+    assert sockets(server) == 1
+    two.run("room.leave(); text.close(); live.close()")
+    one.look().run("text.splice(0, 0, 'Oh, '); await db.insert('Todo', { title: 'counted, too' })")
+    until(lambda: one.run(state) == ["Oh, hello, two", 2, 1])
+    assert members(server) == [me]
+    one.driver.close()  # the leader goes, and the last who was in the room
+    two.look().becomes("live")
+    until(lambda: members(server) == [])
+    two.run("window.text = db.text('Note', a[0], 'body'); await text.ready", note)
+    until(lambda: two.run("return text.value") == "Oh, hello, two")
+
+
+def members(server: ServerProcess) -> list[str]:
+    answer = server.request("GET", "/api/rooms/doc", token=ADMIN_TOKEN)[1]
+    return [member["user_id"] for member in answer["members"]]
+
+
 def test_a_leading_tab_that_the_browser_freezes_hands_over(open_browser: Open, server: ServerProcess) -> None:
     driver = open_browser()
     one = Tab(driver, server.url)
