@@ -78,7 +78,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
-from pylon.sync.rooms import RoomLimits
+from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
