@@ -39,6 +39,7 @@ _OPTIONS: dict[str, type] = {
     "sync_scope": str,
     "sync_limit": int,
     "audit_reads": bool,
+    "renamed_from": str,
 }
 """The class options, with what each must be."""
 
@@ -145,6 +146,7 @@ class _Reader:
                 default=self._read_default(attribute, found, options),
                 enum_values=found.enum_values,
                 attribute=attribute,
+                renamed_from=options.renamed_from,
             )
         )
         if options.index and not options.unique:

@@ -49,7 +49,8 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
 
     Class options: `name` (wire name), `crdt` (False for plain last-write-wins), `sync` (False keeps the entity out of
     replicas), `sync_scope` (a policy expression that narrows replication), `sync_limit` (most rows per client),
-    `audit_reads` (True records in the audit log whom its rows are shown to).
+    `audit_reads` (True records in the audit log whom its rows are shown to), `renamed_from` (the wire name that it had
+    before: its rows move with it).
     """
 
     indexes: ClassVar[Sequence[Index]]
@@ -68,6 +69,7 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
             sync_scope: str = ...,
             sync_limit: int = ...,
             audit_reads: bool = False,
+            renamed_from: str = ...,
         ) -> None: ...
 
 

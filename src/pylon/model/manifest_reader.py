@@ -44,6 +44,7 @@ class _Field(msgspec.Struct, rename="camel"):
     encrypted: bool = False
     default: Any = None
     enum_values: list[str] | None = None
+    renamed_from: str | None = None
 
 
 class _Index(msgspec.Struct):
@@ -78,6 +79,7 @@ class _Entity(msgspec.Struct):
     sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
+    renamed_from: str | None = None
 
 
 class _Policy(msgspec.Struct, rename="camel"):
@@ -207,6 +209,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
         audit_reads=shape.audit_reads,
+        renamed_from=shape.renamed_from,
         extra=_extra(_Entity, tree),
     )
 
@@ -233,6 +236,7 @@ def _read_field(entity: str, shape: _Field, tree: dict[str, Any], problems: list
         default=_read_default(shape.default),
         enum_values=tuple(shape.enum_values) if shape.enum_values else None,
         attribute=shape.name,
+        renamed_from=shape.renamed_from,
         extra=_extra(_Field, tree),
     )
 

@@ -23,6 +23,7 @@ class FieldOptions(msgspec.Struct, frozen=True, kw_only=True):
     encrypted: bool = False
     crdt: str | None = None
     name: str | None = None
+    renamed_from: str | None = None
 
 
 def field(
@@ -37,6 +38,7 @@ def field(
     encrypted: bool = False,
     crdt: Literal["lww", "text", "counter", "list", "movable-list", "tree"] | None = None,
     name: str | None = None,
+    renamed_from: str | None = None,
 ) -> Any:
     """Options of one field of an Entity.
 
@@ -44,6 +46,7 @@ def field(
     user id on insert and makes the field readonly. `unique` and `index` make an index. `readonly` fields are set on
     insert only. `server_only` fields never leave the server; `encrypted` ones are also sealed at rest. `sync_omit`
     keeps a field out of replicas. `crdt` picks how concurrent edits merge; `name` is the name on the wire.
+    `renamed_from` is the name on the wire that the field had before: the values move with it.
     """
     return FieldOptions(
         default=default,
@@ -56,6 +59,7 @@ def field(
         encrypted=encrypted,
         crdt=crdt,
         name=name,
+        renamed_from=renamed_from,
     )
 
 

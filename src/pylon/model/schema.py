@@ -51,7 +51,8 @@ Default = DefaultNow | DefaultAuth | DefaultLiteral
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared field. `name` is the wire and column name, `attribute` the Python one."""
+    """One declared field. `name` is the wire and column name, `attribute` the Python one, `renamed_from` the wire name
+    that it had before."""
 
     name: str
     kind: Kind
@@ -67,6 +68,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     default: Default | None = None
     enum_values: tuple[str, ...] | None = None
     attribute: str = ""
+    renamed_from: str | None = None
     extra: dict[str, Any] = {}
 
     @property
@@ -118,6 +120,7 @@ class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
     sync_scope: str | None = None
     sync_limit: int | None = None
     audit_reads: bool = False
+    renamed_from: str | None = None
     python_class: type | None = None
     extra: dict[str, Any] = {}
 
