@@ -125,6 +125,21 @@ REGISTRY: dict[str, Code] = {
     ),
     "DELETE_FAILED": Code(400, "The store refused the delete.", "The message names the constraint."),
     "QUERY_FAILED": Code(400, "The query asks for more than one query may.", "Narrow it; the message names the limit."),
+    "REFERENCE_NOT_FOUND": Code(
+        400,
+        "A field refers to a row that is not there, or that the caller may not read.",
+        "Write the row that it refers to first, or leave the field empty.",
+    ),
+    "REFERENCED": Code(
+        409,
+        "The row can't be deleted: others refer to it, and the app says that they are to keep it (on_delete).",
+        "Delete or change the rows that refer to it first.",
+    ),
+    "CASCADE_TOO_LARGE": Code(
+        409,
+        "Deleting the row would delete or change more rows than one write may.",
+        "Delete the rows that refer to it in smaller parts first.",
+    ),
     "READONLY_FIELD": Code(
         400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."
     ),

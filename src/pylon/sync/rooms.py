@@ -85,7 +85,7 @@ class Statistics(msgspec.Struct):
 
 
 class _Member:
-    __slots__ = ("active_at", "data", "joined_at", "room", "sessions", "sockets", "user")
+    __slots__ = ("active_at", "data", "is_leaving", "joined_at", "room", "sessions", "sockets", "user")
 
     def __init__(self, room: _Room, user: str) -> None:
         self.room = room
@@ -95,6 +95,7 @@ class _Member:
         self.active_at = 0.0
         self.sessions: dict[bytes, None] = {}
         self.sockets: set[Socket] = set()
+        self.is_leaving = False
 
     @property
     def size(self) -> int:
@@ -236,7 +237,8 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        self._flush(member.room)  # the snapshot holds what waits: nobody is sent it twice
+        while member.room.pending:  # the snapshot holds what waits, also of those who leave for being too slow for it
+            self._flush(member.room)
         if self._member(room, user) is not member:
             return False  # his last socket was too slow for it
         if socket not in member.sockets:
@@ -446,12 +448,13 @@ class Rooms:
         self.statistics.subscriptions -= 1
 
     def _remove(self, member: _Member) -> None:
+        if member.is_leaving:  # his last socket is too slow even to hear of it
+            return
+        member.is_leaving = True
         room, is_told = member.room, bool(member.sockets)
         if is_told:  # his own sockets hear of it too, and then nothing more
             self._tell(room.name, room_frames.left(room.name, member.user))
             self._flush(room)
-            if room.members.get(member.user) is not member:
-                return  # his last socket was too slow even for that
             for socket in list(member.sockets):
                 self._detach(member, socket)
         del room.members[member.user]
