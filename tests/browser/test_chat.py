@@ -182,3 +182,16 @@ def test_another_channel_is_read_first_and_joined_to_write(open_browser: Open, s
     until(lambda: page.find("composer").is_displayed())
     page.type("composer", "made it\n")
     until(lambda: page.texts("body")[-1] == "made it")
+
+
+def test_who_is_here_is_seen_and_who_is_writing_until_it_is_sent(open_browser: Open, server: ServerProcess) -> None:
+    ada, ben = open_as(open_browser, server, "ada"), open_as(open_browser, server, "ben")
+    until(lambda: ada.find("here", "[data-user=ben]") and ben.find("here", "[data-user=ada]"))
+    assert ada.text("typing") == ""
+    ada.type("composer", "Let me thi")
+    until(lambda: ben.text("typing") == "Ada Lindqvist is writing…", 20)
+    ada.type("composer", "nk\n")
+    until(lambda: ben.text("typing") == "" and ben.texts("body")[-1] == "Let me think")
+    ben.click("channel", "[data-name=design]")
+    until(lambda: not ada.texts("here"))
+    ben.driver.quit()

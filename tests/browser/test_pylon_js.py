@@ -15,12 +15,13 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("script", ["pylon", "features"])
 def test_pylon_js_keeps_its_promises_against_a_real_server(
-    node: str, start: Callable[[Path], ServerProcess], tmp_path: Path
+    node: str, start: Callable[[Path], ServerProcess], script: str
 ) -> None:
     server = start(HERE / "app" / "app.py")
     done = subprocess.run(
-        [node, "--test", str(HERE / "js" / "pylon.test.mjs")],
+        [node, "--test", str(HERE / "js" / f"{script}.test.mjs")],
         env={"PATH": os.environ["PATH"], "PYLON_URL": server.url, "PYLON_ADMIN_TOKEN": ADMIN_TOKEN},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 // The chat page: live rows in, DOM out. Everything that changes data is a function of app.py.
 import { connect, generateId, PylonError } from "/pylon.js";
 import { avatar, dayOf, h, keyed, timeOf } from "./dom.js";
+import { presence } from "./presence.js";
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "👀", "🙏"];
 const TOGETHER_MS = 5 * 60_000; // messages of one author this close form one group
@@ -36,6 +37,9 @@ let outgoing = [];
 let room = null;
 let drawing = 0;
 
+const nameOf = (/** @type {string} */ user) => profiles.rows.find((profile) => profile.user === user)?.name ?? user;
+const around = presence(db, me, nameOf, { here: byId("here"), typing: byId("typing") });
+
 /** Draws once for any number of changes in one turn. */
 function draw() {
   drawing ||= setTimeout(() => {
@@ -47,7 +51,6 @@ function draw() {
   }, 0);
 }
 
-const nameOf = (/** @type {string} */ user) => profiles.rows.find((profile) => profile.user === user)?.name ?? user;
 const isMember = (/** @type {string} */ channel) => memberships.rows.some((m) => m.channel === channel && m.user === me);
 const readTo = (/** @type {string} */ channel) => markers.rows.find((marker) => marker.channel === channel)?.at ?? "";
 
@@ -63,6 +66,7 @@ function chooseRoom() {
   const channel = wanted ?? mine.find(({ name }) => name === "general") ?? mine[0] ?? channels.rows[0];
   if (channel?.id === room?.id) return;
   room = channel ? { id: channel.id, readTo: readTo(channel.id) } : null;
+  around.enter(room?.id ?? null);
   byId("messages").replaceChildren();
   stuck = true;
 }
@@ -104,6 +108,7 @@ function drawRoom() {
   byId("room-name").textContent = channel?.name ?? "";
   byId("room-topic").textContent = channel?.topic ?? "";
   byId("room-members").textContent = channel ? `${members.length} ${members.length === 1 ? "member" : "members"}` : "";
+  around.draw();
   byId("room-members").title = members.map(({ user }) => nameOf(user)).join(", ");
 
   const joined = room !== null && isMember(room.id);
@@ -209,6 +214,7 @@ function send() {
   if (!body || !room) return;
   outgoing.push({ id: generateId(), channel: room.id, body, sent: new Date().toISOString(), problem: "", busy: false });
   box.value = "";
+  around.stop();
   stuck = true;
   draw();
   sendWaiting();
@@ -296,6 +302,7 @@ scroll.addEventListener("scroll", () => {
 byId("jump").onclick = () => ((scroll.scrollTop = scroll.scrollHeight), byId("composer").focus());
 
 byId("composer-form").onsubmit = (/** @type {Event} */ event) => (event.preventDefault(), send());
+byId("composer").oninput = () => (byId("composer").value.trim() ? around.type() : around.stop());
 byId("composer").onkeydown = (/** @type {KeyboardEvent} */ event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();

@@ -98,6 +98,8 @@ def _write_entity(entity: EntitySpec) -> dict[str, Any]:
         written["crdt"] = False
     if entity.renamed_from is not None:
         written["renamed_from"] = entity.renamed_from
+    if not entity.tenant:
+        written["tenant"] = False
     return written | copy.deepcopy(entity.extra)
 
 
@@ -115,6 +117,8 @@ def _write_field(field: Field) -> dict[str, Any]:
         "syncOmit": field.sync_omit,
         "readonly": field.readonly,
         "encrypted": field.encrypted,
+        "lookup": field.lookup,
+        "tenant": field.tenant,
     }
     written |= {key: True for key, is_set in modifiers.items() if is_set}
     match field.default:
@@ -128,6 +132,11 @@ def _write_field(field: Field) -> dict[str, Any]:
         written["enumValues"] = list(field.enum_values)
     if field.renamed_from is not None:
         written["renamedFrom"] = field.renamed_from
+    if field.bounds is not None:
+        keys = {"min": "min", "max": "max", "min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
+        written |= {k: v for name, k in keys.items() if (v := getattr(field.bounds, name)) is not None}
+    if field.on_delete is not None:
+        written["onDelete"] = field.on_delete.value
     return written | copy.deepcopy(field.extra)
 
 

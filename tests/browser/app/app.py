@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pylon import App, Context, Entity, field
+from pylon import App, Context, Entity, RichText, field
 from pylon.compute.streams import Event
 
 app = App("pylon-js-tests")
@@ -26,6 +26,16 @@ class Private(Entity):
     class Policy:
         read = "auth.userId == data.holder"
         insert = update = delete = "auth.userId != null"
+
+
+class Note(Entity):
+    title: str
+    body: RichText = ""
+    locked: bool = False
+
+    class Policy:
+        read = insert = delete = "true"
+        update = "!data.locked"
 
 
 @app.mutation(auth="guest")

@@ -60,13 +60,18 @@ export class NodeWebSocket {
       this.#parts.push(payload);
       if (!final) return;
       const whole = Buffer.concat(this.#parts.splice(0));
-      this.onmessage?.({ data: opcode === 2 ? whole.buffer : whole.toString("utf8") });
+      this.onmessage?.({ data: opcode === 2 ? Uint8Array.from(whole).buffer : whole.toString("utf8") });
     }
   }
 
   #send(opcode, payload) {
     const mask = randomBytes(4);
-    this.#socket?.write(Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length]), mask, payload.map((byte, i) => byte ^ mask[i % 4])]));
+    const size = payload.length < 126 ? [0x80 | payload.length] : [0x80 | 126, payload.length >> 8, payload.length & 0xff];
+    this.#socket?.write(Buffer.concat([Buffer.from([0x80 | opcode, ...size]), mask, payload.map((byte, i) => byte ^ mask[i % 4])]));
+  }
+
+  send(text) {
+    this.#send(1, Buffer.from(text));
   }
 
   close() {

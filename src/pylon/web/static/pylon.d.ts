@@ -171,6 +171,7 @@ export class CollabText {
   private constructor();
   readonly value: string;
   readonly loading: boolean;
+  readonly saved: boolean;
   readonly error: PylonError | null;
   readonly ready: Promise<string>;
   subscribe(fn: (text: CollabText) => void): () => void;

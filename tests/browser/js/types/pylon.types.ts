@@ -37,6 +37,26 @@ export interface PrivateUpdate {
   holder?: string;
 }
 
+export interface Note {
+  id: string;
+  title: string;
+  body: string;
+  locked: boolean;
+}
+
+export interface NoteInsert {
+  id?: string;
+  title: string;
+  body?: string;
+  locked?: boolean;
+}
+
+export interface NoteUpdate {
+  title?: string;
+  body?: string;
+  locked?: boolean;
+}
+
 export interface Counts {
   done: number;
   open: number;
@@ -47,6 +67,7 @@ export interface Schema {
   entities: {
     Todo: { row: Todo; insert: TodoInsert; update: TodoUpdate };
     Private: { row: Private; insert: PrivateInsert; update: PrivateUpdate };
+    Note: { row: Note; insert: NoteInsert; update: NoteUpdate };
   };
   functions: {
     add: { kind: "mutation"; args: { title: string }; result: Todo };

@@ -207,9 +207,10 @@ export class Disk {
   put(store, key, value) {
     if (this.isClosed) return;
     try {
-      const { stores, done } = this.begin([store]);
+      const { transaction, stores, done } = this.begin([store]);
       if (value === undefined) stores[0].delete(key);
       else stores[0].put(value, key);
+      transaction.commit(); // even if the page goes before it hears of it
       done.catch(this.trouble);
     } catch (error) {
       this.trouble(error);

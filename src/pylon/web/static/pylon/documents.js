@@ -7,7 +7,7 @@ import { errorOf, isPassing, PylonError } from "./errors.js";
 import { tellAll } from "./listeners.js";
 import { asked, backoff, later, nothing } from "./waiting.js";
 
-const KEEP_MS = 200; //  an edit waits so long for others before it is written to disk
+const KEEP_MS = 200; //  a document is written to disk at once, and then at most so often
 
 /** @type {Promise<any>|null} */
 let loading = null;
@@ -27,6 +27,9 @@ export function loadLoro() {
 
 /** @param {Uint8Array} bytes */
 const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Whether the server has looked at the edit and does not want it. A session that has ended (401) says nothing of it. @param {PylonError} error */
+const isJudgement = (error) => !isPassing(error) && error.status !== 401;
 
 /** Splits a binary frame: type, entity, row, payload; null for anything else. @param {ArrayBuffer} data */
 export function readFrame(data) {
@@ -92,7 +95,7 @@ export class Documents {
     for (const [key, kept] of await disk.documents()) {
       if (!kept.unsent || this.open.has(key)) continue;
       const error = await this.post(key, kept.unsent);
-      if (!error || !isPassing(error)) disk.put("documents", key, { ...kept, unsent: null });
+      if (!error || isJudgement(error)) disk.put("documents", key, { ...kept, unsent: null });
     }
   }
 
@@ -124,6 +127,8 @@ export class Document {
   isPushing = false;
   isClosed = false;
   /** @type {any} */ timer = null;
+  /** There were edits here, or on disk, before we knew what the server has. */ isEdited = false;
+  keptAt = 0;
   failures = 0;
 
   /** @param {Documents} all @param {string} entity @param {string} id */
@@ -147,6 +152,7 @@ export class Document {
     const [loro] = await Promise.all([loadLoro(), this.all.hooks.prepare().catch(nothing)]);
     this.loro = loro;
     const kept = await this.all.hooks.disk()?.document(this.key);
+    this.isEdited ||= Boolean(kept?.unsent);
     if (kept?.snapshot) this.merge([{ bytes: kept.snapshot, isServer: false }]);
     this.flush();
   }
@@ -186,8 +192,12 @@ export class Document {
     for (const { bytes, isServer } of updates) {
       if (!bytes.length) continue;
       try {
+        const meta = isServer ? this.loro.decodeImportBlobMeta(bytes, false) : null;
+        // With nothing of ours to keep, the server's document takes the place of ours: the row may have been deleted and
+        // made again, or restored, and then the two have no history in common.
+        if (meta?.mode.includes("snapshot") && !this.hasEdits) this.doc = new this.loro.LoroDoc();
         this.doc.import(bytes);
-        if (isServer) this.learn(this.loro.decodeImportBlobMeta(bytes, false).partialEndVersionVector);
+        if (meta) this.learn(meta.partialEndVersionVector);
       } catch (error) {
         console.warn("pylon: a document's update could not be read", error);
       }
@@ -208,6 +218,7 @@ export class Document {
 
   /** Makes an edit of ours. @param {() => void} change */
   edit(change) {
+    this.isEdited = true;
     const from = this.doc.oplogVersion();
     change();
     this.doc.commit();
@@ -217,12 +228,20 @@ export class Document {
     queueMicrotask(() => this.push()); // edits of one turn travel together
   }
 
+  /** Whether there are edits here that the server has not got, as far as we know. */
+  get hasEdits() {
+    return this.known ? !this.isSaved : this.isEdited;
+  }
+
+  /** Whether the server has everything that is here. */
+  get isSaved() {
+    if (!this.doc) return true;
+    return [...this.doc.oplogVersion().toJSON()].every(([peer, counter]) => counter <= (this.known?.get(peer) ?? 0));
+  }
+
   /** What the server has not got, null if it has everything. @returns {Uint8Array|null} */
   unsent() {
-    if (!this.doc) return null;
-    const version = this.doc.oplogVersion();
-    const isBehind = [...version.toJSON()].some(([peer, counter]) => counter > (this.known?.get(peer) ?? 0));
-    return isBehind ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
+    return this.doc && !this.isSaved ? this.doc.export({ mode: "update", from: this.known ? new this.loro.VersionVector(this.known) : undefined }) : null;
   }
 
   /** Sends what the server has not got, until it has. */
@@ -238,8 +257,8 @@ export class Document {
         this.failures = 0;
         this.learn(version);
         this.keepSoon();
-        if (this.error) this.fail(null);
-      } else if (isPassing(error)) {
+        this.fail(null);
+      } else if (!isJudgement(error)) {
         this.failures += 1;
         later(() => this.push(), Math.max(backoff(this.failures), asked(error.retryAfter)));
         break;
@@ -264,19 +283,21 @@ export class Document {
     this.timer = null;
     this.all.hooks.disk()?.put("documents", this.key, undefined);
     for (const { before } of this.listeners) before();
-    [this.doc, this.known, this.waiting] = [null, null, []];
+    [this.doc, this.known, this.waiting, this.isEdited] = [null, null, [], false];
     this.tell();
     const subscription = this.all.subscriptions.own.get(`crdt ${this.key}`);
     if (subscription && this.all.subscriptions.sync.isOpen) this.all.subscriptions.begin(`crdt ${this.key}`, subscription);
   }
 
   keepSoon() {
-    this.timer ??= later(() => this.keep(), KEEP_MS);
+    if (Date.now() - this.keptAt >= KEEP_MS) this.keep();
+    else this.timer ??= later(() => this.keep(), KEEP_MS);
   }
 
   keep() {
     clearTimeout(this.timer);
     this.timer = null;
+    this.keptAt = Date.now();
     if (this.doc) this.all.hooks.disk()?.put("documents", this.key, { snapshot: this.doc.export({ mode: "snapshot" }), unsent: this.unsent() });
   }
 
