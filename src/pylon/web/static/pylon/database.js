@@ -344,7 +344,16 @@ export class Database {
       const session = await this.#meOrRemembered();
       if (session.user_id) return session;
     }
-    return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    return this.#oneAtATime(async () => {
+      const { token } = this.#remembered; // of another tab, which asked at the same time
+      if (token && this.#options.token === undefined) return this.use(token);
+      return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    });
+  }
+
+  /** Never in two tabs at once, where they can know. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  #oneAtATime(work) {
+    return Tabs.areKnown ? navigator.locks.request(`pylon guest ${this.#options.app}`, work) : work();
   }
 
   async #meOrRemembered() {
