@@ -63,7 +63,7 @@ from pylon.signals.metrics import Registry
 from pylon.signals.process import Collector, watch_process
 from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
-from pylon.store.protocol import ReadSession
+from pylon.store.protocol import ReadSession, SchemaWish
 from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
@@ -79,7 +79,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
-from pylon.sync.rooms import RoomLimits
+from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
@@ -210,7 +210,7 @@ class Server:
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
-        for done in store.apply(spec.entities):
+        for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
         self.engine = Engine(
             plans,

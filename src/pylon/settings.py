@@ -472,6 +472,15 @@ class Settings:
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
     )
+    totp_issuer: str | None = _variable(
+        "PYLON_TOTP_ISSUER", None, _text, "Name that authenticator apps show.", shown="the app's name"
+    )
+    trusted_device_days: int = _variable(
+        "PYLON_TRUSTED_DEVICE_DAYS",
+        30,
+        _whole(0, 365),
+        "Days that a browser may leave the second factor out when its user trusts it. 0 trusts none.",
+    )
     hash_threads: int = _variable(
         "PYLON_HASH_THREADS",
         0,
