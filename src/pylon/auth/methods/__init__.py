@@ -5,10 +5,15 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import guest, session, totp
+from pylon.auth.methods import email, guest, magic_code, magic_link, password, password_reset, session, totp
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
+    password.METHOD,
+    password_reset.METHOD,
+    magic_code.METHOD,
+    magic_link.METHOD,
+    email.METHOD,
     guest.METHOD,
     session.METHOD,
     totp.METHOD,
