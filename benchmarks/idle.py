@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pylon.testing.process import ServerProcess
 
-SOCKETS = 9000
+SOCKETS = 10_000
 
 
 def resident_bytes(pid: int) -> int:

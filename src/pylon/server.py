@@ -342,6 +342,7 @@ class Server:
         self.backups.watch(self.registry)
         watch_live(self.registry, self.live)
         self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopped_at = 0.0
         self.app = create_app(
             Doors(
@@ -383,15 +384,10 @@ class Server:
             loop.add_signal_handler(number, self._on_signal, number)
         self._collector.start()
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        await self.engine.start()
-        self.throttles.load()
-        await self.identity.start()
-        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
+        await self.open()
         await self.incidents.start()
         self.overview.start()
         self.alarms.start(self.engine)
-        ticking = asyncio.create_task(self._tick())
-        sweeping = asyncio.create_task(self.rooms.run())
         self.backups.start()
         extra = await self._serve_extra_ports(loop)
         with contextlib.suppress(PylonError):  # a full disk must not keep reads from being served
@@ -402,11 +398,26 @@ class Server:
         await server.run_until(self._stop, [self._listeners.http], on_ready)
         for listener in extra:
             listener.close()
-        ticking.cancel()
-        sweeping.cancel()
         await self.alarms.stop()
         await self.overview.stop()
         await self.backups.stop()
+        await self.close()
+        self._collector.stop()
+        log.info("stopped")
+        return 0
+
+    async def open(self) -> None:
+        """Start what answers requests; whoever has no ports can serve `app` from here on."""
+        await self.engine.start()
+        self.throttles.load()
+        await self.identity.start()
+        self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
+
+    async def close(self) -> None:
+        """Stop what `open` started, in the order in which nothing is lost."""
+        for task in self._tasks:
+            task.cancel()
         await self.live.stop()
         await self.functions.stop()
         self.identity.close()
@@ -415,9 +426,6 @@ class Server:
             await self.engine.audit.note(SYSTEM, "server.stop")
         await self.backups.stop_archive()
         await self.engine.stop()
-        self._collector.stop()
-        log.info("stopped")
-        return 0
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()

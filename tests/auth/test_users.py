@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pylon.auth.linking import Arrived, attach, by_address
 from pylon.auth.sessions import NOBODY as NO_SESSION
 from pylon.auth.users import avatar_color, normal_email
 from pylon.engine.caller import SYSTEM, Caller
@@ -15,22 +16,23 @@ from pylon.engine.transaction import Authority
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec
+from pylon.store.identity import AccountRecord
 from pylon.testing.identity import open_foundation
 from tests.conftest import ADMINISTRATOR, NOBODY
 
 
-async def _find_or_insert(base: Any, email: str, *, verified: bool = False) -> Any:
+async def _arrive(base: Any, email: str, *, is_proven: bool = True) -> Arrived:
     def work(tx: Any) -> Any:
-        return base.users.find_or_insert(tx, email, display_name=email, verified=verified)
+        return by_address(base.users, tx, email, display_name=email, is_proven=is_proven)
 
     return (await base.engine.run(SYSTEM, work, authority=Authority.TRUSTED)).value
 
 
 async def test_many_who_come_at_once_with_one_address_share_one_account(people: AppSpec, tmp_path: Path) -> None:
     async with open_foundation(people, tmp_path) as base:
-        found = await asyncio.gather(*[_find_or_insert(base, "ann@example.com") for _ in range(20)])
-        assert len({row.id for row, _ in found}) == 1
-        assert sum(is_new for _, is_new in found) == 1
+        found = await asyncio.gather(*[_arrive(base, "ann@example.com") for _ in range(20)])
+        assert len({arrived.row.id for arrived in found}) == 1
+        assert sum(arrived.is_new for arrived in found) == 1
 
 
 async def test_addresses_are_stored_in_one_form_whichever_door_wrote_them(people: AppSpec, tmp_path: Path) -> None:
@@ -55,10 +57,36 @@ async def test_a_planted_account_is_emptied_when_the_owner_of_the_address_comes(
         planted = await base.engine.insert(ADMINISTRATOR, "User", body)
         grant = await base.sessions.create(planted.row_id)
         assert base.sessions.resolve(grant.token).identity.user_id == planted.row_id
-        row, is_new = await _find_or_insert(base, "victim@example.com", verified=True)
-        assert not is_new
+        arrived = await _arrive(base, "victim@example.com")
+        row = arrived.row
+        assert (arrived.is_new, arrived.was_emptied) == (False, True)
         assert (row.passwordHash, bool(row.emailVerified)) == (None, True)
         assert base.sessions.resolve(grant.token) is NO_SESSION
+
+
+async def test_who_only_claims_an_address_gets_into_no_account_that_has_it(people: AppSpec, tmp_path: Path) -> None:
+    async with open_foundation(people, tmp_path) as base:
+        await _arrive(base, "ann@example.com")
+        with pytest.raises(PylonError) as refused:
+            await _arrive(base, "ann@example.com", is_proven=False)
+        assert refused.value.code == "ACCOUNT_LINK_REQUIRED"
+        claimed = await _arrive(base, "bob@example.com", is_proven=False)
+        assert claimed.row.emailVerified is None
+        assert (await _arrive(base, "bob@example.com")).was_emptied
+
+
+async def test_an_account_elsewhere_is_linked_to_one_user_only(people: AppSpec, tmp_path: Path) -> None:
+    async with open_foundation(people, tmp_path) as base:
+
+        def account(user: str) -> AccountRecord:
+            return AccountRecord(id=f"acc_{user}", user_id=user, provider="google", subject="1")
+
+        for _ in range(2):
+            await base.engine.run(SYSTEM, lambda tx: attach(tx, account("ann")), authority=Authority.TRUSTED)
+        with pytest.raises(PylonError) as refused:
+            await base.engine.run(SYSTEM, lambda tx: attach(tx, account("bob")), authority=Authority.TRUSTED)
+        assert refused.value.code == "ACCOUNT_TAKEN"
+        assert base.engine.reads.identity.find(AccountRecord, provider="google") == [account("ann")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +105,7 @@ async def test_nobody_raises_itself_through_the_entity_api(people: AppSpec, tmp_
 
 async def test_an_address_that_its_user_changes_is_not_verified_any_more(people: AppSpec, tmp_path: Path) -> None:
     async with open_foundation(people, tmp_path) as base:
-        row, _ = await _find_or_insert(base, "a@example.com", verified=True)
+        row = (await _arrive(base, "a@example.com")).row
         own = Caller(identity=Identity(user_id=row.id), door="test")
         await base.engine.update(own, "User", row.id, b'{"email":"boss@example.com"}')
         assert base.users.get(row.id).emailVerified is None
@@ -96,10 +124,10 @@ async def test_the_password_hash_is_hidden_although_the_app_forgot_to(people: Ap
 
 async def test_listed_addresses_become_admins_once_they_are_proved(people: AppSpec, tmp_path: Path) -> None:
     async with open_foundation(people, tmp_path) as base:
-        unproved, _ = await _find_or_insert(base, "boss@example.com")
+        unproved = (await _arrive(base, "boss@example.com", is_proven=False)).row
     async with open_foundation(people, tmp_path, admin_emails=("Boss@example.com",)) as base:
         assert not base.sessions.profiles.of(unproved.id, None).is_admin
-        await _find_or_insert(base, "boss@example.com", verified=True)
+        await _arrive(base, "boss@example.com")
     async with open_foundation(people, tmp_path, admin_emails=("Boss@example.com",)) as base:
         assert base.sessions.profiles.of(unproved.id, None).is_admin
         assert (await base.events.search(user=unproved.id))[0]["action"] == "admin_promote"

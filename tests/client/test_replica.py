@@ -190,17 +190,105 @@ async def test_maintenance_is_waited_out_and_a_recycled_connection_comes_back(fr
         assert titles(replica) == ["meanwhile"]
 
 
-async def test_a_session_that_becomes_another_users_fetches_what_that_user_may_read(fresh: ServerProcess) -> None:
-    async with AsyncClient(fresh.url, backoff=QUICK) as client:
+class Holding(httpx.AsyncHTTPTransport):
+    """Lets no push through while it holds."""
+
+    holds = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.holds and request.url.path == "/api/sync/push":
+            raise httpx.ConnectError("held")
+        return await super().handle_async_request(request)
+
+
+async def test_a_session_that_becomes_another_users_takes_its_changes_along(fresh: ServerProcess) -> None:
+    wire = Holding()
+    async with AsyncClient(fresh.url, transport=wire, backoff=QUICK) as client:
         await client.guest()
         async with client.replica() as replica, AsyncClient(fresh.url, fresh.token_of("ula")) as ula:
             await ula.insert("Own", title="ula's")
             await replica.ready()
             assert titles(replica, "Own") == []
+            wire.holds = True
+            replica.insert("Todo", title="made as a guest")
             async with replica.room("hall") as room:
                 await client.request("POST", "/api/auth/upgrade", {"user_id": "ula"})
                 await until(lambda: titles(replica, "Own") == ["ula's"])
                 await until(lambda: set(room.members) == {"ula"})
+            wire.holds = False
+            await replica.quiet()
+            assert [row["title"] for row in await ula.query("Todo")] == ["made as a guest"]
+
+
+async def test_another_token_takes_over_a_live_replica_and_offline_changes_keep_their_own(
+    fresh: ServerProcess, tmp_path: Path
+) -> None:
+    file, wire = tmp_path / "replica.db", Holding()
+    ann, ben = fresh.token_of("ann"), fresh.token_of("ben")
+    async with AsyncClient(fresh.url, ann, transport=wire, backoff=QUICK) as client, client.replica(file) as replica:
+        replica.insert("Own", title="ann's first")
+        await replica.quiet()
+        wire.holds = True
+        replica.insert("Own", title="ann's second")
+        client.token = ben
+        replica.insert("Own", title="ben's")  # before anybody said who that is
+        wire.holds = False
+        await replica.quiet()
+        assert titles(replica, "Own") == ["ben's"]
+    fresh.kill()
+    cleo = fresh.token_of  # made when the server is back: nobody has heard of it yet
+    async with AsyncClient(fresh.url, "not a session", backoff=QUICK) as client, client.replica(file) as replica:
+        replica.insert("Own", title="nobody's")
+    fresh.start()
+    async with replica_of(fresh, file, token=cleo("cleo")) as replica:
+        await replica.quiet()
+        assert titles(replica, "Own") == []
+    async with replica_of(fresh, file, token=ann) as replica:
+        await replica.quiet()
+        assert titles(replica, "Own") == ["ann's first", "ann's second"]
+
+
+async def test_a_session_that_ends_while_changes_are_sent_loses_none_of_them(fresh: ServerProcess) -> None:
+    token = fresh.token_of("eve")
+
+    class Revoking(httpx.AsyncHTTPTransport):
+        """Ends the session just before a push arrives."""
+
+        times = 1
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/api/sync/push" and self.times:
+                self.times = 0
+                fresh.request("DELETE", "/api/auth/session", token=token)
+            return await super().handle_async_request(request)
+
+    async with (
+        AsyncClient(fresh.url, token, transport=Revoking(), backoff=QUICK) as client,
+        client.replica() as replica,
+    ):
+        await replica.ready()
+        replica.insert("Own", title="kept")
+        await until(lambda: replica.status.state == "signed-out")
+        assert titles(replica, "Own") == ["kept"]
+        client.token = fresh.token_of("eve")
+        await replica.quiet()
+        assert [row["title"] for row in await client.query("Own")] == ["kept"]
+
+
+async def test_who_is_here_twice_stays_when_one_of_the_two_leaves(server: ServerProcess) -> None:
+    token = server.token_of("twin")
+    async with (
+        replica_of(server, token=token) as one,
+        replica_of(server, token=token) as two,
+        one.room("twins") as here,
+    ):
+        async with two.room("twins"):
+            await until(lambda: set(here.members) == {"twin"})
+        events = aiter(here)
+        kinds = [(await anext(events)).kind for _ in range(4)]
+        assert kinds[0] == "snapshot"
+        assert kinds[-2:] == ["leave", "snapshot"]
+        assert set(here.members) == {"twin"}
 
 
 async def test_without_websockets_the_hint_says_what_to_install(
@@ -461,6 +549,10 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
         assert replica.get("Own", kept) is not None
 
 
+def modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.glob("replica.db*")}
+
+
 async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "replica.db"
     async with (
@@ -468,6 +560,7 @@ async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerPro
         client.replica(file) as offline,
     ):
         offline.insert("Todo", title="for another server")
+        assert modes(tmp_path) == {0o600}
         with pytest.raises(ClientError) as locked:
             client.replica(file).start()
     with pytest.raises(ClientError) as mixed:
@@ -501,6 +594,31 @@ async def test_a_file_that_is_no_replica_is_said_to_be_none(server: ServerProces
             async with replica_of(server, path):
                 pass
         assert caught.value.code == "REPLICA_UNREADABLE"
+
+
+def fill(replica: Replica) -> None:
+    for _ in range(1000):
+        replica.insert("Todo", title="x" * 500)
+
+
+async def test_a_full_disk_refuses_changes_keeps_the_rest_and_is_got_over(fresh: ServerProcess, tmp_path: Path) -> None:
+    async with replica_of(fresh, tmp_path / "replica.db") as replica, AsyncClient(fresh.url) as other:
+        replica.insert("Todo", title="before")
+        await replica.quiet()
+        assert replica._storage is not None
+        disk = replica._storage._db
+        pages = disk.execute("PRAGMA page_count").fetchone()[0]
+        disk.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(ClientError) as caught:
+            fill(replica)
+        assert caught.value.code == "REPLICA_UNWRITABLE"
+        kept = len(replica.waiting)
+        assert len(replica.rows("Todo")) == kept + 1
+        await other.insert("Todo", title="y" * 5000)
+        await until(lambda: replica.status.error is not None)
+        disk.execute("PRAGMA max_page_count = 100000")
+        await replica.quiet()
+        assert len(await other.query("Todo")) == len(replica.rows("Todo")) == kept + 2
 
 
 async def test_rooms_tell_who_is_there_and_are_entered_again_after_a_reconnect(fresh: ServerProcess) -> None:

@@ -82,8 +82,16 @@ USERS = ("ada", "ben", "cyd", "dan")
 TEAMS = ("red", "blue")
 ENTITIES = ("Open", "Own", "Draft", "Member", "Task")
 
+SCOPE: dict[str, dict[str, str]] = {"Open": {}, "Draft": {"status": "live"}}
+"""What a client follows that does not want everything."""
+
 Teams = frozenset[tuple[str, str]]
 """(team, user) of every membership at one moment."""
+
+
+def is_followed(entity: str, row: dict[str, Any]) -> bool:
+    """Whether a row is in that scope."""
+    return entity in SCOPE and all(row[name] == value for name, value in SCOPE[entity].items())
 
 
 def may_read(user: str | None, entity: str, row: dict[str, Any], teams: Teams) -> bool:

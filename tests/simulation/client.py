@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from tests.simulation.app import TEAMS, USERS
+from tests.simulation.app import SCOPE, TEAMS, USERS, is_followed
 from tests.simulation.host import Down
 from tests.simulation.network import Link, Lost, Row, Wire, messages
 from tests.simulation.oracle import WINDOW_SECONDS, Oracle
 from tests.simulation.world import World
 
 TEXT, CLOSE = 0x1, 0x8
+_SCOPE = quote(msgspec.json.encode(SCOPE))
 
 
 class Client:
@@ -26,6 +27,7 @@ class Client:
         self.user = user
         self.name = f"{user}{number}"
         self.link = link
+        self.follows_all = world.happens(0.7)
         self.rows: dict[tuple[str, str], Row] = {}
         self.cursor = 0
         self.queue: list[dict[str, Any]] = []
@@ -69,6 +71,8 @@ class Client:
             target = f"/api/sync/pull?since={self.cursor}"
             if self.cursor == 0 and (after or self._world.happens(0.5)):
                 target += f"&snapshot_after={quote(after)}&page_size=5"
+            if not self.follows_all:
+                target += f"&scope={_SCOPE}"
             asked_at = self._world.time()
             status, body = await self.link.request("GET", target, token=self.token)
             if status == 410:
@@ -80,7 +84,7 @@ class Client:
                 raise Lost
             answer = msgspec.json.decode(body)
             for event in answer["changes"]:
-                self._oracle.saw(self.user, event, asked_at, self._world.time())
+                self._saw(event, asked_at, self._world.time())
                 self._apply(event)
             after = answer.get("snapshot_after") or ""
             if answer["cursor"]["last_seq"] or not answer["has_more"]:
@@ -89,6 +93,11 @@ class Client:
                 self.cursor = answer["cursor"]["last_seq"]
             if not answer["has_more"]:
                 return
+
+    def _saw(self, event: Row, since: float, until: float) -> None:
+        self._oracle.saw(self.user, event, since, until)
+        if not self.follows_all and event.get("data"):
+            assert is_followed(event["entity"], event["data"]), f"{self.name} does not follow {event}"
 
     def forget(self) -> None:
         """Drop the replica, to begin anew."""
@@ -110,7 +119,8 @@ class Client:
         self._head = b""
         self._last_seq = 0
         self._asked_at = self._world.time()
-        self.wire = Wire(self.link, self, self.token)
+        query = "" if self.follows_all else f"?scope={_SCOPE}"
+        self.wire = Wire(self.link, self, self.token, query)
 
     def received(self, wire: Wire, data: bytes, written_at: float) -> None:
         """Bytes of the socket."""
@@ -141,7 +151,7 @@ class Client:
             return
         assert event["seq"] > self._last_seq, f"{event} after {self._last_seq}"
         self._last_seq = event["seq"]
-        self._oracle.saw(self.user, event, written_at - WINDOW_SECONDS, written_at)
+        self._saw(event, written_at - WINDOW_SECONDS, written_at)
         if event["seq"] > self.cursor:
             self._apply(event)
             self.cursor = event["seq"]

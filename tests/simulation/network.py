@@ -9,7 +9,7 @@ from tests.simulation.host import Down, Host
 from tests.simulation.world import World, owner
 
 HANDSHAKE = (
-    b"GET /api/sync/ws HTTP/1.1\r\nHost: simulated\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"GET /api/sync/ws%b HTTP/1.1\r\nHost: simulated\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Protocol: bearer.%b\r\n\r\n"
 )
@@ -77,7 +77,7 @@ class Listener(Protocol):
 class Wire:
     """One WebSocket connection: bytes stay in order, and any moment may be its last."""
 
-    def __init__(self, link: Link, client: Listener, token: str) -> None:
+    def __init__(self, link: Link, client: Listener, token: str, query: str) -> None:
         self.token = token
         self.is_closing = False
         self.is_gone = False
@@ -91,7 +91,9 @@ class Wire:
         self._is_moving = False
         self._protocol, self._transport = link.host.accept(self)
         link.host.wires.append(self)
-        self._world.call_later(self._world.between(0.0005, 0.02), self._reach, HANDSHAKE % token.encode())
+        self._world.call_later(
+            self._world.between(0.0005, 0.02), self._reach, HANDSHAKE % (query.encode(), token.encode())
+        )
 
     def _reach(self, data: bytes) -> None:
         if self._link.is_cut:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pylon.model.change import Change
-from tests.simulation.app import Teams, may_read
+from tests.simulation.app import Teams, is_followed, may_read
 from tests.simulation.network import Row
 from tests.simulation.world import World
 
@@ -70,10 +70,14 @@ class Oracle:
 
     # -- what holds in the end -----------------------------------------------------------------------------------
 
-    def readable(self, user: str | None) -> dict[tuple[str, str], Row]:
-        """What a fresh query would show this user."""
+    def readable(self, user: str | None, *, follows_all: bool) -> dict[tuple[str, str], Row]:
+        """What a fresh query would show this user, of what its client follows."""
         teams = self.memberships[-1][1]
-        return {key: row for key, row in self.rows.items() if may_read(user, key[0], row, teams)}
+        return {
+            key: row
+            for key, row in self.rows.items()
+            if may_read(user, key[0], row, teams) and (follows_all or is_followed(key[0], row))
+        }
 
     def check_answers(self) -> None:
         """Every acknowledged write happened exactly once, and no other more than once."""

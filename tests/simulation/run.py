@@ -187,13 +187,19 @@ async def _settle(
         await asyncio.sleep(0.5)
         _raise_what_broke(world, following)
         lives = all(c.is_live_since is not None and world.time() - c.is_live_since > 1.0 for c in clients)
-        if lives and all(_part(c.rows, entities) == _part(oracle.readable(c.user), entities) for c in clients):
+        if lives and all(
+            _part(c.rows, entities) == _part(oracle.readable(c.user, follows_all=c.follows_all), entities)
+            for c in clients
+        ):
             return
         if world.time() > until:
             break
     for client in clients:
         assert client.is_live_since is not None, f"{client.name} does not come back"
-        held, due = _part(client.rows, entities), _part(oracle.readable(client.user), entities)
+        held, due = (
+            _part(client.rows, entities),
+            _part(oracle.readable(client.user, follows_all=client.follows_all), entities),
+        )
         wrong = [(key, held.get(key), due.get(key)) for key in held | due if held.get(key) != due.get(key)]
         assert not wrong, f"{client.name} at {client.cursor} holds, and should hold: {wrong}"
 

@@ -174,3 +174,19 @@ async def test_a_foreign_snapshot_token_is_refused(notes: AppSpec, tmp_path: Pat
         with pytest.raises(PylonError) as refused:
             await Pull(engine).page(ALICE, parse_position(token), 10)
         assert refused.value.code == "SNAPSHOT_CURSOR_INVALID"
+
+
+async def test_a_clock_that_jumps_changes_neither_order_nor_cursors_nor_the_newest_ids(
+    notes: AppSpec, tmp_path: Path
+) -> None:
+    times = iter([2_000_000_000.0, 1_000_000_000.0, 3_000_000_000.0, 1_500_000_000.0])
+    now = [2_000_000_000.0]
+    async with open_engine(notes, tmp_path, clock=lambda: now[0]) as engine:
+        pull = Pull(engine)
+        made = []
+        for now[0] in times:
+            made += await put(engine, ALICE, 1)
+        assert made == sorted(made)
+        delta = json.loads(await pull.delta(ALICE, 1))
+        assert [c["seq"] for c in delta["changes"]] == [2, 3, 4]
+        assert [c["row_id"] for c in (await whole(pull, ALICE))["changes"]] == made

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pylon.auth.sessions import Session
 from pylon.engine.plan import Plans
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -21,9 +22,11 @@ from pylon.model.schema import AppSpec, EntitySpec, Field, Kind, PolicySpec
 from pylon.sync.audiences import View
 from pylon.sync.hub import Hub
 from pylon.sync.pull import Pull, parse_position
+from pylon.sync.scopes import Scopes
 from pylon.sync.subset import MAX_BYTES, MAX_OPERANDS, Subset, Subsets
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR, ALICE, BOB
+from tests.sync.test_asgi_socket import Peer, door
 from tests.sync.test_hub import DOC, IDENTITIES, POLICIES, TYPES, Listener, change, decide, exists, rows, rule, settle
 
 SCOPES: list[Any] = [
@@ -270,3 +273,19 @@ async def test_a_scope_never_shows_what_the_policy_hides(tmp_path: Path) -> None
         assert await whole(pull, ALICE, {"Item": {"owner": "bob"}}) == []
         await engine.update(ADMINISTRATOR, "Item", row, b'{"n":1}')
         assert json.loads(await pull.delta(ALICE, 1, subset=subset))["changes"] == []
+
+
+async def test_a_session_that_changes_keeps_the_scope_that_its_socket_asked_for_last() -> None:
+    live = door()
+    Scopes(live, subsets("auth.userId == data.owner"))
+    peer = Peer(live, headers=[(b"authorization", b"Bearer a")])
+    await peer.settle()
+    peer.incoming.put_nowait({"type": "websocket.receive", "text": '{"type":"scope","entities":{"Doc":{"team":"x"}}}'})
+    await peer.settle()
+    live.identify_by(lambda key: Session(Identity(user_id="a", tenant_id="t"), key))
+    live.reidentify({b"key"}, set())
+    live.hub.publish([change(i, "insert", {"owner": "a", "team": team}) for i, team in ((1, "y"), (2, "x"))])
+    texts = [json.loads(message["text"]) for message in (await peer.settle())[1:]]
+    assert [text.get("type", text.get("seq")) for text in texts] == ["scoped", "session-changed", 2]
+    peer.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await peer.task

@@ -16,15 +16,18 @@ from typing import TypeVar
 import msgspec
 
 from pylon.auth.admin_tokens import AdminTokens
+from pylon.auth.credentials import NOBODY, Grant, Session, TokenKind
 from pylon.auth.profiles import Profiles
-from pylon.auth.rotation import LATE_SECONDS, MAX_SPENT, is_good, spend, successor
+from pylon.auth.refreshing import OnReuse, Refreshing
+from pylon.auth.remembered import Remembered
+from pylon.auth.rotation import is_good
 from pylon.auth.tokens import MAX_LENGTH, PREFIX, new_token, token_key
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
-from pylon.model.identity import ADMIN, ANONYMOUS, Identity
+from pylon.model.identity import ADMIN, Identity
 from pylon.signals.logs import Log
 from pylon.store.identity import SessionFilter, SessionRecord, SpentToken
 
@@ -32,57 +35,13 @@ log = Log("pylon.auth")
 
 T = TypeVar("T")
 
-CACHE_TOKENS = 50_000
+__all__ = ["NOBODY", "Grant", "Session", "Sessions", "TokenKind"]
+
 TOUCH_SECONDS = 300
 """Between two notes of when a session was last used, which also prolong it."""
 
 _ENDS_AT_ONCE = 10_000
 GUEST_PREFIX = "guest_"
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
-    the token changes. Times are Unix seconds, 0 for never. `factors` are what the user proved; `touch_at` is when the
-    next use is noted, None where none is."""
-
-    identity: Identity = ANONYMOUS
-    key: bytes | None = None
-    expires_at: int = 0
-    id: str = ""
-    method: str = ""
-    factors: tuple[str, ...] = ()
-    authenticated_at: int = 0
-    api_key_id: str | None = None
-    api_key_scopes: str | None = None
-    is_trusted_device: bool = False
-    is_confirmed: bool = True
-    touch_at: float | None = None
-
-    @property
-    def is_user(self) -> bool:
-        """Whether a signed-in user holds it: no guest, no admin token, no API key."""
-        identity = self.identity
-        return bool(self.id) and not identity.is_guest and self.api_key_id is None
-
-
-NOBODY = Session()
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """A token, shown this once, and the session that it opens."""
-
-    token: str
-    record: SessionRecord
-
-
-class TokenKind(msgspec.Struct, frozen=True):
-    """Another kind of bearer token than a session's. `resolve` raises what its holder is told when it is no good;
-    `current` is what a key of its Sessions stands for now, None for a key of another kind."""
-
-    name: str
-    matches: Callable[[str], bool]
-    resolve: Callable[[str], Session]
-    current: Callable[[bytes], Session | None]
 
 
 class Sessions:
@@ -100,9 +59,10 @@ class Sessions:
     ) -> None:
         self._engine = engine
         self._tables = engine.reads.identity
-        self._ring = ring
+        self._remembered = Remembered()
+        self._cache = self._remembered.by_token
         self.admin_tokens = AdminTokens(engine, admin_tokens)
-        self.admin_tokens.on_changed(self._uncache_tokens)
+        self.admin_tokens.on_changed(self._remembered.forget_tokens)
         self.admin_tokens.on_revoked(self._forget)
         engine.on_refresh(self.admin_tokens.refresh)
         engine.on_refresh(self._refresh)
@@ -111,9 +71,7 @@ class Sessions:
         self.lifetime = lifetime
         self._longest = longest
         self._clock = clock
-        self._cache: dict[bytes, Session] = {}
-        self._tokens_of: dict[bytes, set[bytes]] = {}
-        self._sessions_of: dict[str, set[bytes]] = {}
+        self._refreshing = Refreshing(ring, self._expiry, self.end)
         self._kinds: list[TokenKind] = []
         self._seen = self._tables.last_end()
         self._used: dict[str, tuple[bytes, int, int, bool]] = {}
@@ -122,12 +80,16 @@ class Sessions:
         self._on_changed: list[Callable[[set[bytes], set[str]], None]] = []
         self._on_lost: list[Callable[[], None]] = []
         self.touches = 0
-        self.reuses = 0
 
     @property
     def cached(self) -> int:
         """Tokens whose sessions are remembered."""
         return len(self._cache)
+
+    @property
+    def reuses(self) -> int:
+        """Sessions ended because an old token came back."""
+        return self._refreshing.reuses
 
     def on_revoked(self, callback: Callable[[list[bytes]], None]) -> None:
         """Call back with the keys of sessions that are over, so that their sockets go too."""
@@ -215,7 +177,7 @@ class Sessions:
 
     def _load(self, key: bytes, token: str) -> Session:
         if (admin := self.admin_tokens.accept(key)) is not None:
-            return self._keep(key, Session(identity=ADMIN, key=key, expires_at=int(admin.expires_at)))
+            return self._remembered.keep(key, Session(identity=ADMIN, key=key, expires_at=int(admin.expires_at)))
         if not token.startswith(PREFIX):
             other = self._resolve_other(token)
             if other is not NOBODY:
@@ -223,7 +185,7 @@ class Sessions:
         record = self._tables.one(SessionRecord, key=key)
         if record is not None:
             session = self.session_of(record)
-            return NOBODY if session is NOBODY else self._keep(key, session)
+            return NOBODY if session is NOBODY else self._remembered.keep(key, session)
         return self._load_spent(key)
 
     def _load_spent(self, key: bytes) -> Session:
@@ -241,16 +203,6 @@ class Sessions:
             if kind.matches(token):
                 return kind.resolve(token)
         return NOBODY
-
-    def _keep(self, key: bytes, session: Session) -> Session:
-        if len(self._cache) >= CACHE_TOKENS:
-            self._uncache_tokens([next(iter(self._cache))])
-        self._cache[key] = session
-        assert session.key is not None
-        self._tokens_of.setdefault(session.key, set()).add(key)
-        if session.identity.user_id is not None:
-            self._sessions_of.setdefault(session.identity.user_id, set()).add(session.key)
-        return session
 
     # -- making --------------------------------------------------------------------------------------------------
 
@@ -311,88 +263,26 @@ class Sessions:
 
     # -- changing ------------------------------------------------------------------------------------------------
 
-    async def refresh(
-        self, caller: Caller, token: str, *, on_reuse: Callable[[Transaction, SessionRecord], None] | None = None
-    ) -> Grant:
+    async def refresh(self, caller: Caller, token: str, *, on_reuse: OnReuse | None = None) -> Grant:
         """Exchange a token for the one that follows it; see `rotation`. Raises SESSION_EXPIRED; a token that was given
         up before ends its session, and `on_reuse` may record it."""
         now = int(self._clock())
-
-        def rotate(tx: Transaction) -> Grant | None:
-            tables = tx.session.identity
-            key = token_key(token)
-            record = tables.one(SessionRecord, key=key)
-            if record is not None:
-                if not _may_refresh(record, now):
-                    return None
-                chain = tables.find(SpentToken, session_id=record.id)
-                generation = max((link.generation for link in chain), default=0) + 1
-                spent, fresh = spend(self._ring, token, record, generation, now)
-                tables.change(SpentToken, {"closed_at": now}, session_id=record.id, closed_at=0)
-                tables.put(spent)
-                tables.drop_spent(record.id, generation - MAX_SPENT + 1)
-                values = {
-                    "key": token_key(fresh),
-                    "expires_at": self._expiry(record.created_at, now),
-                    "last_used_at": now,
-                    "rotated_at": now,
-                    "confirmed_at": 0,
-                }
-                tables.change(SessionRecord, values, id=record.id)
-                tables.renew_sessions([record.id], now)
-                return Grant(fresh, msgspec.structs.replace(record, **values))
-            return self._again(tx, key, token, now, on_reuse)
-
-        grant = (await self._engine.run(caller, rotate, authority=Authority.TRUSTED)).value
+        grant = (
+            await self._engine.run(
+                caller,
+                lambda tx: self._refreshing.exchange(tx, token, now, on_reuse),
+                authority=Authority.TRUSTED,
+            )
+        ).value
         self.take_up()
-        if grant is None:
-            raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
-        return grant
-
-    def _again(
-        self,
-        tx: Transaction,
-        key: bytes,
-        token: str,
-        now: int,
-        on_reuse: Callable[[Transaction, SessionRecord], None] | None,
-    ) -> Grant | None:
-        """The answer to a refresh with a token that was refreshed already."""
-        tables = tx.session.identity
-        spent = tables.one(SpentToken, key=key)
-        record = None if spent is None else tables.one(SessionRecord, id=spent.session_id)
-        if spent is None or record is None or not _may_refresh(record, now):
-            return None
-        if is_good(spent, now):
-            chain = tables.find(SpentToken, session_id=record.id)
-            again = successor(self._ring, token, spent, chain, record.key)
-            return None if again is None else Grant(again, record)
-        self.end(tx, [record])
-        self.reuses += 1
-        log.warning("an old token was used again: its session is ended", session=record.id, user=record.user_id)
-        if on_reuse is not None:
-            on_reuse(tx, record)
-        return None
+        return _still(grant)
 
     async def rotate(self, session: Session) -> Grant:
         """A new token for a session whose rights grew; the old ones end at once. Raises SESSION_EXPIRED."""
-        token = new_token()
         now = int(self._clock())
-
-        def change(tx: Transaction) -> SessionRecord | None:
-            tables = tx.session.identity
-            tables.remove(SpentToken, session_id=session.id)
-            values = {"key": token_key(token), "rotated_at": 0, "confirmed_at": 0, "last_used_at": now}
-            if not tables.change(SessionRecord, values, id=session.id):
-                return None
-            tables.renew_sessions([session.id], now)
-            return tables.one(SessionRecord, id=session.id)
-
-        record = await self._run(change)
+        grant = await self._run(lambda tx: self._refreshing.replace(tx, session.id, now))
         self.take_up()
-        if record is None:
-            raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
-        return Grant(token, record)
+        return _still(grant)
 
     def alter(self, tx: Transaction, session_id: str, **values: object) -> bool:
         """Set columns of a session, such as `tenant_id`, and tell every process; whether it is still there. Call
@@ -480,7 +370,7 @@ class Sessions:
         changed = {end.session_id.encode() for end in ends if not end.is_end} - set(over)
         self._seen = ends[-1].serial
         for key in (*over, *changed):
-            self._uncache(key)
+            self._remembered.forget(key)
         if over:
             for callback in self._on_revoked:
                 callback(over)
@@ -491,16 +381,12 @@ class Sessions:
     def _start_over(self) -> None:
         """Too much changed, or too long ago, to know all of it: forget everything, and look at every socket again."""
         self._seen = self._tables.last_end()
-        self._cache.clear()
-        self._tokens_of.clear()
-        self._sessions_of.clear()
+        self._remembered.clear()
         for callback in self._on_lost:
             callback()
 
     def _users_changed(self, users: set[str]) -> None:
-        for user in users:
-            for key in tuple(self._sessions_of.get(user, ())):
-                self._uncache(key)
+        self._remembered.forget_users(users)
         for callback in self._on_changed:
             callback(set(), users)
 
@@ -542,29 +428,14 @@ class Sessions:
     async def _run(self, operation: Callable[[Transaction], T]) -> T:
         return (await self._engine.run(SYSTEM, operation, authority=Authority.TRUSTED)).value
 
-    def _uncache(self, key: bytes) -> None:
-        """Forget the tokens of a session."""
-        for token in self._tokens_of.pop(key, ()):
-            session = self._cache.pop(token, None)
-            if session is not None and session.identity.user_id is not None:
-                group = self._sessions_of.get(session.identity.user_id)
-                if group is not None:
-                    group.discard(key)
-                    if not group:
-                        del self._sessions_of[session.identity.user_id]
-
-    def _uncache_tokens(self, tokens: Sequence[bytes]) -> None:
-        for token in tokens:
-            session = self._cache.get(token)
-            if session is not None and session.key is not None:
-                self._uncache(session.key)
-
     def _forget(self, keys: Sequence[bytes]) -> None:
         """Admin tokens that are over: their keys are their tokens' hashes."""
-        self._uncache_tokens(keys)
+        self._remembered.forget_tokens(keys)
         for callback in self._on_revoked:
             callback(list(keys))
 
 
-def _may_refresh(record: SessionRecord, now: int) -> bool:
-    return not record.expires_at or record.expires_at + LATE_SECONDS > now
+def _still(grant: Grant | None) -> Grant:
+    if grant is None:
+        raise PylonError("SESSION_EXPIRED", "The session is expired or revoked: sign in again")
+    return grant

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylon.auth.forgetting import forget_user
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
@@ -110,23 +109,6 @@ class Users:
             return None
         change = tx.update(self.plan, user_id, self.plan.types.convert_patch(patch))
         return None if change is None else change.row
-
-    def find_or_insert(self, tx: Transaction, email: str, *, display_name: str, verified: bool) -> tuple[Any, bool]:
-        """The user of an address, made when there is none, and whether it was made. `verified` says that the caller
-        just proved to own the address, which is then noted where it wasn't.
-
-        An account that somebody made with this address without ever proving to own it is taken over by who does: its
-        password, sessions, keys and linked accounts are dropped, so that whoever planted it stays outside (spec 03, Do
-        better 2)."""
-        row = self.find(tx, email=email)
-        if row is None:
-            stamp = {"emailVerified": timestamp(tx)} if verified else {}
-            return self.insert(tx, {"email": email, "displayName": display_name} | stamp), True
-        if verified and self.has("emailVerified") and not row.emailVerified:
-            forget_user(tx, row.id)
-            planted = {"passwordHash": None} if self.has("passwordHash") and row.passwordHash else {}
-            row = self.update(tx, row.id, {"emailVerified": timestamp(tx)} | planted) or row
-        return row, False
 
 
 def timestamp(tx: Transaction) -> str:

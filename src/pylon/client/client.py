@@ -108,7 +108,8 @@ class AsyncClient:
     @overload
     async def get(self, entity: str, row_id: str, /) -> dict[str, Any] | None: ...
     async def get(self, entity: Any, row_id: str, /) -> Any:
-        """The row, or None."""
+        """The row, or None. Raises ApiError POLICY_DENIED for one that may not be seen, and where the policy hides
+        whether there is one."""
         try:
             row = await self._http.call("GET", f"/api/entities/{_path(entity)}/{quote(row_id, safe='')}")
         except ApiError as error:

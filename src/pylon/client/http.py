@@ -7,6 +7,7 @@ our own. A request that got no answer is tried again only where doing it twice i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -59,6 +60,10 @@ class Http:
     def headers(self) -> dict[str, str]:
         """What proves who calls."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def fingerprint(self) -> str:
+        """Tells tokens apart without being one. No user's id looks like it."""
+        return "?" + hashlib.sha256((self.token or "").encode()).hexdigest()[:16]
 
     async def call(
         self,

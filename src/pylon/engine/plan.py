@@ -14,8 +14,6 @@ from pylon.model.schema import Action, AppSpec, DefaultAuth, DefaultNow, EntityS
 from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
 from pylon.signals.metrics import Counter, Family
 
-TENANT_FIELD = "tenantId"
-
 UNKNOWN = "(unknown)"
 """Stands for every entity that isn't declared, among the denials: their names are the client's to invent."""
 
@@ -26,8 +24,9 @@ DENIALS_KEPT = 1024
 @dataclass(frozen=True, slots=True)
 class EntityPlan:
     """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
-    written into; `readonly` and `hidden` those that clients may not change, or not write at all. `stages` and
-    `followers` are added to while the server is put together, never once it serves."""
+    written into; `tenant_field` the one that holds a row's tenant; `readonly` and `hidden` those that clients may not
+    change, or not write at all. `stages` and `followers` are added to while the server is put together, never once it
+    serves."""
 
     spec: EntitySpec
     types: RowTypes
@@ -38,7 +37,7 @@ class EntityPlan:
     owner: frozenset[str]
     readonly: frozenset[str]
     hidden: tuple[str, ...]
-    has_tenant: bool
+    tenant_field: str | None
     stages: list[Stage] = field(default_factory=list)
     followers: list[Follower] = field(default_factory=list)
 
@@ -121,5 +120,5 @@ def _plan(app: AppSpec, entity: EntitySpec, policy: EntityPolicy) -> EntityPlan:
         owner=frozenset(f.name for f in entity.fields if f.is_owner),
         readonly=frozenset(f.name for f in entity.fields if f.readonly),
         hidden=tuple(f.name for f in entity.fields if f.is_hidden),
-        has_tenant=entity.field(TENANT_FIELD) is not None,
+        tenant_field=entity.tenant_field,
     )

@@ -20,6 +20,8 @@ def replace(
         return transaction.insert(plan, plan.types.convert_insert({**given, "id": row_id})), True
     defaults = dict(plan.types.literal_defaults)
     kept = {*plan.hidden, *plan.readonly, *plan.owner, *plan.stamped_now, *plan.stamped_auth}
+    if plan.tenant_field is not None:
+        kept.add(plan.tenant_field)
     whole = {
         field.name: given.get(field.name, defaults.get(field.name))
         for field in plan.spec.fields

@@ -21,7 +21,7 @@ from pylon.engine.audit.records import AUTH, OPERATOR, READ, Detail, Record, of_
 from pylon.engine.caller import Caller
 from pylon.engine.groups import checked_groups
 from pylon.engine.limits.switch import QUIET, Board
-from pylon.engine.plan import TENANT_FIELD, EntityPlan, Plans
+from pylon.engine.plan import EntityPlan, Plans
 from pylon.engine.stages import Follower
 from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
@@ -149,8 +149,8 @@ class Transaction(RowAccess):
 
     def insert(self, plan: EntityPlan, row: Any) -> Change:
         """Insert a validated row, stamped and checked. Raises INSERT_FAILED, OPTIMISTIC_ID_CONFLICT, POLICY_DENIED,
-        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, INVALID_COLUMN; like every write also MAINTENANCE, and what
-        the entity's stages raise."""
+        OWNER_REQUIRED, OWNER_MISMATCH, TENANT_REQUIRED, TENANT_MISMATCH, INVALID_COLUMN; like every write also
+        MAINTENANCE, and what the entity's stages raise."""
         if plan.stages:
             with self._batch.scope():
                 return self._insert(plan, row)
@@ -193,8 +193,10 @@ class Transaction(RowAccess):
         for name in plan.stamped_now:
             if getattr(row, name) is None:
                 setattr(row, name, batch.now_text)
-        if plan.stamped_auth or plan.has_tenant:
+        if plan.stamped_auth:
             self._stamp_caller(plan, row)
+        if plan.tenant_field is not None:
+            self._stamp_tenant(plan, plan.tenant_field, row)
         for stage in plan.stages:
             stage.inserting(self, plan, row)
         if self._enforce:
@@ -277,6 +279,15 @@ class Transaction(RowAccess):
             rule.allows(reader, row, now=self._batch.now, exists=self._exists) for rule in rules
         )
 
+    def may_read(self, plan: EntityPlan, row: Any) -> bool:
+        """Whether whoever makes these writes may read this row; server code may."""
+        rule = plan.policy.read
+        return not self._enforce or rule.allows(self.caller.identity, row, now=self._batch.now, exists=self._exists)
+
+    def trusted(self) -> Transaction:
+        """The same transaction with server code's rights: for writes that follow from one that was allowed."""
+        return Transaction(self._batch, self.caller, Authority.TRUSTED)
+
     def to_update(self, plan: EntityPlan, row_id: str) -> Any:
         """The row as it is, for an update that is yet to be worked out; what the rule says of the row after it is left
         to the update itself. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
@@ -339,11 +350,17 @@ class Transaction(RowAccess):
                 if identity.user_id is None:
                     raise PylonError("OWNER_REQUIRED", f"{plan.name}.{name} is stamped with the caller: sign in first")
                 raise PylonError("OWNER_MISMATCH", f"{plan.name}.{name} must be the caller")
-        if plan.has_tenant and self._enforce:
-            if identity.tenant_id is None:
+
+    def _stamp_tenant(self, plan: EntityPlan, field: str, row: Any) -> None:
+        tenant, named = self.caller.identity.tenant_id, getattr(row, field)
+        if self._enforce:
+            if tenant is None:
                 raise PylonError(
                     "TENANT_REQUIRED",
                     f'Entity "{plan.name}" is tenant-scoped; the caller has no active tenant. '
                     "Select an organization before writing.",
                 )
-            setattr(row, TENANT_FIELD, identity.tenant_id)
+            if named not in (None, "", tenant):
+                raise PylonError("TENANT_MISMATCH", f"{plan.name}.{field} must be the caller's active tenant")
+        if named in (None, ""):
+            setattr(row, field, tenant)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pylon.model.auth_block import auth_block, check_auth
+from pylon.model.bounds import bounds_problem, broken_bound
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
 from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
@@ -26,6 +27,7 @@ from pylon.model.schema import (
     Field,
     FunctionSpec,
     Kind,
+    OnDelete,
     PolicySpec,
 )
 
@@ -70,7 +72,14 @@ def check_entity(entity: EntitySpec) -> list[Diagnostic]:
     """The errors in one entity that show without looking at the others."""
     return [
         d
-        for found in (_entity_name(entity), _fields(entity), _indexes(entity), _relations(entity), _search(entity))
+        for found in (
+            _entity_name(entity),
+            _fields(entity),
+            _tenant(entity),
+            _indexes(entity),
+            _relations(entity),
+            _search(entity),
+        )
         for d in found
         if d.severity is Severity.ERROR
     ]
@@ -99,6 +108,8 @@ def _check_entities(spec: AppSpec) -> Found:
         yield from _fields(entity)
         for field in entity.fields:
             yield from _target(spec, f"{entity.name}.{field.name}", field.target)
+            yield from _on_delete(spec, f"{entity.name}.{field.name}", field)
+        yield from _tenant(entity)
         yield from _indexes(entity)
         yield from _relations(entity)
         for relation in entity.relations:
@@ -151,14 +162,20 @@ def _modifiers(where: str, field: Field) -> Found:
             f"{where}: an encrypted field never leaves the server",
             'Add server_only=True ("serverOnly": true in a manifest).',
         )
+    if problem := bounds_problem(field):
+        yield error("FIELD_BOUNDS_INVALID", f"{where}: {problem}")
     if problem := merge_problem(field):
         yield error("FIELD_CRDT_INVALID", f"{where}: {problem}", 'Use "lww".')
 
 
 def _default(where: str, field: Field) -> Found:
+    if bounds_problem(field):
+        return
     if isinstance(field.default, DefaultLiteral):
         try:
             msgspec.convert(field.default.value, field_type(field))
+            if problem := broken_bound(field, field.default.value):
+                raise msgspec.ValidationError(problem)
         except msgspec.ValidationError as reason:
             text = str(reason).replace("`", "")
             wanted = f"one of {', '.join(map(repr, field.enum_values))}" if field.enum_values else field.type_name
@@ -176,6 +193,34 @@ def _default(where: str, field: Field) -> Found:
             yield error("FIELD_DEFAULT_INVALID", f"{where}: a user id does not fit {field.type_name}", "Use id(User).")
 
 
+def _tenant(entity: EntitySpec) -> Found:
+    declared = [f.name for f in entity.fields if f.tenant]
+    if len(declared) > 1:
+        yield error(
+            "TENANT_FIELD_INVALID", f"{entity.name}: {' and '.join(declared)} both hold the tenant", "Keep one."
+        )
+    if declared and not entity.tenant:
+        yield error("TENANT_FIELD_INVALID", f"{entity.name}.{declared[0]} holds the tenant of an entity of none")
+    name = entity.tenant_field
+    field = None if name is None else entity.field(name)
+    if field is None:
+        return
+    if field.kind not in (Kind.STRING, Kind.ID) or field.enum_values or field.encrypted:
+        yield error(
+            "TENANT_FIELD_INVALID",
+            f"{entity.name}.{name} can't hold a tenant's id: it is no plain text",
+            "Declare it as str or Id, or give the entity tenant=False.",
+        )
+    unique = [f.name for f in entity.fields if f.unique]
+    unique += [", ".join(i.fields) for i in entity.indexes if i.unique and name not in i.fields]
+    for other in unique:
+        yield warning(
+            "TENANT_UNIQUE",
+            f"{entity.name}.{other} is unique across tenants: one that can't use a value learns that another has it",
+            f'Make it unique within a tenant: index("{name}", "{other}", unique=True).',
+        )
+
+
 def _target(spec: AppSpec, where: str, target: str | None) -> Found:
     if target is not None and spec.entity(target) is None and target != _user_entity(spec):
         yield error(
@@ -183,6 +228,20 @@ def _target(spec: AppSpec, where: str, target: str | None) -> Found:
             f"{where}: {target!r} is not declared",
             suggestion(target, [e.name for e in spec.entities]),
         )
+
+
+def _on_delete(spec: AppSpec, where: str, field: Field) -> Found:
+    if field.on_delete is None:
+        return
+    code = "FIELD_ON_DELETE_INVALID"
+    if field.kind is not Kind.ID:
+        yield error(code, f"{where}: on_delete is of an Id, not of {field.type_name}", 'Declare it as Id["User"].')
+    elif spec.entity(str(field.target)) is None:
+        yield error(code, f"{where}: on_delete needs an entity {field.target!r} in this app", "Declare it.")
+    if field.encrypted:
+        yield error(code, f"{where}: rows are not found by an encrypted field", "Drop encrypted or on_delete.")
+    if field.on_delete is OnDelete.SET_NULL and not field.optional:
+        yield error(code, f"{where}: set_null needs a field that may be null", "Make it optional, or use cascade.")
 
 
 def _user_entity(spec: AppSpec) -> str:

@@ -48,8 +48,9 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
     """The base of every entity. `class Note(Entity)` declares a table; annotations declare its fields.
 
     Class options: `name` (wire name), `crdt` (False for plain last-write-wins), `sync` (False keeps the entity out of
-    replicas), `sync_scope` (a policy expression that narrows replication), `sync_limit` (most rows per client),
-    `audit_reads` (True records in the audit log whom its rows are shown to).
+    replicas), `sync_scope` (a policy expression that narrows replication), `sync_limit` (newest rows in a first pull),
+    `audit_reads` (True records in the audit log whom its rows are shown to), `tenant` (False for an entity whose rows
+    belong to no tenant although it has a field `tenantId`).
     """
 
     indexes: ClassVar[Sequence[Index]]
@@ -68,6 +69,7 @@ class Entity(msgspec.Struct, metaclass=EntityMeta, frozen=True):
             sync_scope: str = ...,
             sync_limit: int = ...,
             audit_reads: bool = False,
+            tenant: bool = True,
         ) -> None: ...
 
 

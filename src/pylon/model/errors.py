@@ -125,6 +125,21 @@ REGISTRY: dict[str, Code] = {
     ),
     "DELETE_FAILED": Code(400, "The store refused the delete.", "The message names the constraint."),
     "QUERY_FAILED": Code(400, "The query asks for more than one query may.", "Narrow it; the message names the limit."),
+    "REFERENCE_NOT_FOUND": Code(
+        400,
+        "A field refers to a row that is not there, or that the caller may not read.",
+        "Write the row that it refers to first, or leave the field empty.",
+    ),
+    "REFERENCED": Code(
+        409,
+        "The row can't be deleted: others refer to it, and the app says that they are to keep it (on_delete).",
+        "Delete or change the rows that refer to it first.",
+    ),
+    "CASCADE_TOO_LARGE": Code(
+        409,
+        "Deleting the row would delete or change more rows than one write may.",
+        "Delete the rows that refer to it in smaller parts first.",
+    ),
     "READONLY_FIELD": Code(
         400, "A readonly field may be set on insert only.", "Leave the field out of the update, or update it as admin."
     ),
@@ -204,6 +219,11 @@ REGISTRY: dict[str, Code] = {
     "TENANT_REQUIRED": Code(
         403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
     ),
+    "TENANT_MISMATCH": Code(
+        403,
+        "The row would belong to another organisation than the caller's active one.",
+        "Leave the tenant's field out: it is filled from the session. Admins may name any tenant.",
+    ),
     "CSRF_REJECTED": Code(
         403, "A browser on an untrusted origin sent this.", "Add the origin to PYLON_CORS_ORIGIN or PYLON_CSRF_ORIGINS."
     ),
@@ -223,6 +243,19 @@ REGISTRY: dict[str, Code] = {
         400,
         "Throw-away addresses are not taken.",
         "Use another address. Operators: PYLON_EMAIL_BLOCKLIST_DISABLED=1 takes them.",
+    ),
+    "ACCOUNT_LINK_REQUIRED": Code(
+        409,
+        "An account with this address exists already, and who came has not proved to own the address.",
+        "Sign in to that account as before, then link the other one in its settings.",
+    ),
+    "ACCOUNT_TAKEN": Code(
+        409, "That account elsewhere is linked to another user.", "Unlink it there first, or sign in with it."
+    ),
+    "EMAIL_NOT_VERIFIED": Code(
+        403,
+        "The user has not proved to own its e-mail address.",
+        "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),

@@ -50,8 +50,28 @@ class DefaultLiteral(msgspec.Struct, frozen=True):
 Default = DefaultNow | DefaultAuth | DefaultLiteral
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What values of a field must keep to: `min` and `max` of a number, lengths in characters of a text, and the
+    pattern that the whole of a text matches (`model.patterns`)."""
+
+    min: int | float | None = None
+    max: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+
+class OnDelete(enum.StrEnum):
+    """What becomes of a row when the row that it refers to is deleted."""
+
+    RESTRICT = "restrict"
+    CASCADE = "cascade"
+    SET_NULL = "set_null"
+
+
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared field. `name` is the wire and column name, `attribute` the Python one."""
+    """One declared field. `name` is the wire and column name, `attribute` the Python one. `on_delete` is of an ID field
+    whose target must exist; `lookup` of an encrypted one that can be found by its value."""
 
     name: str
     kind: Kind
@@ -64,8 +84,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     sync_omit: bool = False
     readonly: bool = False
     encrypted: bool = False
+    lookup: bool = False
+    tenant: bool = False
     default: Default | None = None
     enum_values: tuple[str, ...] | None = None
+    bounds: Bounds | None = None
+    on_delete: OnDelete | None = None
     attribute: str = ""
     extra: dict[str, Any] = {}
 
@@ -105,8 +129,13 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
 
 
+TENANT_FIELDS = ("tenantId", "tenant_id")
+"""Fields of these names hold a row's tenant without being declared to (spec 06 §3.2)."""
+
+
 class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One entity. `python_class` is the declaring class, None when it came from a manifest."""
+    """One entity. `python_class` is the declaring class, None when it came from a manifest. `tenant` is false for one
+    whose rows belong to no tenant, whatever its fields are called."""
 
     name: str
     fields: tuple[Field, ...]
@@ -118,12 +147,22 @@ class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
     sync_scope: str | None = None
     sync_limit: int | None = None
     audit_reads: bool = False
+    tenant: bool = True
     python_class: type | None = None
     extra: dict[str, Any] = {}
 
     def field(self, name: str) -> Field | None:
         """The field of that wire name, or None."""
         return next((f for f in self.fields if f.name == name), None)
+
+    @property
+    def tenant_field(self) -> str | None:
+        """The field that holds the tenant of a row, None for an entity of no tenant: the one that is declared to, else
+        the first of `TENANT_FIELDS` that there is."""
+        if not self.tenant:
+            return None
+        declared = next((f.name for f in self.fields if f.tenant), None)
+        return declared or next((name for name in TENANT_FIELDS if self.field(name) is not None), None)
 
 
 class Action(enum.StrEnum):

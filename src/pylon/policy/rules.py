@@ -32,6 +32,7 @@ from pylon.policy.values import Unevaluable
 
 __all__ = [
     "DEFAULT_DENY",
+    "TENANT_SCOPE",
     "ActionRule",
     "Audience",
     "ByIdentity",
@@ -52,6 +53,9 @@ __all__ = [
 
 DEFAULT_DENY = "_default_deny"
 """The policy that denies where no other speaks; named in logs."""
+
+TENANT_SCOPE = "_tenant_scope"
+"""The policy that keeps tenants apart, of every entity whose rows belong to one; named in logs."""
 
 _ROW_ROOTS = frozenset({"auth", "data", "existing"})
 _UPDATE_ROOTS = _ROW_ROOTS | {"new"}
@@ -233,7 +237,19 @@ def _compile(app: AppSpec, entity: EntitySpec, policies: Sequence[PolicySpec], a
         text = policy.expression(action)
         if text is not None:
             parts.append((policy.name, _resolved(text, scope, policy.name, entity.name, action.value)))
+    field = entity.tenant_field
+    if parts and field is not None:  # it narrows what policies allow, and opens nothing where none speaks
+        parts.append(
+            (TENANT_SCOPE, _resolved(_of_tenant(field, action), scope, TENANT_SCOPE, entity.name, action.value))
+        )
     return Rule(*_combined(parts))
+
+
+def _of_tenant(field: str, action: Action) -> str:
+    """The row is of the caller's tenant, and an update leaves it there. Nobody's tenant is null: what has none is for
+    admins (spec 06 §3.2)."""
+    own = f"auth.tenantId == data.{field}"
+    return f"{own} && auth.tenantId == new.{field}" if action is Action.UPDATE else own
 
 
 def _combined(parts: Sequence[tuple[str, Expr]]) -> tuple[Expr, tuple[str, ...]]:

@@ -53,11 +53,14 @@ class View(NamedTuple):
         return any(rule.uses_exists for rule in self.rules)
 
     @property
+    def uses_time_or_store(self) -> bool:
+        """Whether the same row may be seen at one moment and not at another."""
+        return self.uses_exists or any(rule.uses_clock for rule in self.rules)
+
+    @property
     def is_by_identity(self) -> bool:
         """Whether who may read any row may read every row, at any time."""
-        return all(isinstance(rule.audience, ByIdentity) and not rule.uses_clock for rule in self.rules) and (
-            not self.uses_exists
-        )
+        return not self.uses_time_or_store and all(isinstance(rule.audience, ByIdentity) for rule in self.rules)
 
     @property
     def is_public(self) -> bool:

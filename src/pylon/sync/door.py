@@ -76,7 +76,6 @@ class Door:
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self._current: Callable[[bytes], Credential] | None = None
-        self._subsets: dict[Connection, Subset] = {}
         self.open: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.opened: dict[Kind, int] = {"ws": 0, "sse": 0}
         self.slow_consumers = 0
@@ -141,8 +140,6 @@ class Door:
             self._sessions.setdefault(key, set()).add(connection)
         if self.greeting is not None and not credential.identity.is_admin:
             connection.deliver(self.greeting)
-        if subset is not None:
-            self._subsets[connection] = subset
         self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
@@ -154,7 +151,6 @@ class Door:
         else:
             return
         credential = connection.credential
-        self._subsets.pop(connection, None)
         self.open[connection.kind] -= 1
         self.hub.remove(connection, credential.identity)
         _take(self._addresses, connection.ip)
@@ -223,9 +219,9 @@ class Door:
                 _take(self._users, before.identity.user_id)
             if fresh.identity.user_id is not None:
                 _add(self._users, fresh.identity.user_id)
+            subset = self.hub.subset_of(connection)
             self.hub.remove(connection, before.identity)
             connection.deliver(notice({"type": "session-changed", "tenant_id": fresh.identity.tenant_id}))
-            subset = self._subsets.get(connection)
             if subset is not None and fresh.identity.is_admin != before.identity.is_admin:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue

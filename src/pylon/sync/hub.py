@@ -67,11 +67,19 @@ class Hub:
         self._tail: deque[tuple[float, Change]] = deque()
         self._tail_limit = tail_bytes
         self._tail_bytes = 0
+        self._is_tail_fixed = not any(view.witness is not None or view.uses_time_or_store for view in views.values())
+        self._replayed: tuple[object, Frames] | None = None
 
     @property
     def queued(self) -> int:
         """Batches and newcomers that wait for the store."""
         return 0 if self._deciding is None else len(self._deciding)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was published has been sent."""
+        waits = self._flushing or self._release is not None
+        return not waits and (self._deciding is None or not self._deciding.is_busy)
 
     @property
     def held(self) -> int:
@@ -97,6 +105,10 @@ class Hub:
         group = self._audiences.get(identity, self._subsets.pop(subscriber, None))
         if group is not None and subscriber in group.subscribers:
             self._leave(group, subscriber)
+
+    def subset_of(self, subscriber: Subscriber) -> Subset | None:
+        """What a subscriber asked for, None for everything."""
+        return self._subsets.get(subscriber)
 
     def switch(
         self, subscriber: Subscriber, identity: Identity, subset: Subset | None, done: Callable[[int], None]
@@ -146,16 +158,27 @@ class Hub:
         held = self._pending(group)
         tail = self.recent() if not held else [change for change in self.recent() if change.seq < held[0].seq]
         try:
-            found = [event for change in tail if (event := self._event_for(group, change, answers)) is not None]
+            frames = self._replay(group, tail, answers) if tail else None
         except PylonError:  # a row that must be recorded and can't be
             if not group.subscribers:
                 self._audiences.drop(group)
             subscriber.end(1013, UNRECORDED)
             return
-        events = coalesce(found)
         self._enter(group, subscriber)
-        if events:
-            subscriber.deliver(Frames(events))
+        if frames is not None and frames.number:
+            subscriber.deliver(frames)
+
+    def _replay(self, group: IdentityClass, tail: list[Change], answers: Answers) -> Frames:
+        """The tail as a class may see it. A crowd of one class that comes back is sent the same one; it is kept only
+        where nothing but the changes decides what it holds."""
+        key = group, tail[0].seq, tail[-1].seq, self._withheld
+        if self._replayed is not None and self._replayed[0] == key and not self._throttle.is_on:
+            return self._replayed[1]
+        events = [event for change in tail if (event := self._event_for(group, change, answers)) is not None]
+        frames = Frames(coalesce(events))
+        if self._is_tail_fixed:
+            self._replayed = key, frames
+        return frames
 
     # -- what an operator turns ----------------------------------------------------------------------------------
 

@@ -43,6 +43,9 @@ DATA_BYTES = 64 * 2**20
 ROOM_DATA_BYTES = 2**20
 """What the data of one room's members may take: a snapshot of it must fit into a socket's buffer."""
 
+RELAYED = ("type", "event", "topic", "data")
+"""What of a member's own frame is passed on. Anything else could make it look like a change of a row."""
+
 Publish = Callable[[str, bytes], None]
 """Takes a frame to all who are subscribed to a room, wherever they are connected."""
 
@@ -197,9 +200,10 @@ class Rooms:
         if member is None:
             return False
         self._encoded(frame)
-        if frame.get("type") == "presence" and frame.setdefault("event", "update") == "update":
-            self._hold(member, self._encoded(frame.get("data")))
-        self._tell(room, room_frames.relayed(frame, room, user))
+        told = {name: frame[name] for name in RELAYED if name in frame}
+        if told["type"] == "presence" and told.setdefault("event", "update") == "update":
+            self._hold(member, self._encoded(told.get("data")))
+        self._tell(room, room_frames.relayed(told, room, user))
         return True
 
     # -- who is there --------------------------------------------------------------------------------------------
@@ -233,6 +237,8 @@ class Rooms:
         if member is None:
             return False
         self._flush(member.room)  # the snapshot holds what waits: nobody is sent it twice
+        if self._member(room, user) is not member:
+            return False  # his last socket was too slow for it
         if socket not in member.sockets:
             member.sockets.add(socket)
             self._sockets.setdefault(socket, set()).add(member)
@@ -248,8 +254,9 @@ class Rooms:
         if member is None or socket not in member.sockets:
             return
         self._flush(member.room)
-        self._detach(member, socket)
-        self._touch(member, None)
+        if socket in member.sockets:
+            self._detach(member, socket)
+            self._touch(member, None)
 
     def disconnected(self, socket: Socket) -> None:
         """A socket is gone: its user leaves the rooms in which it was his last, and the others hear of both. A no-op
@@ -362,7 +369,7 @@ class Rooms:
         self._admit(caller)
         member = self._member(room, user)
         if member is not None:
-            self._touch(member, caller.session)
+            self._touch(member, caller.session if caller.identity.user_id == user else None)
         return member
 
     def _encoded(self, data: Any) -> msgspec.Raw:

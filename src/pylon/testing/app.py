@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from pylon.engine.caller import SYSTEM
+from pylon.engine.transaction import Authority
 from pylon.listeners import Listeners
 from pylon.model.app import App
 from pylon.server import Server
@@ -24,6 +25,15 @@ async def open_app(app: App, folder: Path | None = None, *, env: Mapping[str, st
     async with open_app(app) as served, AsyncClient("http://test", app=served) as client:
         await client.insert(Note, title="hello")
     """
+    async with open_server(app, folder, env=env) as server:
+        yield server.app
+
+
+@asynccontextmanager
+async def open_server(
+    app: App, folder: Path | None = None, *, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
+    """The same as the Server itself, for tests that reach behind its doors."""
     with tempfile.TemporaryDirectory() as passing, socket.socket() as unused:
         settings = Settings.load(
             {
@@ -35,13 +45,16 @@ async def open_app(app: App, folder: Path | None = None, *, env: Mapping[str, st
             }
         )
         server = Server(app.spec(), settings, Listeners(http=unused))
-        await server.engine.start()
-        sweeping = asyncio.create_task(server.rooms.run())
+        await server.open()
         try:
-            yield server.app
+            yield server
         finally:
-            sweeping.cancel()
             server.door.close(1001, "server is stopping")
-            await server.functions.stop()
-            await server.hub.stop()
-            await server.engine.stop()
+            await server.close()
+
+
+async def sign_in(server: Server, user_id: str, *, tenant_id: str | None = None) -> str:
+    """The token of a new session of this user, with an active tenant where one is given."""
+    grant = server.sessions.grant(user_id, method="test", tenant_id=tenant_id)
+    await server.engine.run(SYSTEM, lambda tx: server.sessions.put(tx, grant), authority=Authority.TRUSTED)
+    return grant.token

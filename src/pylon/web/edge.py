@@ -66,11 +66,11 @@ class Edge:
         cookie."""
         if not _is_open(req.path):
             req.allowance = self._limits.enter(req)
-        board = self._engine.switches.board
-        if not board.is_quiet and not _is_open(req.path):
-            self._engine.gate.enter(req.caller)
-            if req.path.startswith(_UPLOADS):
-                board.check_uploads(req.session.identity)
+            board = self._engine.switches.board
+            if not board.is_quiet:
+                self._engine.gate.enter(req.caller)
+                if req.path.startswith(_UPLOADS):
+                    board.check_uploads(req.session.identity)
         if req.method in _SAFE:
             return
         headers = req._asgi_headers

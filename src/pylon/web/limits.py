@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pylon.engine.limits.requests import Allowance, RequestRates, Requests
 from pylon.settings import Settings
@@ -44,9 +44,9 @@ class EdgeLimits:
         req.scope[_HELD] = (self.streams, req.ip)
 
 
-def leave(scope: dict[str, object]) -> None:
+def leave(scope: dict[str, Any]) -> None:
     """The answer is sent, or was given up; a no-op the second time."""
     held = scope.pop(_HELD, None)
-    if isinstance(held, tuple):
+    if held is not None:
         admission, ip = held
         admission.leave(ip)

@@ -26,9 +26,9 @@ def parse_tags(header: str) -> list[str]:
     return [tag.strip().removeprefix("W/") for tag in header.split(",") if tag.strip()]
 
 
-def is_known(if_none_match: str | None, etag: str) -> bool:
+def is_known(if_none_match: str, etag: str) -> bool:
     """Whether the client holds this representation already."""
-    return if_none_match is not None and any(tag in ("*", etag) for tag in parse_tags(if_none_match))
+    return any(tag in ("*", etag) for tag in parse_tags(if_none_match))
 
 
 def check_of(if_match: str | None, if_none_match: str | None) -> Check | None:

@@ -30,9 +30,10 @@ _serial = itertools.count(1)
 
 
 class Request(falcon.asgi.Request):
-    """A request with its door. Its id is the caller's own when that is sane, else a new one."""
+    """A request with its door. Its id is the caller's own when that is sane, else a new one; `ip` is the client's
+    address: the peer's, or the one that the trusted proxies report."""
 
-    __slots__ = ("_session", "allowance", "began", "door", "renews_cookie", "request_id")
+    __slots__ = ("_session", "allowance", "began", "door", "ip", "renews_cookie", "request_id")
     doors: Doors
 
     def __init__(self, scope: Any, receive: Any, first_event: Any = None, options: Any = None) -> None:
@@ -42,6 +43,10 @@ class Request(falcon.asgi.Request):
         self.renews_cookie = False
         self.allowance: Allowance | None = None
         self.door = "http"
+        client = scope.get("client")
+        self.ip: str = client[0] if client else ""
+        if hops := self.doors.settings.trust_proxy_hops:
+            self.ip = client_address(self.ip, self.get_header("X-Forwarded-For"), hops)
         self.request_id = choose_request_id(self._asgi_headers.get(b"x-request-id"))
         logged_request_id.set(self.request_id)
 
@@ -83,14 +88,6 @@ class Request(falcon.asgi.Request):
         headers = self._asgi_headers
         is_bearer = headers.get(b"authorization", b"").startswith(b"Bearer ")
         return not is_bearer and b"cookie" in headers and bool(self.get_cookie_values(self.doors.cookie_name))
-
-    @property
-    def ip(self) -> str:
-        """The client's address: the peer's, or the one that the trusted proxies report."""
-        client = self.scope.get("client")
-        peer: str = client[0] if client else ""
-        hops = self.doors.settings.trust_proxy_hops
-        return client_address(peer, self.get_header("X-Forwarded-For"), hops) if hops else peer
 
     @property
     def caller(self) -> Caller:

@@ -36,8 +36,8 @@ class Row(Resource):
                 return
         resp.data = await reads.get(req.caller, entity, row_id)
         etag = etag_of(resp.data)
-        resp.set_header("ETag", etag)
-        if is_known(req.get_header("If-None-Match"), etag):
+        resp._headers["etag"] = etag
+        if (known := req._asgi_headers.get(b"if-none-match")) is not None and is_known(known.decode("latin-1"), etag):
             resp.status = 304
             resp.data = None
 

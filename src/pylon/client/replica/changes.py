@@ -20,15 +20,16 @@ Key = tuple[str, str]
 
 class Change(msgspec.Struct):
     """One change of ours. `op_id` is what makes it happen once however often it is sent; `seq` is where it stands in
-    the server's order, 0 until the server has told; `tries` counts how often it was sent. `is_own_id` says that the
-    row's id was made here, so that no other row can have it."""
+    the server's order, 0 until the server has told; `tries` counts how often it was sent. It is sent as its `user`
+    only: "" is nobody, and before the server said who a token is, the token's fingerprint. `is_own_id` says that the
+    row's id was made here, so that no other row can have it; `rewrites` counts how often the caller mended it."""
 
     op_id: str
     entity: str
     row_id: str
     kind: Kind
     data: Row | None = None
-    user: str | None = None
+    user: str = ""
     n: int = 0
     seq: int = 0
     tries: int = 0
@@ -51,10 +52,12 @@ class ServerEvent(msgspec.Struct):
 
 
 class View:
-    """Server rows, waiting changes, and the visible rows."""
+    """Server rows, waiting changes, and the visible rows, which are those of `user`: what others left waiting in the
+    same file doesn't show."""
 
     def __init__(self) -> None:
         self.cursor = 0
+        self.user = ""
         self.rows: dict[str, dict[str, Row]] = {}
         self.waiting: dict[int, Change] = {}
         self._of_row: dict[Key, list[Change]] = {}
@@ -84,6 +87,17 @@ class View:
         return {name for name, rows in self.rows.items() if rows} | {name for name, rows in self._over.items() if rows}
 
     # -- ours ----------------------------------------------------------------------------------------------------
+
+    def become(self, user: str) -> set[Key]:
+        """Look as this user does; the rows that may look different."""
+        self.user = user
+        for key in self._of_row:
+            self._lay(key)
+        return set(self._of_row)
+
+    def mine(self) -> list[Change]:
+        """The user's changes that wait, the oldest first."""
+        return [change for change in self.waiting.values() if change.user == self.user]
 
     def add(self, change: Change) -> Key:
         """Lay a change on top."""
@@ -154,8 +168,8 @@ class View:
 
     def _lay(self, key: Key) -> None:
         entity, row_id = key
-        stack = self._of_row.get(key)
-        if stack is None:
+        stack = [change for change in self._of_row.get(key, ()) if change.user == self.user]
+        if not stack:
             over = self._over.get(entity)
             if over is not None:
                 over.pop(row_id, None)

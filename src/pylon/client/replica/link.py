@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pylon.client.errors import ApiError, ClientError, Closed, Unreachable
+from pylon.client.errors import ApiError, ClientError, Unreachable
 from pylon.client.http import Http
 from pylon.client.replica.changes import Key, ServerEvent, View
 from pylon.client.replica.inbox import Inbox, Message
@@ -75,8 +75,10 @@ class Link:
             began = loop.time()
             self._advice = None
             self._again.clear()
+            self.user = None
             try:
-                await self._follow()
+                await self._follow_until_anew()
+                continue
             except SessionEnded as error:
                 self._is_now("signed-out", error)
                 await self._again.wait()
@@ -94,8 +96,23 @@ class Link:
             self.reconnects += 1
             await self._pause(self._http.backoff.delay(failures) if self._advice is None else self._advice)
 
-    def retry(self) -> None:
-        """Don't wait any longer: there is another token, or the network is back."""
+    async def _follow_until_anew(self) -> None:
+        """Follow until that fails, which it raises, or until it is to begin anew."""
+        following = asyncio.create_task(self._follow())
+        again = asyncio.create_task(self._again.wait())
+        try:
+            await asyncio.wait((following, again), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            again.cancel()
+            if not following.done():
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+        if not following.cancelled():
+            following.result()
+
+    def begin_anew(self) -> None:
+        """There is another token: until it is known whose it is, nothing is sent."""
+        self.user = None
         self._again.set()
 
     async def _pause(self, seconds: float) -> None:
@@ -140,16 +157,31 @@ class Link:
 
     async def _identify(self) -> None:
         """Whose replica this is. Rows of somebody else are dropped; his changes wait for him."""
+        fingerprint = self._http.fingerprint()
         me = await self._http.call("GET", "/api/auth/me", tries=1)
         user: str = me["user_id"] or ""
         known = self._storage.meta("user")
         if user == "" and known and self._http.token is not None:
             raise SessionEnded("SESSION_EXPIRED", "The session is expired or revoked: set another token", status=401)
         whose = f"{user}/{me.get('tenant_id') or ''}" if user else ""
+        mine = {fingerprint}
+        if known is not None and self._storage.meta("token") == fingerprint:
+            mine.add(known.rpartition("/")[0])  # the same session is another user's, as when a guest signs in
+        self._reassign(mine, user)
         if known is not None and known != whose:
-            self._forget_rows()
+            async with self._pulling:  # what is being read now was read by the one before
+                self._forget_rows()
         self._storage.keep("user", whose)
+        self._storage.keep("token", fingerprint)
         self.user = user
+        self._changed(self._view.become(user))
+
+    def _reassign(self, mine: set[str], user: str) -> None:
+        changes = [change for change in self._view.waiting.values() if change.user in mine and change.user != user]
+        for change in changes:
+            change.user = user
+        if changes:
+            self._storage.reassign(changes)
 
     def _forget_rows(self) -> None:
         self._storage.clear()
@@ -198,19 +230,25 @@ class Link:
     async def catch_up(self) -> None:
         """Read the log to its end, or a snapshot first where there is no cursor or it is too old."""
         async with self._pulling:
-            resyncs = 0
-            while not await self._catch_up():
-                resyncs += 1
-                self._storage.restart()
-                self._view.cursor = 0
-                if resyncs > 1:
-                    await asyncio.sleep(min(self._http.backoff.most, self._http.backoff.first * 2 ** min(resyncs, 5)))
+            await self._until_current()
 
     async def resync(self) -> None:
         """Fetch everything anew; what is here stays to be looked at until that is complete."""
+        async with self._pulling:
+            self._start_over()
+            await self._until_current()
+
+    def _start_over(self) -> None:
         self._storage.restart()
         self._view.cursor = 0
-        await self.catch_up()
+
+    async def _until_current(self) -> None:
+        resyncs, backoff = 0, self._http.backoff
+        while not await self._catch_up():
+            resyncs += 1
+            self._start_over()
+            if resyncs > 1:
+                await asyncio.sleep(min(backoff.most, backoff.first * 2 ** min(resyncs, 5)))
 
     async def _catch_up(self) -> bool:
         """False when the server no longer knows the cursor."""
@@ -235,7 +273,11 @@ class Link:
 
     async def _snapshot(self) -> None:
         token = self._storage.meta("snapshot")
-        self.fetched = 0
+        rows: Rows = {}
+        if token is not None:  # it goes on where the process before this one was
+            for (entity, row_id), row in self._storage.snapshot_rows():
+                rows.setdefault(entity, {})[row_id] = row
+        self.fetched = sum(map(len, rows.values()))
         while True:
             try:
                 answer = await self._pull(since=0, page_size=PAGE, snapshot_after=token)
@@ -243,17 +285,16 @@ class Link:
                 if token is None or error.code not in ("SNAPSHOT_CURSOR_INVALID", "RESYNC_REQUIRED"):
                     raise
                 self._storage.restart()
-                token = None
+                token, rows, self.fetched = None, {}, 0
                 continue
             events = _events(answer)
             token = answer.get("snapshot_after")
             self._storage.page(events, token)
+            for event in events:
+                rows.setdefault(event.entity, {})[event.row_id] = {**(event.data or {}), "id": event.row_id}
             self.fetched += len(events)
             if token is None or not answer["has_more"]:
                 break
-        rows: Rows = {}
-        for (entity, row_id), row in self._storage.snapshot_rows():
-            rows.setdefault(entity, {})[row_id] = row
         cursor = answer["cursor"]["last_seq"]
         self._storage.replace(cursor)
         self._view.replace(rows, cursor)
@@ -268,6 +309,3 @@ class Link:
 
 def _events(answer: Any) -> list[ServerEvent]:
     return msgspec.convert(answer["changes"], list[ServerEvent])
-
-
-__all__ = ["Closed", "Link", "SessionEnded", "State"]

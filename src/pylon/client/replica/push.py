@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pylon.client.errors import ApiError, ClientError, Unreachable
+from pylon.client.errors import ApiError, ClientError
 from pylon.client.http import Http
 from pylon.client.replica.changes import Change, Key, Row, View
 from pylon.client.replica.link import Link
@@ -78,7 +78,7 @@ class Pusher:
         user = self._link.user
         if user is None:
             return []
-        mine = (c for c in self._view.waiting.values() if not c.seq and c.user in (None, user))
+        mine = (c for c in self._view.waiting.values() if not c.seq and c.user == user)
         return [change for change, _ in zip(mine, range(self._size), strict=False)]
 
     async def run(self) -> None:
@@ -133,9 +133,9 @@ class Pusher:
             self._refuse(batch[0], error)
             return
         self._size = min(BATCH, self._size * 2)
-        self._record(batch, answer)
+        await self._record(batch, answer)
 
-    def _record(self, batch: list[Change], answer: Any) -> None:
+    async def _record(self, batch: list[Change], answer: Any) -> None:
         accepted, refused = [], []
         later: ApiError | None = None
         for change, result in zip(batch, answer["results"], strict=True):
@@ -152,6 +152,8 @@ class Pusher:
                 else:
                     refused.append((change, error))
         self._storage.accepted(accepted)
+        if refused:
+            await self._check_session()
         for change, error in refused:
             self._refuse(change, error)
         settled = self._view.reached(self._view.cursor)
@@ -159,6 +161,13 @@ class Pusher:
         self._changed(self._view.drop(settled))
         if later is not None:
             raise later
+
+    async def _check_session(self) -> None:
+        """Whether we are still who we were: what is refused to nobody may be allowed to us. Raises SESSION_EXPIRED."""
+        me = await self._http.call("GET", "/api/auth/me", tries=1)
+        if (me["user_id"] or "") != self._link.user:
+            self._link.begin_anew()
+            raise ClientError("SESSION_EXPIRED", "The session ended while changes were sent", status=401)
 
     def _refuse(self, change: Change, error: ApiError) -> None:
         self.refused += 1
@@ -214,6 +223,3 @@ def _wire(change: Change) -> dict[str, Any]:
 def _is_done_before(change: Change, code: str) -> bool:
     """An insert whose answer was lost longer ago than the server remembers: nobody else can have made our id."""
     return code == "OPTIMISTIC_ID_CONFLICT" and change.is_own_id and change.tries > 1
-
-
-__all__ = ["Conflict", "OnConflict", "Pusher", "Unreachable", "new_op_id"]

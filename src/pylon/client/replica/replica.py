@@ -90,6 +90,8 @@ class Replica:
         REPLICA_LOCKED, REPLICA_UNREADABLE."""
         storage = Storage(self._path)
         self._prepare(storage)
+        self._storage = storage
+        self._view.become(self._who())
         storage.read(self._view)
         link = Link(self._http, self._dial, self._view, storage, self._scope, self._changed)
         link.on_message = self._heard
@@ -97,7 +99,7 @@ class Replica:
         client_id = storage.meta("client_id") or f"py_{secrets.token_hex(16)}"
         storage.keep("client_id", client_id)
         pusher = Pusher(self._http, self._view, storage, link, client_id, self._on_conflict, self._changed)
-        self._storage, self._link, self._pusher = storage, link, pusher
+        self._link, self._pusher = link, pusher
         self._tasks = [asyncio.create_task(link.run()), asyncio.create_task(pusher.run())]
 
     def _prepare(self, storage: Storage) -> None:
@@ -245,7 +247,7 @@ class Replica:
         return Status(
             link.state,
             self._view.cursor,
-            len(self._view.waiting),
+            len(self._view.mine()),
             link.fetched,
             link.reconnects,
             pusher.refused,
@@ -255,7 +257,7 @@ class Replica:
     @property
     def waiting(self) -> list[Change]:
         """Our changes that the rows of the server do not hold yet, the oldest first."""
-        return list(self._view.waiting.values())
+        return self._view.mine()
 
     async def ready(self) -> None:
         """Wait until the rows are current."""
@@ -267,8 +269,7 @@ class Replica:
         await self._until(lambda: self.status.state == "live" and not self._has_work())
 
     def _has_work(self) -> bool:
-        user = None if self._link is None else self._link.user
-        return any(change.user in (None, user) for change in self._view.waiting.values())
+        return self._link is None or self._link.user is None or bool(self._view.mine())
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():
@@ -307,10 +308,19 @@ class Replica:
             raise ClientError("REPLICA_STOPPED", "The replica is closed.", status=409)
         if len(self._view.waiting) >= QUEUE:
             raise ClientError("QUEUE_FULL", f"{QUEUE} changes wait for the server already.", status=507)
-        change.user = self._link.user if self._link.user is not None else self._storage.user()
+        change.user = self._who()
         self._storage.enqueue(change)
         self._changed({self._view.add(change)})
         self._pusher.wake()
+
+    def _who(self) -> str:
+        """Whose changes these are: the user's, if it is known who that is, else those of the token."""
+        assert self._storage is not None
+        if self._link is not None and self._link.user is not None:
+            return self._link.user
+        fingerprint = self._http.fingerprint()
+        known = self._storage.user()
+        return known if known is not None and self._storage.meta("token") == fingerprint else fingerprint
 
     # -- together ------------------------------------------------------------------------------------------------
 
@@ -326,7 +336,8 @@ class Replica:
     def identify(self) -> None:
         """The client has another token."""
         if self._link is not None:
-            self._link.retry()
+            self._link.begin_anew()
+            self._changed(self._view.become(self._who()))
 
     def _forget_call(self, call: LiveCall[Any]) -> None:
         self._calls.pop(call.sub_id, None)

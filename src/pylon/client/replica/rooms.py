@@ -150,6 +150,8 @@ class Room:
         elif action == "leave":
             self.members.pop(user, None)
             self._add(RoomEvent("leave", user))
+            if user == self._link.user:  # another program of ours left, for all of us
+                self.enter()
         elif action == "presence":
             self.members[user] = data
             self._add(RoomEvent("presence", user, None, data))

@@ -19,11 +19,12 @@ from pylon.client.replica.changes import Change, Key, Row, ServerEvent, View
 
 VERSION = 1
 
-_SCHEMA = """
+_ROWS = "(entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID"
+_SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE server_row (entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID;
+CREATE TABLE server_row {_ROWS};
 -- a snapshot while it arrives; it takes the place of server_row at once
-CREATE TABLE next_row (entity TEXT, id TEXT, data BLOB NOT NULL, PRIMARY KEY (entity, id)) WITHOUT ROWID;
+CREATE TABLE next_row {_ROWS};
 CREATE TABLE change (n INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL, seq INTEGER NOT NULL DEFAULT 0,
                      tries INTEGER NOT NULL DEFAULT 0);
 """
@@ -40,8 +41,10 @@ class Storage:
     def __init__(self, path: str | Path | None) -> None:
         where = ":memory:" if path is None else path
         try:
+            if path is not None:
+                Path(path).touch(mode=0o600)  # rows are their reader's alone
             self._db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise ClientError("REPLICA_UNREADABLE", f"{path}: {error}", hint="Does its folder exist?") from None
         try:
             self._open()
@@ -105,7 +108,7 @@ class Storage:
     def user(self) -> str | None:
         """Whose rows these are, None before anybody said."""
         whose = self.meta("user")
-        return None if whose is None else whose.partition("/")[0]
+        return None if whose is None else whose.rpartition("/")[0]
 
     def queued(self) -> int:
         """How many changes wait."""
@@ -121,11 +124,12 @@ class Storage:
             with self._transaction():
                 row = self._db.execute("INSERT INTO change (body) VALUES (?) RETURNING n", (_encode(change),))
                 change.n = row.fetchone()[0]
-            self._db.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             raise ClientError(
                 "REPLICA_UNWRITABLE", f"The change could not be kept: {error}", status=507, hint="Check the disk."
             ) from None
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def rewrite(self, change: Change) -> None:
         """Keep a change that was mended in its place."""
@@ -141,6 +145,11 @@ class Storage:
         """The server has these, each at its seq."""
         with self._transaction():
             self._db.executemany("UPDATE change SET seq = ? WHERE n = ?", [(c.seq, c.n) for c in changes])
+
+    def reassign(self, changes: Iterable[Change]) -> None:
+        """These are another user's now."""
+        with self._transaction():
+            self._db.executemany("UPDATE change SET body = ? WHERE n = ?", [(_encode(c), c.n) for c in changes])
 
     def drop(self, numbers: Iterable[int]) -> None:
         """These are done with."""
@@ -179,9 +188,9 @@ class Storage:
     def replace(self, cursor: int) -> None:
         """The snapshot is complete: its rows are the rows."""
         with self._transaction():
-            self._db.execute("DELETE FROM server_row")
-            self._db.execute("INSERT INTO server_row SELECT * FROM next_row")
-            self._db.execute("DELETE FROM next_row")
+            self._db.execute("DROP TABLE server_row")
+            self._db.execute("ALTER TABLE next_row RENAME TO server_row")
+            self._db.execute(f"CREATE TABLE next_row {_ROWS}")
             self.keep("snapshot", None)
             self.keep("cursor", str(cursor))
 
@@ -210,4 +219,9 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # a full disk may have rolled back already
+                self._db.execute("ROLLBACK")

@@ -28,6 +28,9 @@ export function loadLoro() {
 /** @param {Uint8Array} bytes */
 const hexOf = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** Whether the server has looked at the edit and does not want it. A session that has ended (401) says nothing of it. @param {PylonError} error */
+const isJudgement = (error) => !isPassing(error) && error.status !== 401;
+
 /** Splits a binary frame: type, entity, row, payload; null for anything else. @param {ArrayBuffer} data */
 export function readFrame(data) {
   const bytes = new Uint8Array(data);
@@ -92,7 +95,7 @@ export class Documents {
     for (const [key, kept] of await disk.documents()) {
       if (!kept.unsent || this.open.has(key)) continue;
       const error = await this.post(key, kept.unsent);
-      if (!error || !isPassing(error)) disk.put("documents", key, { ...kept, unsent: null });
+      if (!error || isJudgement(error)) disk.put("documents", key, { ...kept, unsent: null });
     }
   }
 
@@ -243,7 +246,7 @@ export class Document {
         this.learn(version);
         this.keepSoon();
         this.fail(null);
-      } else if (isPassing(error)) {
+      } else if (!isJudgement(error)) {
         this.failures += 1;
         later(() => this.push(), Math.max(backoff(this.failures), asked(error.retryAfter)));
         break;
