@@ -20,17 +20,18 @@ STALE_SECONDS = 86_400.0
 """How long a document is still used while its server can't be reached."""
 
 RETRY_SECONDS = 30.0
-"""Least time between two fetches of one document that failed or was asked for again."""
+"""Least time between two fetches of one document that failed, and between two that an unknown key asks for: tokens of
+strangers must not make this server ask without end."""
 
 
 class _Kept:
     """One document: what was made of it, when, and when it was last tried."""
 
-    __slots__ = ("at", "failure", "lock", "tried_at", "value")
+    __slots__ = ("asked_again_at", "at", "failure", "lock", "tried_at", "value")
 
     def __init__(self) -> None:
         self.value: Any = None
-        self.at = self.tried_at = float("-inf")
+        self.at = self.tried_at = self.asked_again_at = float("-inf")
         self.failure = ""
         self.lock = asyncio.Lock()
 
@@ -92,8 +93,11 @@ class Documents:
             return kept.value
         async with kept.lock:  # those who wait take what the first one brought
             now = self._clock()
-            is_fresh = kept.value is not None and now - kept.at < (RETRY_SECONDS if again else FRESH_SECONDS)
-            if not is_fresh and now - kept.tried_at >= RETRY_SECONDS:
+            is_due = kept.value is None or now - kept.at >= FRESH_SECONDS
+            is_due = is_due and now - kept.tried_at >= RETRY_SECONDS
+            if again and now - kept.asked_again_at >= RETRY_SECONDS:
+                kept.asked_again_at, is_due = now, True
+            if is_due:
                 kept.tried_at = now
                 try:
                     answer = await self._outbound.send("GET", url)

@@ -21,7 +21,7 @@ class SignInElsewhere:
     def __init__(self, foundation: Foundation, transport: httpx.AsyncBaseTransport | None = None) -> None:
         settings = foundation.settings
         issuers = [urlsplit(client.oidc_issuer).hostname or "" for client in settings.oauth if client.oidc_issuer]
-        outbound = Outbound(transport or Guarded(inside=issuers))
+        self.outbound = outbound = Outbound(transport or Guarded(inside=issuers))
         documents = Documents(outbound, dev=settings.dev_mode)
         base = foundation.redirects.public_url or f"http://localhost:{settings.port}"
         sources = {
