@@ -55,6 +55,8 @@ from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
+from pylon.plugins.server import PluginServer
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs, redaction, tracing
@@ -248,6 +250,7 @@ class Server:
         ring = load_keyring(settings.secret_keys, settings.data_dir)
         self.identity = lay_foundation(self.engine, settings, ring, METHODS)
         self.sessions = self.identity.sessions
+        self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -369,6 +372,7 @@ class Server:
                 rooms=self.rooms,
                 throttles=self.throttles,
                 limits=limits,
+                plugins=self.plugins,
                 web_folder=_web_folder(spec),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -411,6 +415,7 @@ class Server:
         await self.engine.start()
         self.throttles.load()
         await self.identity.start()
+        await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
 
@@ -420,6 +425,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
+        await self.plugins.stop()
         self.identity.close()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
