@@ -31,13 +31,13 @@ _VERSIONS = EntitySpec(
     tenant=False,
     fields=(
         Field(name="entity", kind=Kind.STRING),
-        Field(name="rowId", kind=Kind.STRING),
+        Field(name="row", kind=Kind.STRING),
         Field(name="version", kind=Kind.INT),
         Field(name="data", kind=Kind.JSON, server_only=True),
         Field(name="changedBy", kind=Kind.STRING, optional=True),
         Field(name="changedAt", kind=Kind.DATETIME),
     ),
-    indexes=(Index(name="by_row", fields=("entity", "rowId", "version"), unique=True),),
+    indexes=(Index(name="by_row", fields=("entity", "row", "version"), unique=True),),
 )
 
 
@@ -83,7 +83,7 @@ class Versioning(Plugin):
 
     def after_delete(self, write: Write) -> None:
         """A row that is gone for good takes its history along."""
-        whose = {"entity": write.entity, "rowId": write.row_id}
+        whose = {"entity": write.entity, "row": write.row_id}
         while versions := write.db.query(ENTITY, whose, limit=_DROPPED):
             for version in versions:
                 write.db.delete(ENTITY, version.id)
@@ -91,14 +91,14 @@ class Versioning(Plugin):
     # -- writing -------------------------------------------------------------------------------------------------
 
     def _newest(self, write: Write) -> int:
-        rows = write.db.query(ENTITY, {"entity": write.entity, "rowId": write.row_id}, order="-version", limit=1)
+        rows = write.db.query(ENTITY, {"entity": write.entity, "row": write.row_id}, order="-version", limit=1)
         return rows[0].version if rows else 0
 
     def _add(self, write: Write, row: Any) -> None:
         version = self._newest(write) + 1
         sealed = {field.name for field in write.plan.spec.fields if field.encrypted}
         data = {name: value for name, value in msgspec.structs.asdict(row).items() if name not in sealed}
-        whose = {"entity": write.entity, "rowId": write.row_id}
+        whose = {"entity": write.entity, "row": write.row_id}
         changed = {"changedBy": write.identity.user_id, "changedAt": write.now}
         write.db.insert(ENTITY, **whose, version=version, data=data, **changed)
         if self._keep:
@@ -128,7 +128,7 @@ class Versioning(Plugin):
 
         def bring_back(transaction: Transaction) -> None:
             versions = transaction.plans[ENTITY]
-            where = {"entity": plan.name, "rowId": row_id, "version": version}
+            where = {"entity": plan.name, "row": row_id, "version": version}
             found = transaction.select(versions, compile_filter(versions.types, where, Scope.SERVER))
             row = transaction.get(plan, row_id)
             state = _state(plan, row, found[0].data) if found and row is not None else None
@@ -147,7 +147,7 @@ class Versioning(Plugin):
         plan = engine.reads.plan(caller, request.params["entity"])
         await engine.reads.get(caller, plan.name, row_id)  # who may not read the row may not read what it was
         versions = engine.plans[ENTITY]
-        conditions = {"entity": plan.name, "rowId": row_id, **where, "$order": {"version": "desc"}, "$limit": 1000}
+        conditions = {"entity": plan.name, "row": row_id, **where, "$order": {"version": "desc"}, "$limit": 1000}
         selection = compile_filter(versions.types, conditions, Scope.SERVER)
 
         def read(session: ReadSession) -> list[dict[str, Any]]:
