@@ -29,6 +29,9 @@ demo: $(RUNTIME) ## the chat example with people and messages in it; Ctrl-C stop
 	  echo "  Open http://localhost:$(DEMO_PORT)/?as=ada in one browser and /?as=ben in another." ) & \
 	exec $(BIN)/pylon dev examples/chat --port $(DEMO_PORT)
 
+demo-%: $(RUNTIME) ## another example: make demo-todo, demo-editor, demo-board
+	exec $(BIN)/pylon dev examples/$* --port $(DEMO_PORT)
+
 test: lint $(NODE_DEV) ## everything that CI runs
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

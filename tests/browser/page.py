@@ -61,3 +61,10 @@ class Page:
         return [
             e["message"] for e in entries if e["level"] == "SEVERE" and e["source"] not in ("network", "console-api")
         ]
+
+
+def network(page: Page, *, works: bool) -> None:
+    """Cuts the page off the network, or connects it again."""
+    conditions = {"offline": not works, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)

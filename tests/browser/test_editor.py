@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page import Page, until
+from page import Page, network, until
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -38,11 +38,6 @@ class Editor(Page):
         """Types at the caret; as text, since WebDriver knows no keys for emoji."""
         self.driver.execute_cdp_cmd("Input.insertText", {"text": text})
 
-    def network(self, *, works: bool) -> None:
-        self.driver.execute_cdp_cmd("Network.enable", {})
-        conditions = {"offline": not works, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
-
 
 def stored(server: ServerProcess) -> str:
     rows = server.request("GET", "/api/entities/Doc", token=ADMIN_TOKEN)[1]["data"]
@@ -65,7 +60,7 @@ def test_two_browsers_edit_one_text_and_what_is_written_offline_survives_a_reloa
     ann.driver.execute_async_script("const go = arguments[0]; navigator.serviceWorker.ready.then(() => go())")
     ann.driver.refresh()
     until(lambda: ann.text("saved") == "all saved" and ann.body())
-    ann.network(works=False)
+    network(ann, works=False)
     until(lambda: ann.text("status") != "connected")
     ann.write(4, " (offline)")
     bob.write(0, "Bob, online. ")
@@ -73,7 +68,7 @@ def test_two_browsers_edit_one_text_and_what_is_written_offline_survives_a_reloa
     ann.driver.refresh()
     until(lambda: ann.body().startswith("Ann  (offline)first."))
     assert "Bob, online." not in ann.body()
-    ann.network(works=True)
+    network(ann, works=True)
     merged = f"Bob, online. Ann  (offline)first. {before}Bob last."
     for page in (ann, bob):
         until(lambda page=page: page.body() == merged, 45)

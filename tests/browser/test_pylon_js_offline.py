@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from client_page import Tab, open_tab
-from page import until
+from page import network, until
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -149,6 +149,63 @@ def test_when_the_leading_tab_closes_another_leads_and_misses_nothing(
     assert sorted(tab.look().run("return db.leads") for tab in (two, three)) == [False, True]
 
 
+def test_a_room_a_text_and_a_live_function_work_in_every_tab_and_end_with_the_last(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.becomes("live")
+    me = two.run("return db.user.user_id")
+    note = two.run("return (await db.insert('Note', { title: 'shared', body: 'hello' })).id")
+    begin = """
+      Object.assign(window, { room: db.room("doc"), text: db.text("Note", a[0], "body"), live: db.liveFn("counts") });
+      text.bind(document.getElementById("text"));
+      await Promise.all([text.ready, live.ready]);
+    """
+    for tab in (one, two):
+        tab.look().run(begin, note)
+        until(lambda tab=tab: tab.run("return room.joined"))
+    two.run("text.splice(5, 0, ', two'); await db.insert('Todo', { title: 'counted' })")
+    state = "return [document.getElementById('text').value, live.value.open, room.members.length]"
+    for tab in (one, two):
+        until(lambda tab=tab: tab.look().run(state) == ["hello, two", 1, 1])
+    assert sockets(server) == 1
+    two.run("room.leave(); text.close(); live.close()")
+    one.look().run("text.splice(0, 0, 'Oh, '); await db.insert('Todo', { title: 'counted, too' })")
+    until(lambda: one.run(state) == ["Oh, hello, two", 2, 1])
+    assert members(server) == [me]
+    one.driver.close()  # the leader goes, and the last who was in the room
+    two.look().becomes("live")
+    until(lambda: members(server) == [])
+    two.run("window.text = db.text('Note', a[0], 'body'); await text.ready", note)
+    until(lambda: two.run("return text.value") == "Oh, hello, two")
+
+
+def members(server: ServerProcess) -> list[str]:
+    answer = server.request("GET", "/api/rooms/doc", token=ADMIN_TOKEN)[1]
+    return [member["user_id"] for member in answer["members"]]
+
+
+def test_a_leading_tab_that_the_browser_freezes_hands_over(open_browser: Open, server: ServerProcess) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.becomes("live")
+    one.look()
+    driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+    two.look()
+    until(lambda: two.run("return db.leads && db.status === 'live'"))
+    add(server, "while the first is frozen")
+    until(lambda: two.titles() == ["while the first is frozen"])
+    one.look()
+    driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+    until(lambda: one.titles() == ["while the first is frozen"] and one.run("return !db.leads"))
+    until(lambda: sockets(server) == 1)
+
+
 def test_a_write_of_a_tab_that_was_closed_at_once_is_sent_by_the_next(
     open_browser: Open, server: ServerProcess
 ) -> None:
@@ -192,3 +249,48 @@ def test_without_a_disk_everything_works_in_memory_and_says_so(open_browser: Ope
     assert tab.titles() == ["in memory"]
     assert tab.run("return db.storage") == {"kind": "memory", "reason": "The browser's space for this page is used up."}
     assert tab.script_errors() == []
+
+
+def test_who_was_signed_out_while_offline_sends_nothing_as_nobody_and_everything_when_signed_in_again(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    tab = Tab(open_browser(), server.url)
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    tab.driver.execute_script("window.mine = db.live('Private')")
+    tab.becomes("live")
+    tab.run("await db.insert('Private', { text: 'one', holder: 'ann' })")
+    tab.kept()
+    network(tab, works=False)
+    until(lambda: tab.text("status") != "live")
+    tab.driver.execute_script(
+        "db.insert('Private', { text: 'two', holder: 'ann' }).catch(({ code }) => (window.why = code))"
+    )
+    assert server.request("DELETE", "/api/auth/session", token=tab.run("return db.token"))[0] == 200
+    network(tab, works=True)
+    until(lambda: tab.run("return db.token === null && mine.rows.length === 0"), 45)
+    assert tab.run("return why") == "SESSION_CHANGED"
+    assert private(server) == ["one"]
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    until(lambda: tab.run("return mine.rows.map(({ text }) => text).sort()") == ["one", "two"])
+    until(lambda: private(server) == ["one", "two"])
+    assert tab.driver.execute_script("return errors") == []
+
+
+def private(server: ServerProcess) -> list[str]:
+    rows = server.request("GET", "/api/entities/Private", token=ADMIN_TOKEN)[1]["data"]
+    return sorted(row["text"] for row in rows)
+
+
+def test_a_guest_whose_session_has_ended_becomes_another_and_two_tabs_become_the_same(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    first = one.run("return db.user.user_id")
+    assert server.request("DELETE", "/api/auth/session", token=one.run("return db.token"))[0] == 200
+    one.reload()
+    assert one.run("return db.user.user_id").startswith("guest_")
+    assert one.run("return db.user.user_id") != first
+    one.run("window.both = [db, pylon.connect()]; await Promise.all(both.map((one) => one.use(null)))")
+    one_id, other_id = one.run("return (await Promise.all(both.map((one) => one.guest()))).map((who) => who.user_id)")
+    assert one_id == other_id

@@ -60,3 +60,20 @@ def test_components_show_what_is_and_follow_every_change(open_browser: Open, ser
     )
     assert page.run("return renders") == renders, "what a component does not show does not render it"
     assert page.script_errors() == []
+
+
+def test_components_share_rooms_texts_and_live_functions_until_the_last_is_gone(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    page = Tab(open_browser(), f"{server.url}/react.html")
+    note = page.run("return (await db.insert('Note', { title: 'shared', body: 'hello' })).id")
+    page.driver.execute_script("showTogether(arguments[0])", note)
+    until(lambda: [page.text(name) for name in ("fn", "room", "value")] == ["0", "red", "hello"])
+    page.run("await db.insert('Todo', { title: 'x1' }); together.setColour('blue'); together.setText('hello!')")
+    until(lambda: [page.text(name) for name in ("fn", "room", "value")] == ["1", "blue", "hello!"])
+    page.type("area", " typed")
+    until(lambda: page.text("value") == "hello! typed")
+    until(lambda: server.request("GET", f"/api/entities/Note/{note}", token=ADMIN_TOKEN)[1]["body"] == "hello! typed")
+    page.driver.execute_script("showTogether(null)")
+    until(lambda: server.request("GET", "/api/rooms/react", token=ADMIN_TOKEN)[1]["count"] == 0)
+    assert page.script_errors() == []

@@ -549,6 +549,10 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
         assert replica.get("Own", kept) is not None
 
 
+def modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in folder.glob("replica.db*")}
+
+
 async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerProcess, tmp_path: Path) -> None:
     file = tmp_path / "replica.db"
     async with (
@@ -556,6 +560,7 @@ async def test_a_file_belongs_to_one_process_and_to_one_server(server: ServerPro
         client.replica(file) as offline,
     ):
         offline.insert("Todo", title="for another server")
+        assert modes(tmp_path) == {0o600}
         with pytest.raises(ClientError) as locked:
             client.replica(file).start()
     with pytest.raises(ClientError) as mixed:
@@ -589,6 +594,31 @@ async def test_a_file_that_is_no_replica_is_said_to_be_none(server: ServerProces
             async with replica_of(server, path):
                 pass
         assert caught.value.code == "REPLICA_UNREADABLE"
+
+
+def fill(replica: Replica) -> None:
+    for _ in range(1000):
+        replica.insert("Todo", title="x" * 500)
+
+
+async def test_a_full_disk_refuses_changes_keeps_the_rest_and_is_got_over(fresh: ServerProcess, tmp_path: Path) -> None:
+    async with replica_of(fresh, tmp_path / "replica.db") as replica, AsyncClient(fresh.url) as other:
+        replica.insert("Todo", title="before")
+        await replica.quiet()
+        assert replica._storage is not None
+        disk = replica._storage._db
+        pages = disk.execute("PRAGMA page_count").fetchone()[0]
+        disk.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(ClientError) as caught:
+            fill(replica)
+        assert caught.value.code == "REPLICA_UNWRITABLE"
+        kept = len(replica.waiting)
+        assert len(replica.rows("Todo")) == kept + 1
+        await other.insert("Todo", title="y" * 5000)
+        await until(lambda: replica.status.error is not None)
+        disk.execute("PRAGMA max_page_count = 100000")
+        await replica.quiet()
+        assert len(await other.query("Todo")) == len(replica.rows("Todo")) == kept + 2
 
 
 async def test_rooms_tell_who_is_there_and_are_entered_again_after_a_reconnect(fresh: ServerProcess) -> None:

@@ -19,6 +19,7 @@ from pylon.server import Server
 from pylon.settings import Settings
 from pylon.sync.tail import recent_changes
 from pylon.sync.websocket import SocketProtocol, socket_protocol
+from pylon.testing.asgi import exchange
 from tests.simulation.world import World, owner
 
 ADMIN_TOKEN = "simulated-admin-token-0123456789"
@@ -194,51 +195,17 @@ class Host:
         server = self.server
         if server is None:
             raise Down
-        path, _, query = target.partition("?")
-        headers = [(b"host", b"simulated"), (b"content-length", b"%d" % len(body))]
-        if token is not None:
-            headers.append((b"authorization", b"Bearer " + token.encode()))
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": headers,
-            "client": ("10.0.0.1", 1),
-            "server": ("simulated", 80),
-        }
-        incoming: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-        status = 0
-        pieces: list[bytes] = []
-
-        async def receive() -> dict[str, Any]:
-            if incoming:
-                return incoming.pop()
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        async def send(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                pieces.append(message.get("body", b""))
-
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         token_ = owner.set(self)
         try:
-            task = self.world.create_task(server.app(scope, receive, send))  # type: ignore[arg-type]
+            task = self.world.create_task(exchange(server.app, method, target, body, headers))
         finally:
             owner.reset(token_)
         await asyncio.wait([task])
         if task.cancelled() or self.server is not server:
             raise Down
-        task.result()
-        return status, b"".join(pieces)
+        answer = task.result()
+        return answer.status, answer.body
 
     async def ask(self, method: str, target: str, value: Any = None, *, token: str | None = ADMIN_TOKEN) -> Any:
         """The same by JSON, for the simulation's own needs: the network does not touch it. Raises Down, also when the

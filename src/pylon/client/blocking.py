@@ -68,8 +68,8 @@ class _Loop:
 
 
 class Client:
-    """A client of the server at `url`, as whoever `token` is; options are those of `AsyncClient`. Close it, or use it
-    as a context manager."""
+    """A client of the server at `url`, as whoever `token` is; options are those of `AsyncClient`, but for an `app`,
+    which lives on the event loop of the test that serves it. Close it, or use it as a context manager."""
 
     def __init__(self, url: str, token: str | None = None, **options: Any) -> None:
         self._loop = _Loop()

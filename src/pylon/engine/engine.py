@@ -27,6 +27,7 @@ from pylon.engine.plan import Plans
 from pylon.engine.queries import Queries
 from pylon.engine.readers import Readers
 from pylon.engine.reads import Reads
+from pylon.engine.references import watch_references
 from pylon.engine.transaction import Authority, Transaction
 from pylon.engine.watchdog import Watchdog
 from pylon.model.change import Change
@@ -94,6 +95,7 @@ class Engine:
             now=self.now,
         )
         self.documents = Documents(plans, document_limits or Limits())
+        watch_references(plans)
         self.queries = Queries(self.reads, plans)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)
         self._refreshers: list[Callable[[], None]] = []

@@ -264,10 +264,6 @@ class Transaction(RowAccess):
             stage.written(self, plan, change)
         return change
 
-    def trusted(self) -> Transaction:
-        """The same transaction with server code's rights, for what is added to a caller's write."""
-        return Transaction(self._batch, self.caller, Authority.TRUSTED) if self._enforce else self
-
     def replayed(self, principal: str, op_id: str) -> Change | OpRecord | None:
         """What this principal's op-id wrote already, in an earlier commit or earlier in this batch."""
         return self._batch.op_ids.get((principal, op_id)) or self.session.op(principal, op_id)
@@ -283,6 +279,15 @@ class Transaction(RowAccess):
         return reader.is_admin or all(
             rule.allows(reader, row, now=self._batch.now, exists=self._exists) for rule in rules
         )
+
+    def may_read(self, plan: EntityPlan, row: Any) -> bool:
+        """Whether whoever makes these writes may read this row; server code may."""
+        rule = plan.policy.read
+        return not self._enforce or rule.allows(self.caller.identity, row, now=self._batch.now, exists=self._exists)
+
+    def trusted(self) -> Transaction:
+        """The same transaction with server code's rights: for writes that follow from one that was allowed."""
+        return Transaction(self._batch, self.caller, Authority.TRUSTED)
 
     def to_update(self, plan: EntityPlan, row_id: str) -> Any:
         """The row as it is, for an update that is yet to be worked out; what the rule says of the row after it is left

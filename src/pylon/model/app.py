@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, overload
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
@@ -14,6 +15,9 @@ from pylon.model.entity import entity_spec, is_entity, policy_spec, referenced_e
 from pylon.model.findings import DeclarationError, Severity, error
 from pylon.model.functions import read_function
 from pylon.model.schema import AppSpec, EntitySpec, FunctionAuth, FunctionKind, FunctionSpec
+
+if TYPE_CHECKING:
+    from pylon.testing.kit import TestApp
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -120,6 +124,13 @@ class App:
         """Declare an `async def` that may await anything; one that yields streams to its caller. `timeout` is in
         seconds. Raises DeclarationError."""
         return self._declare("action", handler, auth=auth, internal=internal, timeout=timeout, name=name)
+
+    def test(self, *, now: datetime | None = None, env: Mapping[str, str] | None = None) -> TestApp:
+        """This app under test, in this process and on a database of its own; `now` is the time there, which stands
+        still until it is moved, `env` are `PYLON_*` variables. See `pylon.testing.kit`."""
+        from pylon.testing.kit import TestApp
+
+        return TestApp(self, now=now, env=env)
 
     def spec(self) -> AppSpec:
         """Everything declared so far, checked. Raises DeclarationError with every finding when one is an error."""

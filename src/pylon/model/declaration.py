@@ -19,6 +19,7 @@ from pylon.model.findings import Diagnostic, error
 from pylon.model.modifiers import FieldOptions
 from pylon.model.names import suggestion
 from pylon.model.schema import (
+    Bounds,
     Default,
     DefaultAuth,
     DefaultLiteral,
@@ -27,6 +28,7 @@ from pylon.model.schema import (
     Field,
     Index,
     Kind,
+    OnDelete,
     PolicySpec,
     Relation,
 )
@@ -39,6 +41,7 @@ _OPTIONS: dict[str, type] = {
     "sync_scope": str,
     "sync_limit": int,
     "audit_reads": bool,
+    "renamed_from": str,
     "tenant": bool,
 }
 """The class options, with what each must be."""
@@ -143,14 +146,24 @@ class _Reader:
                 sync_omit=options.sync_omit,
                 readonly=options.readonly or options.owner,
                 encrypted=options.encrypted,
+                lookup=options.lookup,
                 tenant=options.tenant,
                 default=self._read_default(attribute, found, options),
                 enum_values=found.enum_values,
+                bounds=_bounds(options),
+                on_delete=self._read_on_delete(attribute, options.on_delete),
                 attribute=attribute,
+                renamed_from=options.renamed_from,
             )
         )
         if options.index and not options.unique:
             self._own_indexes.append(Index(name=f"by_{name}", fields=(name,)))
+
+    def _read_on_delete(self, attribute: str, value: str | None) -> OnDelete | None:
+        if value is None or value in tuple(OnDelete):
+            return None if value is None else OnDelete(value)
+        self._problem("FIELD_ON_DELETE_INVALID", attribute, f"on_delete={value!r}", f"One of {', '.join(OnDelete)}.")
+        return None
 
     def _read_default(self, attribute: str, found: FieldType, options: FieldOptions) -> Default | None:
         value = options.default
@@ -301,6 +314,17 @@ class _Reader:
 
     def _complain(self, code: str, message: str, name: str, known: Sequence[str]) -> None:
         self._problems.append(error(code, message, suggestion(name, known)))
+
+
+def _bounds(options: FieldOptions) -> Bounds | None:
+    bounds = Bounds(
+        min=options.min,
+        max=options.max,
+        min_length=options.min_length,
+        max_length=options.max_length,
+        pattern=options.pattern,
+    )
+    return None if bounds == Bounds() else bounds
 
 
 def _target_name(target: type | str | None) -> str | None:

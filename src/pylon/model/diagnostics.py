@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pylon.model.auth_block import auth_block, check_auth
+from pylon.model.bounds import bounds_problem, broken_bound
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
 from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
@@ -26,6 +27,7 @@ from pylon.model.schema import (
     Field,
     FunctionSpec,
     Kind,
+    OnDelete,
     PolicySpec,
 )
 
@@ -101,11 +103,18 @@ def _check_entities(spec: AppSpec) -> Found:
     for name in _repeated(names):
         yield error("ENTITY_DUPLICATE", f"Entity {name!r} is declared twice (upper and lower case are the same here)")
     for entity in spec.entities:
+        if entity.renamed_from in names:
+            yield error(
+                "RENAME_CLASH",
+                f"{entity.name} was renamed from {entity.renamed_from!r}, which is declared too",
+                "Name what is no longer declared.",
+            )
         yield from _entity_name(entity)
         yield from _unknown_keys(f"entity {entity.name}", entity.extra)
         yield from _fields(entity)
         for field in entity.fields:
             yield from _target(spec, f"{entity.name}.{field.name}", field.target)
+            yield from _on_delete(spec, f"{entity.name}.{field.name}", field)
         yield from _tenant(entity)
         yield from _indexes(entity)
         yield from _relations(entity)
@@ -137,8 +146,15 @@ def _fields(entity: EntitySpec) -> Found:
         yield error(
             "FIELD_DUPLICATE", f"{entity.name}.{name} is declared twice (upper and lower case are the same here)"
         )
+    declared = {f.name for f in entity.fields}
     for field in entity.fields:
         where = f"{entity.name}.{field.name}"
+        if field.renamed_from is not None and field.renamed_from in declared:
+            yield error(
+                "RENAME_CLASH",
+                f"{where} was renamed from {field.renamed_from!r}, which is declared too",
+                "Name what is no longer declared.",
+            )
         if not field.name:
             yield error("FIELD_NAME_EMPTY", f"A field of {entity.name} has no name")
         elif is_reserved_field(field.name):
@@ -159,14 +175,20 @@ def _modifiers(where: str, field: Field) -> Found:
             f"{where}: an encrypted field never leaves the server",
             'Add server_only=True ("serverOnly": true in a manifest).',
         )
+    if problem := bounds_problem(field):
+        yield error("FIELD_BOUNDS_INVALID", f"{where}: {problem}")
     if problem := merge_problem(field):
         yield error("FIELD_CRDT_INVALID", f"{where}: {problem}", 'Use "lww".')
 
 
 def _default(where: str, field: Field) -> Found:
+    if bounds_problem(field):
+        return
     if isinstance(field.default, DefaultLiteral):
         try:
             msgspec.convert(field.default.value, field_type(field))
+            if problem := broken_bound(field, field.default.value):
+                raise msgspec.ValidationError(problem)
         except msgspec.ValidationError as reason:
             text = str(reason).replace("`", "")
             wanted = f"one of {', '.join(map(repr, field.enum_values))}" if field.enum_values else field.type_name
@@ -219,6 +241,20 @@ def _target(spec: AppSpec, where: str, target: str | None) -> Found:
             f"{where}: {target!r} is not declared",
             suggestion(target, [e.name for e in spec.entities]),
         )
+
+
+def _on_delete(spec: AppSpec, where: str, field: Field) -> Found:
+    if field.on_delete is None:
+        return
+    code = "FIELD_ON_DELETE_INVALID"
+    if field.kind is not Kind.ID:
+        yield error(code, f"{where}: on_delete is of an Id, not of {field.type_name}", 'Declare it as Id["User"].')
+    elif spec.entity(str(field.target)) is None:
+        yield error(code, f"{where}: on_delete needs an entity {field.target!r} in this app", "Declare it.")
+    if field.encrypted:
+        yield error(code, f"{where}: rows are not found by an encrypted field", "Drop encrypted or on_delete.")
+    if field.on_delete is OnDelete.SET_NULL and not field.optional:
+        yield error(code, f"{where}: set_null needs a field that may be null", "Make it optional, or use cascade.")
 
 
 def _user_entity(spec: AppSpec) -> str:

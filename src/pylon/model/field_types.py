@@ -67,6 +67,10 @@ def read_field_type(annotation: Any) -> FieldType:
             f"Define or import it above the class. If it is an entity, refer to it as Id[{missing[0]!r}].",
         )
     inner, metadata = split_annotated(hint)
+    if any(not isinstance(mark, IdOf | Mark | str) for mark in metadata):
+        raise NotAFieldType(
+            "the metadata of its Annotated has no effect here", "Write bounds as field(min=…, max_length=…, pattern=…)."
+        )
     found = _from_marks(metadata) or _from_type(inner)
     if found is None:
         raise NotAFieldType(f"{describe(hint)} is not a field type", _mend(inner))

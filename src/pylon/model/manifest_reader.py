@@ -12,6 +12,7 @@ from pylon.model.diagnostics import TYPES_HINT, check, parse_type
 from pylon.model.findings import DeclarationError, Diagnostic, error
 from pylon.model.schema import (
     AppSpec,
+    Bounds,
     Default,
     DefaultAuth,
     DefaultLiteral,
@@ -20,6 +21,7 @@ from pylon.model.schema import (
     Field,
     Index,
     Kind,
+    OnDelete,
     PolicySpec,
     Relation,
 )
@@ -42,9 +44,17 @@ class _Field(msgspec.Struct, rename="camel"):
     sync_omit: bool = False
     readonly: bool = False
     encrypted: bool = False
+    lookup: bool = False
     tenant: bool = False
     default: Any = None
     enum_values: list[str] | None = None
+    renamed_from: str | None = None
+    min: int | float | None = None
+    max: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    on_delete: OnDelete | None = None
 
 
 class _Index(msgspec.Struct):
@@ -79,6 +89,7 @@ class _Entity(msgspec.Struct):
     sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
+    renamed_from: str | None = None
     tenant: bool = True
 
 
@@ -209,6 +220,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
         audit_reads=shape.audit_reads,
+        renamed_from=shape.renamed_from,
         tenant=shape.tenant,
         extra=_extra(_Entity, tree),
     )
@@ -233,12 +245,21 @@ def _read_field(entity: str, shape: _Field, tree: dict[str, Any], problems: list
         sync_omit=shape.sync_omit,
         readonly=shape.readonly,
         encrypted=shape.encrypted,
+        lookup=shape.lookup,
         tenant=shape.tenant,
         default=_read_default(shape.default),
         enum_values=tuple(shape.enum_values) if shape.enum_values else None,
+        bounds=_read_bounds(shape),
+        on_delete=shape.on_delete,
         attribute=shape.name,
+        renamed_from=shape.renamed_from,
         extra=_extra(_Field, tree),
     )
+
+
+def _read_bounds(shape: _Field) -> Bounds | None:
+    found = Bounds(**{name: getattr(shape, name) for name in Bounds.__struct_fields__})
+    return None if found == Bounds() else found
 
 
 def _read_default(value: Any) -> Default | None:

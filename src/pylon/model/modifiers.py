@@ -21,9 +21,17 @@ class FieldOptions(msgspec.Struct, frozen=True, kw_only=True):
     server_only: bool = False
     sync_omit: bool = False
     encrypted: bool = False
+    lookup: bool = False
+    min: int | float | None = None
+    max: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    on_delete: str | None = None
     tenant: bool = False
     crdt: str | None = None
     name: str | None = None
+    renamed_from: str | None = None
 
 
 def field(
@@ -36,17 +44,32 @@ def field(
     server_only: bool = False,
     sync_omit: bool = False,
     encrypted: bool = False,
+    lookup: bool = False,
+    min: int | float | None = None,
+    max: int | float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+    on_delete: Literal["restrict", "cascade", "set_null"] | None = None,
     tenant: bool = False,
     crdt: Literal["lww", "text", "counter", "list", "movable-list", "tree"] | None = None,
     name: str | None = None,
+    renamed_from: str | None = None,
 ) -> Any:
     """Options of one field of an Entity.
 
     `default` is a literal, an enum member, or "now" on a datetime: the time of the insert. `owner` stamps the caller's
     user id on insert and makes the field readonly. `unique` and `index` make an index. `readonly` fields are set on
-    insert only. `server_only` fields never leave the server; `encrypted` ones are also sealed at rest. `sync_omit`
-    keeps a field out of replicas. `tenant` makes it the field that holds the row's tenant. `crdt` picks how concurrent
-    edits merge; `name` is the name on the wire.
+    insert only. `server_only` fields never leave the server. `encrypted` ones are sealed at rest; with `lookup` they
+    can still be found by their exact value. `sync_omit` keeps a field out of replicas. `tenant` makes
+    it the field that holds the row's tenant.
+
+    `min` and `max` bound a number, `min_length` and `max_length` the characters of a text, and `pattern` is a regular
+    expression that the whole text matches. `on_delete`, on an Id, makes the row that it names have to exist, and says
+    what becomes of this row when that one is deleted.
+
+    `crdt` picks how concurrent edits merge; `name` is the name on the wire, and `renamed_from` the one that the field
+    had before: the values move with it.
     """
     return FieldOptions(
         default=default,
@@ -57,9 +80,17 @@ def field(
         server_only=server_only,
         sync_omit=sync_omit,
         encrypted=encrypted,
+        lookup=lookup,
+        min=min,
+        max=max,
+        min_length=min_length,
+        max_length=max_length,
+        pattern=pattern,
+        on_delete=on_delete,
         tenant=tenant,
         crdt=crdt,
         name=name,
+        renamed_from=renamed_from,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from pylon.model.bounds import bounded, broken_bound, pattern_of
 from pylon.model.errors import PylonError
 from pylon.model.ids import is_row_id
 from pylon.model.schema import DefaultLiteral, EntitySpec, Field, Kind
@@ -48,7 +49,7 @@ def field_type(field: Field) -> Any:
         return Literal[field.enum_values]
     if field.kind is Kind.VECTOR:
         return Annotated[list[float], Meta(min_length=field.dimensions, max_length=field.dimensions)]
-    return _PRIMITIVES[field.kind]
+    return bounded(field, _PRIMITIVES[field.kind])
 
 
 class RowTypes:
@@ -62,6 +63,7 @@ class RowTypes:
         "_hidden_copy",
         "_loads",
         "_patch_type",
+        "_patterns",
         "columns",
         "entity",
         "literal_defaults",
@@ -92,6 +94,7 @@ class RowTypes:
         indexed = [(i, self._fields[name]) for i, name in enumerate(self.columns) if name in self._fields]
         self._loads = tuple((i, load) for i, f in indexed if (load := _LOADS.get(f.kind)))
         self._dumps = tuple((i, dump) for i, f in indexed if (dump := _DUMPS.get(f.kind)))
+        self._patterns = tuple((f.name, found) for f in spec.fields if (found := pattern_of(f)))
         hidden = {f.name for f in spec.fields if f.is_hidden or f.sync_omit}
         self._hidden_copy = _projection(self, hidden) if hidden else None
 
@@ -122,6 +125,9 @@ class RowTypes:
         for name, default in self.literal_defaults:
             if getattr(row, name) is None:
                 setattr(row, name, default)
+        for name, pattern in self._patterns:
+            if (value := getattr(row, name)) is not None and not pattern.matches(value):
+                raise self._broken(name, value)
         return row
 
     def decode_patch(self, body: bytes) -> dict[str, Any]:
@@ -144,7 +150,11 @@ class RowTypes:
 
     def _set_fields(self, patch: Struct) -> dict[str, Any]:
         values = zip(self.columns, msgspec.structs.astuple(patch), strict=True)
-        return {name: value for name, value in values if value is not UNSET and name != "id"}
+        fields = {name: value for name, value in values if value is not UNSET and name != "id"}
+        for name, pattern in self._patterns:
+            if (value := fields.get(name)) is not None and not pattern.matches(value):
+                raise self._broken(name, value)
+        return fields
 
     # -- the row in its other shapes -----------------------------------------------------------------------------
 
@@ -208,6 +218,9 @@ class RowTypes:
             if data.get(name) is not None and (problem := _problem(field, data[name])):
                 return PylonError("INVALID_DATA", f"{self.entity.name}.{name}: {problem}")
         return PylonError("INVALID_DATA", f"{verb} data does not match entity {self.entity.name}")
+
+    def _broken(self, name: str, value: Any) -> PylonError:
+        return PylonError("INVALID_DATA", f"{self.entity.name}.{name}: {broken_bound(self._fields[name], value)}")
 
     def unknown_column(self, name: str, valid: Iterable[str] | None = None) -> PylonError:
         """INVALID_COLUMN in the wording that clients know; `valid` are the names they may use, by default all."""
@@ -305,6 +318,14 @@ _LOADS: dict[Kind, Callable[[Any], Any]] = {
 _DUMPS: dict[Kind, Callable[[Any], Stored]] = {Kind.BOOL: int, Kind.JSON: _dump_json, Kind.VECTOR: _dump_vector}
 
 
+_BOUNDED: dict[Kind, tuple[type, ...]] = {
+    Kind.INT: (int,),
+    Kind.FLOAT: (int, float),
+    Kind.STRING: (str,),
+    Kind.RICHTEXT: (str,),
+}
+
+
 def _json_type(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
@@ -316,6 +337,8 @@ def _problem(field: Field, value: Any) -> str | None:
     try:
         msgspec.convert(value, field_type(field))
     except (msgspec.ValidationError, RecursionError):
+        if field.bounds is not None and type(value) in _BOUNDED[field.kind]:
+            return broken_bound(field, value) or "expected an int of 64 bits"
         if field.enum_values:
             return f"expected one of {', '.join(map(repr, field.enum_values))}"
         if field.kind is Kind.VECTOR:

@@ -50,8 +50,29 @@ class DefaultLiteral(msgspec.Struct, frozen=True):
 Default = DefaultNow | DefaultAuth | DefaultLiteral
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What values of a field must keep to: `min` and `max` of a number, lengths in characters of a text, and the
+    pattern that the whole of a text matches (`model.patterns`)."""
+
+    min: int | float | None = None
+    max: int | float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+
+class OnDelete(enum.StrEnum):
+    """What becomes of a row when the row that it refers to is deleted."""
+
+    RESTRICT = "restrict"
+    CASCADE = "cascade"
+    SET_NULL = "set_null"
+
+
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared field. `name` is the wire and column name, `attribute` the Python one."""
+    """One declared field. `name` is the wire and column name, `attribute` the Python one, `renamed_from` the wire name
+    that it had before. `on_delete` is of an ID field whose target must exist; `lookup` of an encrypted one that can be
+    found by its value."""
 
     name: str
     kind: Kind
@@ -64,10 +85,14 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     sync_omit: bool = False
     readonly: bool = False
     encrypted: bool = False
+    lookup: bool = False
     tenant: bool = False
     default: Default | None = None
     enum_values: tuple[str, ...] | None = None
+    bounds: Bounds | None = None
+    on_delete: OnDelete | None = None
     attribute: str = ""
+    renamed_from: str | None = None
     extra: dict[str, Any] = {}
 
     @property
@@ -124,6 +149,7 @@ class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
     sync_scope: str | None = None
     sync_limit: int | None = None
     audit_reads: bool = False
+    renamed_from: str | None = None
     tenant: bool = True
     python_class: type | None = None
     extra: dict[str, Any] = {}

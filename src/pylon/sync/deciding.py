@@ -77,6 +77,11 @@ class Deciding:
         """Batches and newcomers in the line."""
         return len(self._queue)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits to be decided."""
+        return self._worker is not None
+
     def admit(self, subscriber: Subscriber, identity: Identity, subset: Subset | None) -> None:
         """Let a newcomer join when its turn comes."""
         self._waiting.add(subscriber)

@@ -76,6 +76,12 @@ class Hub:
         return 0 if self._deciding is None else len(self._deciding)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether everything that was published has been sent."""
+        waits = self._flushing or self._release is not None
+        return not waits and (self._deciding is None or not self._deciding.is_busy)
+
+    @property
     def held(self) -> int:
         """Rows and events that wait for a throttle."""
         return self._throttle.events

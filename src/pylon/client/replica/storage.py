@@ -41,8 +41,10 @@ class Storage:
     def __init__(self, path: str | Path | None) -> None:
         where = ":memory:" if path is None else path
         try:
+            if path is not None:
+                Path(path).touch(mode=0o600)  # rows are their reader's alone
             self._db = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise ClientError("REPLICA_UNREADABLE", f"{path}: {error}", hint="Does its folder exist?") from None
         try:
             self._open()
@@ -122,11 +124,12 @@ class Storage:
             with self._transaction():
                 row = self._db.execute("INSERT INTO change (body) VALUES (?) RETURNING n", (_encode(change),))
                 change.n = row.fetchone()[0]
-            self._db.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.Error as error:
             raise ClientError(
                 "REPLICA_UNWRITABLE", f"The change could not be kept: {error}", status=507, hint="Check the disk."
             ) from None
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def rewrite(self, change: Change) -> None:
         """Keep a change that was mended in its place."""
@@ -216,4 +219,9 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # a full disk may have rolled back already
+                self._db.execute("ROLLBACK")

@@ -46,6 +46,9 @@ export class Database {
   /** @type {Disk|null} */ #disk = null;
   /** @type {Promise<void>|null} */ #prepared = null;
   #isPrepared = false;
+  /** Whose rows the disk holds, undefined while there is none. @type {string|null|undefined} */ #owner;
+  /** The server has said, since the connection was last lost, that we are still the owner. */ #isVerified = false;
+  #releaseRows = nothing;
   /** Counts callers and scopes: what was opened for an earlier one is closed again. */ #turn = 0;
   /** @type {Storage} */ #storage = { kind: "memory", reason: null };
   #progress = { rows: 0, done: false };
@@ -63,12 +66,13 @@ export class Database {
     this.#http = new Http(base.replace(/\/+$/, ""), token ?? this.#remembered.token);
     this.#tabs = new Tabs({
       lead: () => this.#lead(),
-      demoted: () => this.#sync.link?.hangUp(),
+      demoted: () => (this.#releaseRows(), this.#sync.link?.hangUp()),
       heard: (message) => this.#hear(message),
       gone: (tab) => this.#subscriptions.gone(tab),
     });
     this.#sync = new Sync(this.#http, this.#replica, this.#tabs, {
-      prepare: () => this.#prepare(),
+      prepare: () => this.#ready(),
+      ended: () => (this.#isVerified = false),
       status: (status) => tellAll([...this.#listeners.status].map((fn) => () => fn(status, this.maintenance)), undefined),
       open: () => this.#subscriptions.resume(),
       live: () => (this.#disk?.noteCursor(), this.#queue.wake(), this.#queue.drain(), tellAll(this.#listeners.open, undefined)),
@@ -80,8 +84,8 @@ export class Database {
     this.#sync.scope = scope;
     this.#subscriptions = new Subscriptions(this.#sync, this.#tabs, this.#http);
     this.#queue = new Queue(this.#http, this.#replica, clientId(), {
-      prepare: () => this.#prepare(),
-      mayPush: () => this.#isPrepared && this.#tabs.isLeader,
+      prepare: () => this.#ready(),
+      mayPush: () => this.#isPrepared && this.#tabs.isLeader && (this.#isVerified || !this.#disk),
       keep: (note) => this.#disk?.put("writes", note.order, note),
       drop: (write) => this.#disk?.put("writes", write.order, undefined),
       share: (message) => this.#tabs.post(message),
@@ -114,6 +118,7 @@ export class Database {
     const nudge = () => this.#sync.nudge();
     on(globalThis, "online", nudge);
     on(globalThis, "offline", nudge);
+    on(globalThis.document, "freeze", () => this.#tabs.yield());
     on(globalThis, "pagehide", () => void this.#disk?.flush());
     on(globalThis.document, "visibilitychange", () => {
       if (document.visibilityState === "visible") this.#sync.checkUp();
@@ -137,6 +142,17 @@ export class Database {
     if (turn !== this.#turn && !this.#sync.closed) await this.#prepare();
   }
 
+  /** As `#prepare`, and with a server that takes us for the owner of the disk: one whose session has ended meanwhile is
+   * nobody to it, and must neither send the owner's writes nor move the owner's cursor. */
+  async #ready() {
+    await this.#prepare();
+    if (!this.#disk || this.#isVerified) return;
+    const before = this.user;
+    const session = await this.me();
+    if (this.token && session.user_id === null) await this.use(null);
+    else if (before?.user_id === session.user_id && rightsOf(before) !== rightsOf(session)) this.#replica.clear(); // other rows may be ours now
+  }
+
   async #open() {
     const turn = this.#turn;
     const isCurrent = () => turn === this.#turn && !this.#sync.closed;
@@ -145,6 +161,7 @@ export class Database {
       const session = await this.#whoAmI();
       if (!isCurrent()) return;
       const name = `pylon ${this.#http.base} ${app} ${session.user_id ?? ""}`;
+      this.#owner = session.user_id;
       const disk = await Disk.open(name, this.#tabs.id, (error) => this.#lostDisk(error)).catch((error) => (this.#lostDisk(error), null));
       if (!isCurrent()) return disk?.close();
       this.#disk = disk;
@@ -195,10 +212,11 @@ export class Database {
   #ownRows() {
     const disk = this.#disk;
     if (!disk || !Tabs.areKnown || this.#options.share === false) return;
+    const released = new Promise((resolve) => (this.#releaseRows = () => resolve(undefined)));
     const held = async () => {
       if (disk.isClosed || !this.#tabs.isLeader) return;
       await disk.own(this.#replica, () => JSON.stringify(this.#sync.heldScope)).catch((error) => this.#lostDisk(error));
-      await disk.closed;
+      await Promise.race([disk.closed, released]);
     };
     navigator.locks.request(`rows of ${disk.database.name}`, held).catch(nothing);
   }
@@ -314,6 +332,10 @@ export class Database {
     const changed = this.user && (this.user.user_id !== session.user_id || (this.user.tenant_id ?? null) !== (session.tenant_id ?? null));
     this.user = session;
     this.#remembered.keep(token, session);
+    this.#isVerified = true;
+    const isAnother = this.#owner !== undefined && this.#owner !== session.user_id;
+    if (isAnother && !(token && session.user_id === null)) this.#depart(); // a cookie's session; a token's that has ended is for `use(null)`
+    if (isAnother) this.#isVerified = false;
     if (changed) tellAll(this.#listeners.session, session);
     return session;
   }
@@ -324,7 +346,16 @@ export class Database {
       const session = await this.#meOrRemembered();
       if (session.user_id) return session;
     }
-    return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    return this.#oneAtATime(async () => {
+      const { token } = this.#remembered; // of another tab, which asked at the same time
+      if (token && token !== this.token && this.#options.token === undefined) return this.use(token);
+      return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    });
+  }
+
+  /** Never in two tabs at once, where they can know. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  #oneAtATime(work) {
+    return Tabs.areKnown ? navigator.locks.request(`pylon guest ${this.#options.app}`, work) : work();
   }
 
   async #meOrRemembered() {
@@ -352,18 +383,25 @@ export class Database {
   async #become(token) {
     if (token !== this.#http.token) {
       this.#http.token = token;
-      this.#leave();
-      this.#documents.forget();
-      this.#queue.abandon(new PylonError("SESSION_CHANGED", "The session changed before the server confirmed this write.", { hint: "It may or may not have been stored." }));
-      this.#replica.clear();
-      this.#sync.restart();
+      this.#depart();
     }
     return this.me();
+  }
+
+  /** Goes on as somebody else: nothing of the former caller stays here. */
+  #depart() {
+    this.#leave();
+    this.#documents.forget();
+    this.#queue.abandon(new PylonError("SESSION_CHANGED", "The session changed before the server confirmed this write.", { hint: "It may or may not have been stored." }));
+    this.#replica.clear();
+    this.#sync.restart();
   }
 
   /** Lets go of the disk and the tabs of this caller. */
   #leave() {
     this.#turn += 1;
+    this.#owner = undefined;
+    this.#isVerified = false;
     this.#prepared = null;
     this.#isPrepared = false;
     this.#disk?.close();
@@ -502,6 +540,9 @@ export class Database {
 
 /** @param {import("./replica.js").Write} write @returns {import("./queue.js").Note} */
 const noteOf = ({ order, op_id, entity, row_id, kind, data }) => ({ order, op_id, entity, row_id, kind, data });
+
+/** What decides which rows a user may read, beside who it is. @param {Session} session */
+const rightsOf = ({ tenant_id, roles, is_admin }) => JSON.stringify([tenant_id ?? null, [...roles].sort(), is_admin]);
 
 /**
  * Connects to a Pylon server: by default the one that served the page, as whoever this browser last was.

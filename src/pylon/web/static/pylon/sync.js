@@ -43,7 +43,7 @@ export class Sync {
 
   /**
    * @param {import("./http.js").Http} http @param {import("./replica.js").Replica} replica @param {import("./tabs.js").Tabs} tabs
-   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, live: () => void, session: () => Promise<void>,
+   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, session: () => Promise<void>,
    *   frame: (frame: any) => void, binary: (data: ArrayBuffer) => void, progress: (rows: number, done: boolean) => void}} hooks
    */
   constructor(http, replica, tabs, hooks) {
@@ -141,6 +141,7 @@ export class Sync {
       if (this.link && !follows) this.tabs.post({ type: "down" });
       this.link?.hangUp();
       this.link = null;
+      this.hooks.ended();
       if (holding) this.release();
     }
   }

@@ -17,17 +17,18 @@ export class Tabs {
   /** @type {Set<string>} */ followers = new Set();
   /** @type {TabLink|null} */ link = null;
   /** When the leader last said something. */ heardAt = 0;
-  leave = nothing;
   #stop = new AbortController();
   #name = "";
+  #release = nothing;
 
   /** @param {{lead: () => void, demoted: () => void, heard: (message: any) => void, gone: (tab: string) => void}} hooks */
   constructor(hooks) {
     this.hooks = hooks;
   }
 
+  /** Whether this is a browser that lets tabs agree. */
   static get areKnown() {
-    return Boolean(globalThis.navigator?.locks && globalThis.BroadcastChannel);
+    return Boolean(globalThis.location && globalThis.navigator?.locks && globalThis.BroadcastChannel);
   }
 
   /** Joins the tabs of this name; resolves when it is known who leads. @param {string} name @returns {Promise<void>} */
@@ -58,16 +59,31 @@ export class Tabs {
         this.followers.clear();
         resolve();
         this.hooks.lead();
-        return new Promise((release) => stop.signal.addEventListener("abort", release));
+        return new Promise((release) => {
+          this.#release = () => release(undefined);
+          stop.signal.addEventListener("abort", this.#release);
+        });
       };
       navigator.locks.request(`pylon leader ${this.#name}`, options, held).catch(() => {
         resolve();
         if (stop.signal.aborted || !this.isLeader) return;
-        this.isLeader = false; // another tab took the lead: we were frozen
-        this.hooks.demoted();
-        this.#lead({ signal: stop.signal });
+        this.#follow(); // another tab took the lead: we did not answer
       });
     });
+  }
+
+  #follow() {
+    this.isLeader = false;
+    this.hooks.demoted();
+    this.#lead({ signal: this.#stop.signal });
+  }
+
+  /** The browser is about to freeze this tab: whoever waits shall lead. */
+  yield() {
+    if (!this.isLeader || !this.channel) return;
+    const release = this.#release;
+    this.#follow(); // first in line only if nobody else waits
+    release();
   }
 
   /** The leader does not answer: lead in its place. */
