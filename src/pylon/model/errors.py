@@ -219,6 +219,12 @@ REGISTRY: dict[str, Code] = {
     "TENANT_REQUIRED": Code(
         403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
     ),
+    "VALIDATION_FAILED": Code(
+        400, "A field breaks a rule of the app; the message names it.", "Send a value that fits the rule."
+    ),
+    "HOOK_FAILED": Code(
+        500, "A plugin failed while the request ran, and nothing was written.", "The server's log has the traceback."
+    ),
     "TENANT_MISMATCH": Code(
         403,
         "The row would belong to another organisation than the caller's active one.",
@@ -271,6 +277,14 @@ REGISTRY: dict[str, Code] = {
         403,
         "The user has not proved to own its e-mail address.",
         "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
+    ),
+    "MAIL_NOT_CONFIGURED": Code(501, "This server sends no mail.", "Set PYLON_EMAIL_PROVIDER and what it needs."),
+    "MAIL_FAILED": Code(
+        502, "The mail server or provider did not take a letter.", "The message says why; `pylon mail list` has others."
+    ),
+    "MAIL_EXPIRED": Code(409, "What the letter tells is of no use any more.", "Have a new one sent."),
+    "MAIL_TEMPLATE_INVALID": Code(
+        500, "A template of the app's own for mail can't be used.", "The message names the file and what is wrong."
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
@@ -482,4 +496,12 @@ REGISTRY: dict[str, Code] = {
     ),
     "EXTRA_MISSING": Code(500, "An optional package is not installed.", "The hint names the command that installs it."),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
+    "PLUGIN_INVALID": Code(
+        500, "A plugin doesn't fit: its name, a hook, what it declares, or how it started.", "The message names both."
+    ),
+    "PLUGIN_ROUTE_TAKEN": Code(
+        500,
+        "A plugin's route would shadow another one.",
+        "Give it another path; the message names both.",
+    ),
 }
