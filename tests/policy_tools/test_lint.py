@@ -113,3 +113,9 @@ def test_an_opposite_is_told_as_always_true(tmp_path: Path) -> None:
 
 def test_every_finding_is_tried_here() -> None:
     assert {*CASES, "PYL002"} == set(FINDINGS)
+
+
+def test_every_finding_is_explained_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "policies.md").read_text("utf-8")
+    for code in FINDINGS:
+        assert f"#### {code}\n" in guide
