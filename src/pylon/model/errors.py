@@ -231,6 +231,17 @@ REGISTRY: dict[str, Code] = {
         404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
     ),
     "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "INVALID_API_KEY": Code(
+        401,
+        "The API key is malformed, unknown, expired or revoked, or its user is locked.",
+        "Make a new one with POST /api/auth/api-keys, or send a session's token.",
+    ),
+    "INVALID_JWT": Code(
+        401,
+        "The JWT is malformed, expired, not signed by a key that is taken here, or its session is over.",
+        "Ask for a new one with POST /api/auth/jwt; check its issuer.",
+    ),
+    "JWT_NOT_CONFIGURED": Code(501, "This server makes no JWTs.", "Set PYLON_JWT_ISSUER."),
     "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
     "REAUTHENTICATION_REQUIRED": Code(
         403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
