@@ -52,6 +52,17 @@ CODES: dict[str, CommandCode] = {
     "CHECK_NO_ENTRY": CommandCode("`pylon check` found no app in this folder.", _NAME_IT),
     "CHECK_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon check` does not exist.", _PATHS),
     "SCHEMA_OK": CommandCode("What the app declares is valid.", "Nothing."),
+    "SCHEMA_DIFF": CommandCode("What a start of the app would change in the database.", "`pylon schema push` does it."),
+    "PUSH_DRY_RUN": CommandCode("What `pylon schema push` would change.", "Leave --dry-run out to do it."),
+    "PUSH_APPLIED": CommandCode("The database holds what the app declares.", "Nothing."),
+    "PUSH_BLOCKED": CommandCode(
+        "Something would be dropped with what it holds, and nobody agreed.",
+        "Agree, or add --yes; a backup comes first.",
+    ),
+    "HISTORY_INVALID_LIMIT": CommandCode("--limit is not a number of entries.", "Give a number from 1 on."),
+    "HISTORY_ENTRY_NOT_FOUND": CommandCode(
+        "There is no such entry in the record of schema changes.", "`pylon schema history` lists them."
+    ),
     "APP_SYNTAX_ERROR": CommandCode("Python can't read the app's file.", "Look at the named line and the one above."),
     "APP_IMPORT_FAILED": CommandCode(
         "The app's file raised an exception while it was imported.", "Run it with `python app.py` for the traceback."
@@ -103,6 +114,23 @@ CODES: dict[str, CommandCode] = {
     "SEED_INSERT_FAILED": CommandCode("A row of the file was refused.", "The message names the row and the reason."),
     "SEED_FILE_INVALID": CommandCode(
         "The seed file can't be read or has another form.", 'It holds {"Entity": [{row}, …]}; name it with --file.'
+    ),
+    "LINT_OK": CommandCode("The policies have no findings.", "Nothing."),
+    "LINT_FOUND": CommandCode("Policies are probably not what is meant.", "Each finding names its fix."),
+    "POLICY_CASES_OK": CommandCode("Every case of the file passes.", "Nothing."),
+    "POLICY_CASE_FAILED": CommandCode(
+        "A policy decides otherwise than the case expects.", "The message says why; mend the policy, or the case."
+    ),
+    "POLICY_CASES_INVALID": CommandCode("The file of cases can't be read.", "The message names what is wrong in it."),
+    "LEAKS_NONE": CommandCode("No row showed to somebody who may not read it.", "Nothing."),
+    "LEAK_FOUND": CommandCode(
+        "A row, a value or a number showed to somebody who may not read it, or a readable row did not show.",
+        "Run it again with the seed that is told; if it is the app's policy, mend that, else report it.",
+    ),
+    "TESTS_FAILED": CommandCode("The app's tests failed.", "Mend them, and ask again."),
+    "COVERAGE_LOW": CommandCode("Tests ask fewer rules than --min demands.", "The list names the rules never asked."),
+    "TESTS_MISSING": CommandCode(
+        "pytest is not installed.", "`pip install pytest`, or run `pylon test --leaks` alone."
     ),
     "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
     "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),
