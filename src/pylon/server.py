@@ -54,6 +54,7 @@ from pylon.ops.health import Readiness
 from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
+from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
@@ -208,6 +209,7 @@ class Server:
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
+        refuse_unfinished(store)
         self.engine = Engine(
             plans,
             store,
