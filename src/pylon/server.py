@@ -54,8 +54,11 @@ from pylon.ops.health import Readiness
 from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
+from pylon.ops.mail_alarms import mail_alarms
 from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
+from pylon.plugins.server import PluginServer
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs, redaction, tracing
@@ -79,7 +82,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
-from pylon.sync.rooms import RoomLimits
+from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
@@ -128,6 +131,9 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
             *settings.secret_keys,
             settings.metrics_token or "",
             settings.captcha_secret or "",
+            settings.email_api_key or "",
+            settings.email_webhook_secret or "",
+            settings.smtp_password or "",
             settings.database_url or "",
         ]
     )
@@ -248,8 +254,9 @@ class Server:
             clock=clock,
         )
         ring = load_keyring(settings.secret_keys, settings.data_dir)
-        self.identity = lay_foundation(self.engine, settings, ring, METHODS)
+        self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -313,7 +320,8 @@ class Server:
             alarms=self.alarms.active,
             readiness=self.readiness.check,
         )
-        for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
+        standard = standard_alarms(self.engine, self.hub, self.door, self.overview, settings)
+        for alarm in (*standard, *mail_alarms(self.identity.outbox)):
             self.alarms.watch(alarm)
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
@@ -371,7 +379,8 @@ class Server:
                 rooms=self.rooms,
                 throttles=self.throttles,
                 limits=limits,
-                web_folder=_web_folder(spec),
+                plugins=self.plugins,
+                web_folder=_beside(spec, "web"),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
                 stopping=self._stop,
@@ -413,6 +422,7 @@ class Server:
         await self.engine.start()
         self.throttles.load()
         await self.identity.start()
+        await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
 
@@ -422,7 +432,8 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
-        self.identity.close()
+        await self.plugins.stop()
+        await self.identity.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
@@ -547,17 +558,17 @@ def _version() -> str:
     return importlib.metadata.version("pylon")
 
 
-def _web_folder(spec: AppSpec) -> Path | None:
-    """The `web/` folder beside the app's module, if there is one."""
+def _beside(spec: AppSpec, name: str) -> Path | None:
+    """A folder beside the app's module, such as `web/`, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
         if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
-            return _existing(Path(file).parent / "web")
+            return _existing(Path(file).parent / name)
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
         if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
-            return _existing(Path(file).parent / "web")
-    return _existing(Path("web"))
+            return _existing(Path(file).parent / name)
+    return _existing(Path(name))
 
 
 def _existing(folder: Path) -> Path | None:

@@ -70,7 +70,8 @@ def fill(server: ServerProcess) -> dict[str, object]:
     server.request("PUT", "/api/admin/flags/new-editor", {"on": True}, token=ADMIN_TOKEN)
     peer = LoroDoc()  # type: ignore[no-untyped-call]
     peer.peer_id = 7
-    peer.get_map("row").insert("stars", 8)
+    for stars in range(200):  # behind everything that the server put there, so that it wins
+        peer.get_map("row").insert("stars", stars)
     peer.commit()
     update = peer.export(ExportMode.Snapshot()).hex()
     assert server.request("POST", f"/api/crdt/Note/{note}", {"update": update}, token=token)[0] == 200

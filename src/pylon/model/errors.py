@@ -219,6 +219,12 @@ REGISTRY: dict[str, Code] = {
     "TENANT_REQUIRED": Code(
         403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
     ),
+    "VALIDATION_FAILED": Code(
+        400, "A field breaks a rule of the app; the message names it.", "Send a value that fits the rule."
+    ),
+    "HOOK_FAILED": Code(
+        500, "A plugin failed while the request ran, and nothing was written.", "The server's log has the traceback."
+    ),
     "TENANT_MISMATCH": Code(
         403,
         "The row would belong to another organisation than the caller's active one.",
@@ -272,8 +278,62 @@ REGISTRY: dict[str, Code] = {
         "The user has not proved to own its e-mail address.",
         "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
     ),
+    "MAIL_NOT_CONFIGURED": Code(501, "This server sends no mail.", "Set PYLON_EMAIL_PROVIDER and what it needs."),
+    "MAIL_FAILED": Code(
+        502, "The mail server or provider did not take a letter.", "The message says why; `pylon mail list` has others."
+    ),
+    "MAIL_EXPIRED": Code(409, "What the letter tells is of no use any more.", "Have a new one sent."),
+    "MAIL_TEMPLATE_INVALID": Code(
+        500, "A template of the app's own for mail can't be used.", "The message names the file and what is wrong."
+    ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "PROVIDER_NOT_FOUND": Code(
+        404,
+        "This provider is not one to sign in with here.",
+        "`GET /api/auth/providers` lists those that are; operators set PYLON_OAUTH_<NAME>_*.",
+    ),
+    "PROVIDER_NOT_CONFIGURED": Code(
+        501, "The provider is not set up on this server any more.", "Set PYLON_OAUTH_<NAME>_* again."
+    ),
+    "MISSING_PROVIDER": Code(400, "No provider was named.", "Name it in the path: `/api/auth/oauth/refresh/<name>`."),
+    "MISSING_CALLBACK": Code(
+        400, "It was not said where the sign-in leads back to.", "Add `callback`, a page of a trusted origin."
+    ),
+    "OAUTH_PROVIDER_BROKEN": Code(
+        500,
+        "The provider can't be reached, or is not the one that it was.",
+        "Operators: the log says what its discovery document lacks; check the issuer.",
+    ),
+    "OAUTH_INVALID_STATE": Code(
+        403,
+        "The sign-in was not begun in this browser, took longer than ten minutes, or was ended already.",
+        "Begin again at `/api/auth/login/<name>`, on the same host and with cookies.",
+    ),
+    "OAUTH_DENIED": Code(403, "The provider did not sign the user in.", "Try again and agree, or choose another way."),
+    "OAUTH_TOKEN_EXCHANGE_FAILED": Code(
+        502,
+        "The provider refused the code, or did not say who it is.",
+        "Operators: check the client's id, secret and redirect address with the provider.",
+    ),
+    "OAUTH_ID_TOKEN_INVALID": Code(
+        401,
+        "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
+        "Begin again. Operators: the log says why.",
+    ),
+    "OAUTH_NO_EMAIL": Code(
+        400, "The provider gave no e-mail address.", "Allow it with the provider, or choose another way."
+    ),
+    "ACCOUNT_NOT_FOUND": Code(404, "No such account is linked.", "`GET /api/auth/link` lists those that are."),
+    "LAST_METHOD": Code(
+        409, "Nothing else would let the user in.", "Set a password, verify the address or link another account first."
+    ),
+    "NO_REFRESH_TOKEN": Code(
+        400,
+        "There are no tokens of the provider that could be renewed.",
+        "Operators: name `offline_access` in PYLON_OAUTH_<NAME>_SCOPES; then sign in again.",
+    ),
+    "REFRESH_FAILED": Code(502, "The provider did not renew the tokens.", "Sign in with the provider again."),
     "UNTRUSTED_REDIRECT": Code(
         403,
         "A sign-in may lead back to trusted origins only.",
@@ -503,4 +563,12 @@ REGISTRY: dict[str, Code] = {
     ),
     "EXTRA_MISSING": Code(500, "An optional package is not installed.", "The hint names the command that installs it."),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
+    "PLUGIN_INVALID": Code(
+        500, "A plugin doesn't fit: its name, a hook, what it declares, or how it started.", "The message names both."
+    ),
+    "PLUGIN_ROUTE_TAKEN": Code(
+        500,
+        "A plugin's route would shadow another one.",
+        "Give it another path; the message names both.",
+    ),
 }

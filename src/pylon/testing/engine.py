@@ -11,6 +11,7 @@ from typing import Any
 from pylon.engine.engine import Engine
 from pylon.engine.plan import Plans
 from pylon.model.schema import AppSpec
+from pylon.plugins.host import Plugins
 from pylon.store.sqlite.database import SqliteStore
 
 
@@ -18,11 +19,13 @@ from pylon.store.sqlite.database import SqliteStore
 async def open_engine(
     app: AppSpec, folder: Path, *, clock: Callable[[], float] = time.time, **options: Any
 ) -> AsyncIterator[Engine]:
-    """The app's engine, started, on `folder/pylon.db`, under the test's clock; options are those of Engine."""
+    """The app's engine, started, on `folder/pylon.db`, under the test's clock, with its plugins' hooks of writes;
+    options are those of Engine."""
     plans = Plans(app)
     store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()}, clock=clock)
     store.apply(app.entities)
     engine = Engine(plans, store, clock=clock, **options)
+    Plugins(app.plugins, engine)
     await engine.start()
     try:
         yield engine

@@ -27,6 +27,7 @@ from pylon.model.schema import AppSpec
 from pylon.ops.migrations.context import CALLER, Migration
 from pylon.ops.migrations.files import MigrationFile, invalid
 from pylon.ops.migrations.state import KIND, Progress, Remembered, pending, remembered
+from pylon.plugins.host import Plugins
 from pylon.settings import Settings
 from pylon.store.protocol import SchemaWish
 from pylon.store.sqlite.database import SqliteStore
@@ -206,6 +207,7 @@ async def _engine(place: Workplace) -> AsyncIterator[Engine]:
     engine = Engine(Plans(place.app), place.store, clock=place.clock)
     ring = load_keyring(place.settings.secret_keys, place.settings.data_dir)
     foundation = lay_foundation(engine, place.settings, ring, METHODS)
+    Plugins(place.app.plugins, engine)  # their hooks of writes; what they do after a commit is a server's
     await engine.start()
     try:
         yield engine
