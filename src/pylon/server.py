@@ -205,6 +205,8 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities):
             log.info(f"schema: {done}")
@@ -245,7 +247,6 @@ class Server:
             ),
             clock=clock,
         )
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
         self.identity = lay_foundation(self.engine, settings, ring, METHODS)
         self.sessions = self.identity.sessions
         self.functions = Functions(

@@ -199,12 +199,12 @@ def _apply_indexes(connection: apsw.Connection, entity: EntitySpec, linked: Sequ
 
 def _linked_fields(entities: Sequence[EntitySpec]) -> dict[str, list[str]]:
     """By entity, the fields that its rows are found by: their tenant, relations (a to-many one leads to a field of its
-    target), and those with a rule for deletes."""
+    target), and those with a rule for deletes or a blind index."""
     fields: dict[str, list[str]] = {entity.name: [] for entity in entities}
     for entity in entities:
         for relation in entity.relations:
             fields.get(relation.target if relation.many else entity.name, []).append(relation.field)
-        fields[entity.name] += [field.name for field in entity.fields if field.on_delete is not None]
+        fields[entity.name] += [f.name for f in entity.fields if f.on_delete is not None or f.lookup]
         if entity.tenant_field is not None:
             fields[entity.name].append(entity.tenant_field)
     return fields
