@@ -54,6 +54,7 @@ from pylon.ops.health import Readiness
 from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
+from pylon.ops.mail_alarms import mail_alarms
 from pylon.ops.overview import Overview
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
@@ -62,7 +63,7 @@ from pylon.signals.metrics import Registry
 from pylon.signals.process import Collector, watch_process
 from pylon.signals.traffic import Traffic
 from pylon.store.lock import FolderLock
-from pylon.store.protocol import ReadSession
+from pylon.store.protocol import ReadSession, SchemaWish
 from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.asgi_socket import AsgiSockets
 from pylon.sync.audiences import View
@@ -78,7 +79,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_sockets import open_rooms
-from pylon.sync.rooms import RoomLimits
+from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
@@ -127,6 +128,9 @@ def run(spec: AppSpec, settings: Settings, listeners: Listeners, *, reload_chann
             *settings.secret_keys,
             settings.metrics_token or "",
             settings.captcha_secret or "",
+            settings.email_api_key or "",
+            settings.email_webhook_secret or "",
+            settings.smtp_password or "",
             settings.database_url or "",
         ]
     )
@@ -208,7 +212,7 @@ class Server:
         ring = load_keyring(settings.secret_keys, settings.data_dir)
         plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
-        for done in store.apply(spec.entities):
+        for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
         self.engine = Engine(
             plans,
@@ -247,7 +251,7 @@ class Server:
             ),
             clock=clock,
         )
-        self.identity = lay_foundation(self.engine, settings, ring, METHODS)
+        self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
         self.functions = Functions(
             self.engine,
@@ -312,7 +316,8 @@ class Server:
             alarms=self.alarms.active,
             readiness=self.readiness.check,
         )
-        for alarm in standard_alarms(self.engine, self.hub, self.door, self.overview, settings):
+        standard = standard_alarms(self.engine, self.hub, self.door, self.overview, settings)
+        for alarm in (*standard, *mail_alarms(self.identity.outbox)):
             self.alarms.watch(alarm)
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
@@ -370,7 +375,7 @@ class Server:
                 rooms=self.rooms,
                 throttles=self.throttles,
                 limits=limits,
-                web_folder=_web_folder(spec),
+                web_folder=_beside(spec, "web"),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
                 stopping=self._stop,
@@ -421,7 +426,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
-        self.identity.close()
+        await self.identity.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
@@ -546,17 +551,17 @@ def _version() -> str:
     return importlib.metadata.version("pylon")
 
 
-def _web_folder(spec: AppSpec) -> Path | None:
-    """The `web/` folder beside the app's module, if there is one."""
+def _beside(spec: AppSpec, name: str) -> Path | None:
+    """A folder beside the app's module, such as `web/`, if there is one."""
     for function in spec.functions:
         module = sys.modules.get(function.handler.__module__)
         if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
-            return _existing(Path(file).parent / "web")
+            return _existing(Path(file).parent / name)
     for entity in spec.entities:
         module = sys.modules.get(entity.python_class.__module__) if entity.python_class else None
         if (file := getattr(module, "__file__", None)) is not None:  # a notebook's has none
-            return _existing(Path(file).parent / "web")
-    return _existing(Path("web"))
+            return _existing(Path(file).parent / name)
+    return _existing(Path(name))
 
 
 def _existing(folder: Path) -> Path | None:

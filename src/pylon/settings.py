@@ -40,6 +40,25 @@ class CaptchaProvider(enum.StrEnum):
     RECAPTCHA = "recaptcha"
 
 
+class EmailProvider(enum.StrEnum):
+    """What carries mail. `console` shows it in the terminal, in dev mode only."""
+
+    SMTP = "smtp"
+    RESEND = "resend"
+    SENDGRID = "sendgrid"
+    WEBHOOK = "webhook"
+    CONSOLE = "console"
+    OFF = "off"
+
+
+class SmtpSecurity(enum.StrEnum):
+    """How the connection to the mail server is encrypted."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    OFF = "off"
+
+
 class LogLevel(enum.StrEnum):
     DEBUG = "debug"
     INFO = "info"
@@ -222,6 +241,22 @@ def _http_url(text: str) -> str:
 
 
 def _text(text: str) -> str:
+    return text
+
+
+def _page(text: str) -> str:
+    if text.startswith("/") and not text.startswith("//") and text.isprintable() and "\\" not in text:
+        return text
+    return _http_url(text)
+
+
+def _mailbox(text: str) -> str:
+    from email.utils import parseaddr  # only here: few servers set it, and each import is felt at cold start
+
+    address = parseaddr(text)[1]
+    local, _, domain = address.rpartition("@")
+    if not local or not domain or not text.isprintable():
+        raise _RefusedError(f"{text!r} is no sender", "Write noreply@example.com, or Example <noreply@example.com>")
     return text
 
 
@@ -437,6 +472,15 @@ class Settings:
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
     )
+    totp_issuer: str | None = _variable(
+        "PYLON_TOTP_ISSUER", None, _text, "Name that authenticator apps show.", shown="the app's name"
+    )
+    trusted_device_days: int = _variable(
+        "PYLON_TRUSTED_DEVICE_DAYS",
+        30,
+        _whole(0, 365),
+        "Days that a browser may leave the second factor out when its user trusts it. 0 trusts none.",
+    )
     hash_threads: int = _variable(
         "PYLON_HASH_THREADS",
         0,
@@ -462,6 +506,75 @@ class Settings:
     email_blocklist_extra: tuple[str, ...] = _variable(
         "PYLON_EMAIL_BLOCKLIST_EXTRA", (), _words, "Domains that no account is made with, comma-separated."
     )
+    hibp_disabled: bool = _variable(
+        "PYLON_DISABLE_HIBP",
+        False,
+        _switch,
+        "Take passwords that are known from breaches as well, and ask nobody about them.",
+        dev=True,
+    )
+    hibp_url: str = _variable(
+        "PYLON_HIBP_URL",
+        "https://api.pwnedpasswords.com",
+        _http_url,
+        "Who is asked, by the first five digits of its SHA-1, whether a password is known from breaches.",
+    )
+    require_email_verification: bool = _variable(
+        "PYLON_REQUIRE_EMAIL_VERIFICATION",
+        False,
+        _switch,
+        "Users whose address is not proved may do nothing but prove it, and registering tells nobody which addresses "
+        "have accounts. Needs mail.",
+    )
+    dashboard_url: str = _variable(
+        "PYLON_DASHBOARD_URL", "/", _page, "Page that a link in mail leads to once it has signed its user in."
+    )
+
+    # Mail
+    email_provider: EmailProvider = _variable(
+        "PYLON_EMAIL_PROVIDER",
+        EmailProvider.OFF,
+        _choice(EmailProvider),
+        "What carries mail: smtp, resend, sendgrid, webhook, or off; console shows it in the terminal, in dev mode.",
+        dev=EmailProvider.CONSOLE,
+    )
+    email_from: str | None = _variable(
+        "PYLON_EMAIL_FROM",
+        None,
+        _mailbox,
+        "Sender of mail: noreply@example.com, or Example <noreply@example.com>.",
+    )
+    email_api_key: str | None = _variable(
+        "PYLON_EMAIL_API_KEY", None, _text, "Key with Resend or SendGrid; a webhook gets it as Bearer.", secret=True
+    )
+    email_endpoint: str | None = _variable(
+        "PYLON_EMAIL_ENDPOINT",
+        None,
+        _http_url,
+        "Where a webhook's letters are posted; or another address of Resend or SendGrid, or of who speaks like them.",
+    )
+    email_webhook_secret: str | None = _variable(
+        "PYLON_EMAIL_WEBHOOK_SECRET", None, _text, "Letters to a webhook are signed with it.", secret=True
+    )
+    smtp_host: str | None = _variable("PYLON_SMTP_HOST", None, _text, "Mail server.")
+    smtp_port: int = _variable("PYLON_SMTP_PORT", 587, _whole(1, 65535), "Port of the mail server.")
+    smtp_security: SmtpSecurity = _variable(
+        "PYLON_SMTP_SECURITY",
+        SmtpSecurity.STARTTLS,
+        _choice(SmtpSecurity),
+        "Encryption to the mail server: starttls (must succeed), tls from the first byte (port 465), or off, which is "
+        "for a server on this machine.",
+    )
+    smtp_user: str | None = _variable("PYLON_SMTP_USER", None, _text, "Login with the mail server.")
+    smtp_password: str | None = _variable("PYLON_SMTP_PASSWORD", None, _text, "Password of that login.", secret=True)
+    smtp_ca_file: Path | None = _variable(
+        "PYLON_SMTP_CA_FILE",
+        None,
+        lambda text: Path(text).expanduser(),
+        "Certificates of who signed the mail server's, where that is no public authority.",
+    )
+
+    # Limits of signing in
     auth_login_ip_per_min: int = _limit("PYLON_AUTH_LOGIN_IP_PER_MIN", 5, "Tries to sign in of one address a minute.")
     auth_login_account_per_hour: int = _limit(
         "PYLON_AUTH_LOGIN_ACCOUNT_PER_HOUR",
@@ -868,6 +981,37 @@ class Settings:
             found.append(
                 Problem("PYLON_CAPTCHA_PROVIDER", "a captcha needs a provider and a secret", "Set both PYLON_CAPTCHA_*")
             )
+        found += self._incomplete_mail()
+        if self.require_email_verification and self.email_provider is EmailProvider.OFF:
+            found.append(
+                Problem("PYLON_REQUIRE_EMAIL_VERIFICATION", "there is no mail to verify by", "Set PYLON_EMAIL_PROVIDER")
+            )
+        return found
+
+    def _incomplete_mail(self) -> list[Problem]:
+        """What the chosen way of sending mail lacks."""
+        provider = self.email_provider
+        needed: dict[str, object] = {}
+        match provider:
+            case EmailProvider.SMTP:
+                needed = {"PYLON_SMTP_HOST": self.smtp_host}
+            case EmailProvider.RESEND | EmailProvider.SENDGRID:
+                needed = {"PYLON_EMAIL_API_KEY": self.email_api_key}
+            case EmailProvider.WEBHOOK:
+                needed = {
+                    "PYLON_EMAIL_ENDPOINT": self.email_endpoint,
+                    "PYLON_EMAIL_WEBHOOK_SECRET": self.email_webhook_secret,
+                }
+        if provider not in (EmailProvider.OFF, EmailProvider.CONSOLE):
+            needed["PYLON_EMAIL_FROM"] = self.email_from
+            if not self.dev_mode:
+                needed["PYLON_PUBLIC_URL"] = self.public_url
+        mend = f"PYLON_EMAIL_PROVIDER={provider.value} needs it"
+        found = [Problem(name, "it is not set", mend) for name, value in needed.items() if value is None]
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            found.append(Problem("PYLON_SMTP_USER", "a login needs a user and a password", "Set both, or neither"))
+        if self.smtp_ca_file is not None and not self.smtp_ca_file.is_file():
+            found.append(Problem("PYLON_SMTP_CA_FILE", "there is no such file", "Correct it, or leave it unset"))
         return found
 
     def _unsafe(self) -> list[Problem]:
@@ -876,6 +1020,16 @@ class Settings:
         longer = f"Use at least {MIN_TOKEN_LENGTH} random characters: `openssl rand -hex 32` prints some"
         if any(len(token) < MIN_TOKEN_LENGTH for token in self.admin_tokens):
             found.append(Problem("PYLON_ADMIN_TOKEN", "a token is too short to be safe", longer))
+        if self.email_provider is EmailProvider.CONSOLE:
+            found.append(
+                Problem(
+                    "PYLON_EMAIL_PROVIDER", "`console` would show everybody's codes in the log", "Set another, or off"
+                )
+            )
+        is_here = self.smtp_host in ("127.0.0.1", "::1", "localhost")
+        if self.email_provider is EmailProvider.SMTP and self.smtp_security is SmtpSecurity.OFF and not is_here:
+            mend = "Use starttls or tls"
+            found.append(Problem("PYLON_SMTP_SECURITY", "codes would cross the network in clear", mend))
         if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
             found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
         name_them = "Name the origins that may call, for example https://app.example.com"
@@ -919,6 +1073,14 @@ RETIRED: dict[str, str] = {
     "PYLON_SESSION_DB": "Sessions live in the database in PYLON_DATA_DIR",
     "PYLON_JOBS_DB": "Jobs live in the database in PYLON_DATA_DIR",
     "PYLON_WORKFLOWS_DB": "Workflows live in the database in PYLON_DATA_DIR",
+    "PYLON_AUTH_EMAIL_PROVIDER": "Use PYLON_EMAIL_PROVIDER",
+    "PYLON_AUTH_EMAIL_API_KEY": "Use PYLON_EMAIL_API_KEY",
+    "PYLON_AUTH_EMAIL_FROM": "Use PYLON_EMAIL_FROM",
+    **{
+        f"PYLON_EMAIL_TEMPLATE_{kind}_{part}": f"Write mail/{kind.lower()}.txt beside the app"
+        for kind in ("MAGIC_CODE", "MAGIC_LINK", "PASSWORD_RESET", "EMAIL_CHANGE", "ORG_INVITE")
+        for part in ("SUBJECT", "BODY")
+    },
     "PYLON_CHANGE_LOG_RETAIN": "Use PYLON_CHANGE_LOG_RETAIN_EVENTS and PYLON_CHANGE_LOG_RETAIN_DAYS",
 }
 """Variables of the older program, each with what replaces it."""

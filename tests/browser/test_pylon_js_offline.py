@@ -279,3 +279,18 @@ def test_who_was_signed_out_while_offline_sends_nothing_as_nobody_and_everything
 def private(server: ServerProcess) -> list[str]:
     rows = server.request("GET", "/api/entities/Private", token=ADMIN_TOKEN)[1]["data"]
     return sorted(row["text"] for row in rows)
+
+
+def test_a_guest_whose_session_has_ended_becomes_another_and_two_tabs_become_the_same(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    first = one.run("return db.user.user_id")
+    assert server.request("DELETE", "/api/auth/session", token=one.run("return db.token"))[0] == 200
+    one.reload()
+    assert one.run("return db.user.user_id").startswith("guest_")
+    assert one.run("return db.user.user_id") != first
+    one.run("window.both = [db, pylon.connect()]; await Promise.all(both.map((one) => one.use(null)))")
+    one_id, other_id = one.run("return (await Promise.all(both.map((one) => one.guest()))).map((who) => who.user_id)")
+    assert one_id == other_id

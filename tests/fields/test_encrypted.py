@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pylon import App, Entity, Id, Json, field
+from pylon import App, Entity, Json, field
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing
@@ -21,6 +21,7 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.policy.rules import PolicyError
 from pylon.store.sqlite.connection import connect_reader
+from pylon.store.sqlite.database import SqliteStore
 from pylon.sync.log import change_of
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR, ALICE, BOB
@@ -30,7 +31,7 @@ SECRET = "the-blue-house"
 
 
 class Patient(Entity):
-    doctor: Id[User] = field(owner=True)
+    doctor: str = field(owner=True)
     name: str
     ssn: str | None = field(encrypted=True, lookup=True, max_length=40)
     notes: str | None = field(encrypted=True)
@@ -50,6 +51,10 @@ def app() -> AppSpec:
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     async with open_engine(app(), tmp_path, keys=KeyRing([OLD])) as engine:
         yield engine
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
 async def make(engine: Engine, **values: Any) -> str:
@@ -75,9 +80,10 @@ async def test_nothing_on_the_disk_holds_it_open(engine: Engine, tmp_path: Path)
     row_id = await make(engine, ssn=SECRET, notes=SECRET, history={SECRET: 1})
     await engine.update(ALICE, "Patient", row_id, msgspec.json.encode({"notes": SECRET + "2"}))
     await engine.delete(ALICE, "Patient", row_id)
-    for file in tmp_path.rglob("*"):
-        assert SECRET.encode() not in file.read_bytes(), file.name
-        assert base64.b64encode(SECRET.encode())[:12] not in file.read_bytes()
+    disk = everything(tmp_path)
+    assert b"enc:v2:" in disk
+    assert SECRET.encode() not in disk
+    assert base64.b64encode(SECRET.encode())[:12] not in disk
 
 
 async def test_the_log_gives_changes_back_open(engine: Engine) -> None:
@@ -242,3 +248,22 @@ async def test_functions_see_it_open(engine: Engine) -> None:
         return str(tx.get(plan, row_id).pin)
 
     assert (await engine.run(ALICE, operation, authority=Authority.TRUSTED)).value == "1234"
+
+
+async def test_a_start_finds_nothing_to_change(tmp_path: Path) -> None:
+    types = {name: plan.types for name, plan in Plans(app()).items()}
+    store = SqliteStore(tmp_path / "pylon.db", types)
+    assert store.apply(app().entities)
+    assert store.apply(app().entities) == []
+
+
+async def test_a_sealed_field_does_not_become_an_open_one(tmp_path: Path) -> None:
+    spec = app()
+    async with open_engine(spec, tmp_path, keys=KeyRing([OLD])) as engine:
+        await make(engine, notes=SECRET)
+    fields = tuple(msgspec.structs.replace(f, encrypted=False, lookup=False) for f in spec.entities[0].fields)
+    entity = msgspec.structs.replace(spec.entities[0], fields=fields)
+    with pytest.raises(PylonError) as error:
+        async with open_engine(msgspec.structs.replace(spec, entities=(entity,)), tmp_path):
+            pass
+    assert error.value.code == "SCHEMA_REFUSED"

@@ -79,6 +79,7 @@ def test_a_sound_app_has_no_findings() -> None:
         ("FIELD_NAME_RESERVED", field(name="id")),
         ("FIELD_DUPLICATE", field(name="name")),
         ("FIELD_DUPLICATE", field(name="NAME")),
+        ("RENAME_CLASH", field(name="other", renamedFrom="name")),
         ("FIELD_ID_TARGET_NOT_FOUND", field(type="id(Nope)")),
         ("FIELD_DEFAULT_INVALID", field(type="int", default="a")),
         ("FIELD_DEFAULT_INVALID", field(type="int", default="now")),

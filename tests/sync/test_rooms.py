@@ -20,7 +20,8 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN, Identity
 from pylon.sync import rooms as rooms_module
 from pylon.sync.events import Frames
-from pylon.sync.rooms import RoomLimits, Rooms
+from pylon.sync.room_state import RoomLimits
+from pylon.sync.rooms import Rooms
 
 
 class Clock:

@@ -32,8 +32,10 @@ class Event(enum.StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105
     EMAIL_VERIFY = "email_verify"
     EMAIL_CHANGE = "email_change"
+    SECOND_FACTOR_ASK = "second_factor_ask"
     TOTP_ENROLL = "totp_enroll"
     TOTP_DISABLE = "totp_disable"
+    TOTP_CHECK = "totp_check"
     TOTP_BACKUP_CODES = "totp_backup_codes_regenerate"
     TRUSTED_DEVICE_ADD = "trusted_device_add"
     TRUSTED_DEVICE_REVOKE = "trusted_device_revoke"

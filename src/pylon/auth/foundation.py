@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pylon.auth.addresses import Addresses
 from pylon.auth.arrival import Arrival
@@ -11,6 +12,9 @@ from pylon.auth.captcha import Captcha, Provider
 from pylon.auth.events import Event, Events, record
 from pylon.auth.hashing import Hashing
 from pylon.auth.limiter import Limiter, Rate, Step
+from pylon.auth.mail.choose import transport
+from pylon.auth.mail.outbox import Outbox
+from pylon.auth.mail.templates import Templates
 from pylon.auth.one_time import OneTime
 from pylon.auth.redirects import Redirects
 from pylon.auth.registry import Method, Registry
@@ -46,6 +50,7 @@ class Foundation:
     captcha: Captcha
     addresses: Addresses
     redirects: Redirects
+    outbox: Outbox
 
     async def refresh(self, arrival: Arrival, token: str) -> Grant:
         """Exchange a session's token; that an old one came back is recorded. Raises SESSION_EXPIRED."""
@@ -60,15 +65,22 @@ class Foundation:
     async def start(self) -> None:
         """What is due when the server starts."""
         await self.sign_in.promote_all(Arrival(caller=SYSTEM))
+        self.outbox.start()
 
-    def close(self) -> None:
-        """Stop the threads."""
+    async def stop(self) -> None:
+        """Stop the tasks and threads. Mail that waits is sent after the next start."""
+        await self.outbox.stop()
         self.hashing.close()
 
 
-def lay_foundation(engine: Engine, settings: Settings, ring: KeyRing, methods: Iterable[Method]) -> Foundation:
-    """The foundation of one server, with these methods on it."""
+def lay_foundation(
+    engine: Engine, settings: Settings, ring: KeyRing, methods: Iterable[Method], *, mail_folder: Path | None = None
+) -> Foundation:
+    """The foundation of one server, with these methods on it. `mail_folder` holds the app's own letters. Raises
+    MAIL_TEMPLATE_INVALID."""
     block = engine.plans.auth
+    templates = Templates(engine.app.name, mail_folder)
+    templates.check()
     vault = Vault(ring)
     lifetime = settings.session_secs or block.session.expires_in or DEFAULT_LIFETIME
     sessions = Sessions(
@@ -103,6 +115,13 @@ def lay_foundation(engine: Engine, settings: Settings, ring: KeyRing, methods: I
             (*settings.trusted_origins, *settings.cors_origins, *block.trusted_origins),
             dev=settings.dev_mode,
             port=settings.port,
+        ),
+        outbox=Outbox(
+            engine,
+            vault,
+            templates,
+            transport(settings),
+            settings.email_from or f"{engine.app.name} <noreply@localhost>",
         ),
     )
     for method in methods:

@@ -2,8 +2,8 @@
 
     method on? → account locked? → second factor? → guest's rows → session, event        in one transaction
 
-What other packages add to it are checks (`before`), which may refuse or ask for more, and followers (`after`), which
-run in the transaction that makes the session.
+What other packages add to it are checks (`before`), which may refuse or ask for more (`MoreNeeded`), and followers
+(`after`), which run in the transaction that makes the session.
 """
 
 from __future__ import annotations
@@ -40,6 +40,17 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool = False
     tenant_id: str | None = None
     extra: dict[str, str] = {}
+
+
+class MoreNeeded(PylonError):
+    """The proof is good and not enough: a check raises it to ask for a second factor. `store` runs in the transaction
+    that uses the first proof up, and keeps what the second is bound to."""
+
+    def __init__(
+        self, code: str, message: str, *, store: Callable[[Transaction], None], extra: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(code, message, extra=extra)
+        self.store = store
 
 
 Check = Callable[[Arrival, Proof], Awaitable[None]]
@@ -83,8 +94,12 @@ class SignIn:
         if row is not None and is_locked(row):
             await self.failed(arrival, proof.method, proof.user_id, "ACCOUNT_LOCKED")
             raise PylonError("ACCOUNT_LOCKED", "This account is locked")
-        for check in self.before:
-            await check(arrival, proof)
+        try:
+            for check in self.before:
+                await check(arrival, proof)
+        except MoreNeeded as more:
+            await self._hold(arrival, more, also)
+            raise
         guest = arrival.session if arrival.session.identity.is_guest else None
         grant = self._sessions.grant(
             proof.user_id,
@@ -116,6 +131,17 @@ class SignIn:
         self._sessions.take_up()
         self.granted[proof.method] += 1
         return grant
+
+    async def _hold(self, arrival: Arrival, more: MoreNeeded, also: Callable[[Transaction], None] | None) -> None:
+        """Use the first proof up and keep what the second is bound to: no session yet."""
+
+        def store(tx: Transaction) -> None:
+            if also is not None:
+                also(tx)
+            more.store(tx)
+
+        await self._engine.run(arrival.caller, store, authority=Authority.TRUSTED)
+        self._sessions.take_up()
 
     async def _without_merge(
         self,

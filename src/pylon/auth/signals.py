@@ -52,3 +52,26 @@ def watch_identity(registry: Registry, foundation: Foundation) -> None:
         "counter",
         lambda: sessions.reuses,
     )
+    outbox = foundation.outbox
+    registry.asked("pylon_mail_waiting", "Letters that wait to be sent.", "gauge", lambda: outbox.counts()["waiting"])
+    registry.asked("pylon_mail_dead", "Letters that were given up.", "gauge", lambda: outbox.counts()["dead"])
+    registry.asked(
+        "pylon_mail_oldest_seconds",
+        "How long the oldest waiting letter has waited.",
+        "gauge",
+        lambda: outbox.counts()["oldest_secs"],
+    )
+    registry.asked_by(
+        "pylon_mail_sent_total",
+        "Letters that the transport took.",
+        "counter",
+        ("kind",),
+        lambda: [((kind,), count) for kind, count in outbox.sent.items()],
+    )
+    registry.asked_by(
+        "pylon_mail_failures_total",
+        "Tries to send a letter that failed: unavailable is tried again, refused is not.",
+        "counter",
+        ("reason",),
+        lambda: [((reason,), count) for reason, count in outbox.failures.items()],
+    )

@@ -21,7 +21,7 @@ class UserStage(Stage):
 
     def __init__(self, users: Users, admin_field: str | None) -> None:
         self._admin_field = admin_field
-        guarded = ("emailVerified", "phoneVerified", "scimActive", admin_field)
+        guarded = ("emailVerified", "phoneVerified", "totpVerified", "scimActive", admin_field)
         self._names = tuple(name for name in guarded if name is not None and users.has(name))
         self._has_email = users.has("email")
         self._has_verified = users.has("emailVerified")

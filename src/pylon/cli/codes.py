@@ -52,6 +52,17 @@ CODES: dict[str, CommandCode] = {
     "CHECK_NO_ENTRY": CommandCode("`pylon check` found no app in this folder.", _NAME_IT),
     "CHECK_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon check` does not exist.", _PATHS),
     "SCHEMA_OK": CommandCode("What the app declares is valid.", "Nothing."),
+    "SCHEMA_DIFF": CommandCode("What a start of the app would change in the database.", "`pylon schema push` does it."),
+    "PUSH_DRY_RUN": CommandCode("What `pylon schema push` would change.", "Leave --dry-run out to do it."),
+    "PUSH_APPLIED": CommandCode("The database holds what the app declares.", "Nothing."),
+    "PUSH_BLOCKED": CommandCode(
+        "Something would be dropped with what it holds, and nobody agreed.",
+        "Agree, or add --yes; a backup comes first.",
+    ),
+    "HISTORY_INVALID_LIMIT": CommandCode("--limit is not a number of entries.", "Give a number from 1 on."),
+    "HISTORY_ENTRY_NOT_FOUND": CommandCode(
+        "There is no such entry in the record of schema changes.", "`pylon schema history` lists them."
+    ),
     "APP_SYNTAX_ERROR": CommandCode("Python can't read the app's file.", "Look at the named line and the one above."),
     "APP_IMPORT_FAILED": CommandCode(
         "The app's file raised an exception while it was imported.", "Run it with `python app.py` for the traceback."

@@ -41,6 +41,7 @@ _OPTIONS: dict[str, type] = {
     "sync_scope": str,
     "sync_limit": int,
     "audit_reads": bool,
+    "renamed_from": str,
     "tenant": bool,
 }
 """The class options, with what each must be."""
@@ -152,6 +153,7 @@ class _Reader:
                 bounds=_bounds(options),
                 on_delete=self._read_on_delete(attribute, options.on_delete),
                 attribute=attribute,
+                renamed_from=options.renamed_from,
             )
         )
         if options.index and not options.unique:

@@ -104,6 +104,12 @@ def _check_entities(spec: AppSpec) -> Found:
     for name in _repeated(names):
         yield error("ENTITY_DUPLICATE", f"Entity {name!r} is declared twice (upper and lower case are the same here)")
     for entity in spec.entities:
+        if entity.renamed_from in names:
+            yield error(
+                "RENAME_CLASH",
+                f"{entity.name} was renamed from {entity.renamed_from!r}, which is declared too",
+                "Name what is no longer declared.",
+            )
         yield from _entity_name(entity)
         yield from _unknown_keys(f"entity {entity.name}", entity.extra)
         yield from _fields(entity)
@@ -141,8 +147,15 @@ def _fields(entity: EntitySpec) -> Found:
         yield error(
             "FIELD_DUPLICATE", f"{entity.name}.{name} is declared twice (upper and lower case are the same here)"
         )
+    declared = {f.name for f in entity.fields}
     for field in entity.fields:
         where = f"{entity.name}.{field.name}"
+        if field.renamed_from is not None and field.renamed_from in declared:
+            yield error(
+                "RENAME_CLASH",
+                f"{where} was renamed from {field.renamed_from!r}, which is declared too",
+                "Name what is no longer declared.",
+            )
         if not field.name:
             yield error("FIELD_NAME_EMPTY", f"A field of {entity.name} has no name")
         elif is_reserved_field(field.name):

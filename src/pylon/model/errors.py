@@ -235,6 +235,21 @@ REGISTRY: dict[str, Code] = {
     "REAUTHENTICATION_REQUIRED": Code(
         403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
     ),
+    "SECOND_FACTOR_REQUIRED": Code(
+        401,
+        "The first factor was right, and the account has a second one.",
+        "Send `challenge` and the code of the authenticator app to POST /api/auth/totp/login within five minutes.",
+    ),
+    "CHALLENGE_EXPIRED": Code(
+        401, "The sign-in that this continues is over: too old, used, or too many wrong codes.", "Sign in anew."
+    ),
+    "INVALID_TOTP_CODE": Code(
+        401,
+        "The code is wrong, was used already, or is not of the last half minute.",
+        "Wait for the next code of the app, or use a backup code. Check the clock of the phone.",
+    ),
+    "MISSING_CODE": Code(400, "The request carries no code.", "Send `code` as a string."),
+    "TOTP_NOT_ENROLLED": Code(400, "The account has no authenticator app.", "Begin with POST /api/auth/totp/enroll."),
     "CAPTCHA_FAILED": Code(
         400, "The captcha was not solved, or too long ago.", "Solve it and send its token as `captchaToken`."
     ),
@@ -256,6 +271,14 @@ REGISTRY: dict[str, Code] = {
         403,
         "The user has not proved to own its e-mail address.",
         "POST /api/auth/email/send-verification, then POST /api/auth/email/verify with the code.",
+    ),
+    "MAIL_NOT_CONFIGURED": Code(501, "This server sends no mail.", "Set PYLON_EMAIL_PROVIDER and what it needs."),
+    "MAIL_FAILED": Code(
+        502, "The mail server or provider did not take a letter.", "The message says why; `pylon mail list` has others."
+    ),
+    "MAIL_EXPIRED": Code(409, "What the letter tells is of no use any more.", "Have a new one sent."),
+    "MAIL_TEMPLATE_INVALID": Code(
+        500, "A template of the app's own for mail can't be used.", "The message names the file and what is wrong."
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),

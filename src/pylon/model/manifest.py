@@ -96,6 +96,8 @@ def _write_entity(entity: EntitySpec) -> dict[str, Any]:
         written["audit_reads"] = True
     if not entity.crdt:
         written["crdt"] = False
+    if entity.renamed_from is not None:
+        written["renamed_from"] = entity.renamed_from
     if not entity.tenant:
         written["tenant"] = False
     return written | copy.deepcopy(entity.extra)
@@ -128,6 +130,8 @@ def _write_field(field: Field) -> dict[str, Any]:
             written["default"] = copy.deepcopy(value)
     if field.enum_values:
         written["enumValues"] = list(field.enum_values)
+    if field.renamed_from is not None:
+        written["renamedFrom"] = field.renamed_from
     if field.bounds is not None:
         keys = {"min": "min", "max": "max", "min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
         written |= {k: v for name, k in keys.items() if (v := getattr(field.bounds, name)) is not None}

@@ -48,6 +48,7 @@ class _Field(msgspec.Struct, rename="camel"):
     tenant: bool = False
     default: Any = None
     enum_values: list[str] | None = None
+    renamed_from: str | None = None
     min: int | float | None = None
     max: int | float | None = None
     min_length: int | None = None
@@ -88,6 +89,7 @@ class _Entity(msgspec.Struct):
     sync_limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     crdt: bool = True
     audit_reads: bool = False
+    renamed_from: str | None = None
     tenant: bool = True
 
 
@@ -218,6 +220,7 @@ def _read_entity(shape: _Entity, tree: dict[str, Any], problems: list[Diagnostic
         sync_scope=shape.sync_scope,
         sync_limit=shape.sync_limit,
         audit_reads=shape.audit_reads,
+        renamed_from=shape.renamed_from,
         tenant=shape.tenant,
         extra=_extra(_Entity, tree),
     )
@@ -249,6 +252,7 @@ def _read_field(entity: str, shape: _Field, tree: dict[str, Any], problems: list
         bounds=_read_bounds(shape),
         on_delete=shape.on_delete,
         attribute=shape.name,
+        renamed_from=shape.renamed_from,
         extra=_extra(_Field, tree),
     )
 

@@ -31,6 +31,7 @@ class FieldOptions(msgspec.Struct, frozen=True, kw_only=True):
     tenant: bool = False
     crdt: str | None = None
     name: str | None = None
+    renamed_from: str | None = None
 
 
 def field(
@@ -53,6 +54,7 @@ def field(
     tenant: bool = False,
     crdt: Literal["lww", "text", "counter", "list", "movable-list", "tree"] | None = None,
     name: str | None = None,
+    renamed_from: str | None = None,
 ) -> Any:
     """Options of one field of an Entity.
 
@@ -66,7 +68,8 @@ def field(
     expression that the whole text matches. `on_delete`, on an Id, makes the row that it names have to exist, and says
     what becomes of this row when that one is deleted.
 
-    `crdt` picks how concurrent edits merge; `name` is the name on the wire.
+    `crdt` picks how concurrent edits merge; `name` is the name on the wire, and `renamed_from` the one that the field
+    had before: the values move with it.
     """
     return FieldOptions(
         default=default,
@@ -87,6 +90,7 @@ def field(
         tenant=tenant,
         crdt=crdt,
         name=name,
+        renamed_from=renamed_from,
     )
 
 

@@ -95,7 +95,7 @@ class RowTypes:
         self._decode_row = msgspec.json.Decoder(self.row).decode
         self._decode_patch = msgspec.json.Decoder(self._patch_type).decode
         indexed = [(i, self._fields[name]) for i, name in enumerate(self.columns) if name in self._fields]
-        self._loads = tuple((i, load) for i, f in indexed if not f.encrypted and (load := LOADS.get(f.kind)))
+        self._loads = tuple((i, load) for i, f in indexed if not f.encrypted and (load := _LOADS.get(f.kind)))
         self._dumps = tuple((i, dump) for i, f in indexed if not f.encrypted and (dump := _DUMPS.get(f.kind)))
         self._patterns = tuple((f.name, found) for f in spec.fields if (found := pattern_of(f)))
         hidden = {f.name for f in spec.fields if f.is_hidden or f.sync_omit}
@@ -337,7 +337,7 @@ def _load_vector(value: bytes) -> list[float]:
     return list(struct.unpack(f"<{len(value) // 4}f", value))
 
 
-LOADS: dict[Kind, Callable[[Any], Any]] = {
+_LOADS: dict[Kind, Callable[[Any], Any]] = {
     Kind.BOOL: bool,
     Kind.JSON: msgspec.json.decode,
     Kind.VECTOR: _load_vector,

@@ -70,8 +70,9 @@ class OnDelete(enum.StrEnum):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared field. `name` is the wire and column name, `attribute` the Python one. `on_delete` is of an ID field
-    whose target must exist; `lookup` of an encrypted one that can be found by its value."""
+    """One declared field. `name` is the wire and column name, `attribute` the Python one, `renamed_from` the wire name
+    that it had before. `on_delete` is of an ID field whose target must exist; `lookup` of an encrypted one that can be
+    found by its value."""
 
     name: str
     kind: Kind
@@ -91,6 +92,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds | None = None
     on_delete: OnDelete | None = None
     attribute: str = ""
+    renamed_from: str | None = None
     extra: dict[str, Any] = {}
 
     @property
@@ -147,6 +149,7 @@ class EntitySpec(msgspec.Struct, frozen=True, kw_only=True):
     sync_scope: str | None = None
     sync_limit: int | None = None
     audit_reads: bool = False
+    renamed_from: str | None = None
     tenant: bool = True
     python_class: type | None = None
     extra: dict[str, Any] = {}

@@ -6,13 +6,14 @@ Entities without such fields are plain `RowTypes` and pay nothing for these.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from pylon.model.errors import PylonError
-from pylon.model.rows import LOADS, RowTypes, Stored, decode_object
-from pylon.model.schema import EntitySpec
+from pylon.model.rows import RowTypes, Stored, decode_object
+from pylon.model.schema import EntitySpec, Kind
 from pylon.model.sealing import KeyHolder, Seals, is_sealed
 
 
@@ -26,7 +27,7 @@ class SealedRowTypes(RowTypes):
         fields = [field for field in spec.fields if field.encrypted]
         self.seals = Seals(spec, fields, holder)
         self._id_at = self.columns.index("id")
-        self._sealed = tuple((self.columns.index(f.name), f.name, LOADS.get(f.kind)) for f in fields)
+        self._sealed = tuple((self.columns.index(f.name), f.name, _OPEN.get(f.kind)) for f in fields)
 
     def load(self, values: tuple[Stored, ...]) -> Any:
         """A row out of stored values. What was stored before its field was encrypted is taken as it is."""
@@ -107,7 +108,7 @@ class SealedRowTypes(RowTypes):
             return self._seals().open_json(name, row_id, str(stored)).decode()
         field = self.entity.field(name)
         assert field is not None
-        return msgspec.json.encode(_plain(LOADS.get(field.kind), stored)).decode()
+        return msgspec.json.encode(_plain(_OPEN.get(field.kind), stored)).decode()
 
     def _seals(self) -> Seals:
         assert self.seals is not None
@@ -115,6 +116,15 @@ class SealedRowTypes(RowTypes):
 
     def _opened(self, name: str, row_id: str, stored: Any) -> Any:
         return self._seals().open(name, row_id, stored)
+
+
+_OPEN: dict[Kind, Callable[[Any], Any]] = {
+    Kind.INT: int,
+    Kind.FLOAT: float,
+    Kind.BOOL: lambda value: bool(int(value)),
+    Kind.JSON: msgspec.json.decode,
+}
+"""How values that are not sealed are read out of the column, which is text whatever the field's type."""
 
 
 def _plain(load: Any, value: Any) -> Any:

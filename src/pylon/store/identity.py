@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from pylon.store.mail import MailRows
+
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A session. `key` is the SHA-256 of its current token, `id` its public name, which stays when the token changes.
@@ -223,7 +225,7 @@ IdentityRecord = (
 R = TypeVar("R", bound=msgspec.Struct)
 
 
-class IdentityRows(Protocol):
+class IdentityRows(MailRows, Protocol):
     """Reading the tables. Conditions are equalities on columns; each table has an index on those it is asked by."""
 
     def find(self, kind: type[R], /, **where: Any) -> list[R]:

@@ -13,8 +13,10 @@ import msgspec
 
 from pylon.model.aggregates import Aggregate
 from pylon.model.change import Change
+from pylon.model.live_schema import LiveSchema
 from pylon.model.rows import Stored
 from pylon.model.schema import EntitySpec
+from pylon.model.schema_change import Leftovers, Plan
 from pylon.store.identity import IdentityRows, IdentityTables
 from pylon.store.selection import Selection
 
@@ -41,6 +43,30 @@ class LoggedOp(msgspec.Struct, frozen=True):
     principal: str
     op_id: str
     row_id: str
+
+
+class SchemaWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema change that is asked for: by whom, for which version of the app, and what becomes of leftovers."""
+
+    by: str = "start"
+    app_version: str = ""
+    leftovers: Leftovers = Leftovers.KEEP
+
+
+class SchemaEntry(msgspec.Struct, frozen=True):
+    """One entry of the record of schema changes. `is_sound` says that its checksum, which covers the entry before, is
+    right."""
+
+    id: int
+    applied_at: str
+    applied_by: str
+    app_version: str
+    baseline: str
+    operation_count: int
+    plan_json: str
+    log_floor: int
+    checksum: str
+    is_sound: bool
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -345,9 +371,18 @@ class Store(Protocol):
     def checkpoints(self) -> Checkpoints:
         """The checkpointer."""
 
-    def apply(self, entities: Sequence[EntitySpec]) -> list[str]:
-        """Bring the live schema up to the declared one by add-only changes; what was done, in words.
-        Raises SCHEMA_REFUSED naming the column."""
+    def apply(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> list[str]:
+        """Bring the live schema to the declared one; what was done, in words. Raises SCHEMA_REFUSED naming the
+        column."""
+
+    def plan(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> Plan:
+        """What `apply` would do, with what the rows don't allow."""
+
+    def live_schema(self) -> LiveSchema:
+        """The tables of rows that there are."""
+
+    def schema_history(self) -> list[SchemaEntry]:
+        """The schema changes that were made, newest first."""
 
     def used_bytes(self) -> int:
         """Size of the database, its log included."""

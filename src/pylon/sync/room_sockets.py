@@ -19,7 +19,8 @@ from pylon.sync.connection import Connection
 from pylon.sync.door import Door
 from pylon.sync.events import Event, Frames
 from pylon.sync.messages import Message
-from pylon.sync.rooms import RoomLimits, Rooms
+from pylon.sync.room_state import RoomLimits
+from pylon.sync.rooms import Rooms
 
 _RELAYED = ("presence", "topic")
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from pylon.model.rows import MAX_NESTING, check_nesting
 from pylon.signals.logs import Log
 from pylon.sync import room_frames
 from pylon.sync.events import Event, Frames
+from pylon.sync.room_state import DEFAULT_LIMITS, Member, Room, RoomLimits, Socket, Statistics
 
 log = Log("pylon.sync")
 
@@ -50,77 +50,13 @@ Publish = Callable[[str, bytes], None]
 """Takes a frame to all who are subscribed to a room, wherever they are connected."""
 
 
-class Socket(Protocol):
-    """A connection that may be subscribed."""
-
-    id: int
-
-    def deliver(self, frames: Frames) -> None:
-        """Send what a turn brought."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomLimits:
-    """How many rooms there may be, and how large. Sizes are in bytes of UTF-8; data and messages are measured as JSON.
-    `idle` is in seconds."""
-
-    rooms: int = 10_000
-    members: int = 1000
-    rooms_per_user: int = 100
-    name: int = 256
-    data: int = 16_384
-    idle: float = 120.0
-
-
-class Statistics(msgspec.Struct):
-    """What rooms have done. `idle` are members that left because they showed no life, `refused` what a limit refused,
-    `deliveries` turns' worth of frames handed to sockets."""
-
-    members: int = 0
-    subscriptions: int = 0
-    messages: int = 0
-    deliveries: int = 0
-    idle: int = 0
-    refused: int = 0
-
-
-class _Member:
-    __slots__ = ("active_at", "data", "joined_at", "room", "sessions", "sockets", "user")
-
-    def __init__(self, room: _Room, user: str) -> None:
-        self.room = room
-        self.user = user
-        self.data: msgspec.Raw | None = None
-        self.joined_at = 0
-        self.active_at = 0.0
-        self.sessions: dict[bytes, None] = {}
-        self.sockets: set[Socket] = set()
-
-    @property
-    def size(self) -> int:
-        return 0 if self.data is None else len(memoryview(self.data))
-
-    def peer(self) -> room_frames.Peer:
-        return room_frames.Peer(self.user, room_frames.NULL if self.data is None else self.data, f"{self.joined_at}Z")
-
-
-class _Room:
-    __slots__ = ("data_bytes", "members", "name", "pending")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.members: dict[str, _Member] = {}
-        self.data_bytes = 0
-        self.pending: list[Event] = []
-
-
 class Rooms:
     """The rooms of one process. `admit` says whether a caller may publish now, and raises why not; `publish` is where
     frames go, by default to the sockets of this process."""
 
     def __init__(
         self,
-        limits: RoomLimits = RoomLimits(),
+        limits: RoomLimits = DEFAULT_LIMITS,
         *,
         admit: Callable[[Caller], None] = lambda caller: None,
         publish: Publish | None = None,
@@ -133,13 +69,13 @@ class Rooms:
         self._publish = publish or self.deliver
         self._clock = clock
         self._monotonic = monotonic
-        self._rooms: dict[str, _Room] = {}
-        self._users: dict[str, set[_Member]] = {}
-        self._sessions: dict[bytes, set[_Member]] = {}
-        self._sockets: dict[Socket, set[_Member]] = {}
-        self._quiet: dict[_Member, None] = {}
+        self._rooms: dict[str, Room] = {}
+        self._users: dict[str, set[Member]] = {}
+        self._sessions: dict[bytes, set[Member]] = {}
+        self._sockets: dict[Socket, set[Member]] = {}
+        self._quiet: dict[Member, None] = {}
         self._data_bytes = 0
-        self._dirty: dict[str, _Room] = {}
+        self._dirty: dict[str, Room] = {}
         self._delivered: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
@@ -236,7 +172,8 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        self._flush(member.room)  # the snapshot holds what waits: nobody is sent it twice
+        while member.room.pending:  # the snapshot holds what waits, also of those who leave for being too slow for it
+            self._flush(member.room)
         if self._member(room, user) is not member:
             return False  # his last socket was too slow for it
         if socket not in member.sockets:
@@ -336,7 +273,7 @@ class Rooms:
         self.statistics.messages += 1
         self._publish(room, frame)
 
-    def _flush(self, room: _Room) -> None:
+    def _flush(self, room: Room) -> None:
         self._dirty.pop(room.name, None)
         if not room.pending:
             return
@@ -360,11 +297,11 @@ class Rooms:
         if len(room.encode("utf-8", "surrogatepass")) > self.limits.name:
             raise PylonError("INVALID_DATA", f"room is longer than {self.limits.name} bytes")
 
-    def _member(self, room: str, user: str) -> _Member | None:
+    def _member(self, room: str, user: str) -> Member | None:
         found = self._rooms.get(room)
         return None if found is None else found.members.get(user)
 
-    def _speaking(self, caller: Caller, room: str, user: str) -> _Member | None:
+    def _speaking(self, caller: Caller, room: str, user: str) -> Member | None:
         """A member who may publish now; what he does shows that he lives."""
         self._admit(caller)
         member = self._member(room, user)
@@ -387,7 +324,7 @@ class Rooms:
             check_nesting(encoded)
         return msgspec.Raw(encoded)
 
-    def _enter(self, name: str, user: str, data: msgspec.Raw | None) -> _Member:
+    def _enter(self, name: str, user: str, data: msgspec.Raw | None) -> Member:
         limits, room = self.limits, self._rooms.get(name)
         if room is None and len(self._rooms) >= limits.rooms:
             raise self._full("There are as many rooms as there may be")
@@ -397,8 +334,8 @@ class Rooms:
             raise self._full("You are in as many rooms as you may be")
         if self.statistics.members >= MEMBERS:
             raise self._full("There are as many members of rooms as there may be")
-        room = room or _Room(name)
-        member = _Member(room, user)
+        room = room or Room(name)
+        member = Member(room, user)
         self._hold(member, data)
         self._rooms[name] = room
         room.members[user] = member
@@ -406,7 +343,7 @@ class Rooms:
         self.statistics.members += 1
         return member
 
-    def _hold(self, member: _Member, data: msgspec.Raw | None) -> None:
+    def _hold(self, member: Member, data: msgspec.Raw | None) -> None:
         grown = (0 if data is None else len(memoryview(data))) - member.size
         if grown > 0 and member.room.data_bytes + grown > ROOM_DATA_BYTES:
             raise self._full("The members' data fills the room")
@@ -416,7 +353,7 @@ class Rooms:
         member.room.data_bytes += grown
         self._data_bytes += grown
 
-    def _touch(self, member: _Member, session: bytes | None) -> None:
+    def _touch(self, member: Member, session: bytes | None) -> None:
         """Somebody showed life, by this session: he is last in the line of those who may have to go, unless a socket
         keeps him."""
         member.active_at = self._monotonic()
@@ -429,29 +366,30 @@ class Rooms:
             member.sessions[session] = None
             self._sessions.setdefault(session, set()).add(member)
 
-    def _forget(self, member: _Member, session: bytes) -> None:
+    def _forget(self, member: Member, session: bytes) -> None:
         member.sessions.pop(session, None)
         _discard(self._sessions, session, member)
 
-    def _drop(self, member: _Member, socket: Socket) -> None:
+    def _drop(self, member: Member, socket: Socket) -> None:
         self._detach(member, socket)
         if not member.sockets:
             self._remove(member)
         if member.room.members:
             self._tell(member.room.name, room_frames.disconnected(socket.id))
 
-    def _detach(self, member: _Member, socket: Socket) -> None:
+    def _detach(self, member: Member, socket: Socket) -> None:
         member.sockets.discard(socket)
         _discard(self._sockets, socket, member)
         self.statistics.subscriptions -= 1
 
-    def _remove(self, member: _Member) -> None:
+    def _remove(self, member: Member) -> None:
+        if member.is_leaving:  # his last socket is too slow even to hear of it
+            return
+        member.is_leaving = True
         room, is_told = member.room, bool(member.sockets)
         if is_told:  # his own sockets hear of it too, and then nothing more
             self._tell(room.name, room_frames.left(room.name, member.user))
             self._flush(room)
-            if room.members.get(member.user) is not member:
-                return  # his last socket was too slow even for that
             for socket in list(member.sockets):
                 self._detach(member, socket)
         del room.members[member.user]
@@ -472,7 +410,7 @@ class Rooms:
         return PylonError("ROOM_LIMIT_REACHED", what)
 
 
-def _discard(index: dict[Any, set[_Member]], key: Any, member: _Member) -> None:
+def _discard(index: dict[Any, set[Member]], key: Any, member: Member) -> None:
     found = index.get(key)
     if found is not None:
         found.discard(member)

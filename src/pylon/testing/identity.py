@@ -29,17 +29,19 @@ async def open_foundation(
     *,
     keys: Iterable[str] = (KEY,),
     methods: Iterable[Method] = METHODS,
+    mail_folder: Path | None = None,
     clock: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[Foundation]:
     """The app's foundation with every method on it; `settings` are fields of Settings."""
     async with open_engine(app, folder, clock=clock) as engine:
-        foundation = lay_foundation(engine, Settings(data_dir=folder, **settings), KeyRing(tuple(keys)), methods)
+        configuration = Settings(data_dir=folder, **settings)
+        foundation = lay_foundation(engine, configuration, KeyRing(tuple(keys)), methods, mail_folder=mail_folder)
         await foundation.start()
         try:
             yield foundation
         finally:
-            foundation.close()
+            await foundation.stop()
 
 
 def somebody(session: Session = NOBODY, *, ip: str = "203.0.113.7", agent: str | None = "curl/8") -> Arrival:

@@ -143,6 +143,13 @@ test("a conflict is what others set, not what our own earlier write set", () => 
   assert.deepEqual(told.slice(2), [[["title"], null], [["title"], null]]);
 });
 
+test("a queue that is full takes no more, and says so", async () => {
+  const { queue } = clientOf(new Server(), "a", dice(1));
+  queue.sending = true; // nothing leaves
+  for (let i = 0; i < 20_000; i += 1) queue.writes.push({ order: "" });
+  await assert.rejects(queue.write("insert", "Todo", "1", {}), ({ code }) => code === "QUEUE_FULL");
+});
+
 // ── Texts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 test("a binary frame is read as specified, and nothing else is", () => {
@@ -241,6 +248,24 @@ test("an edit that is refused is taken back and says why", async () => {
   assert.equal(text.value, "not allowed");
   await until(() => text.value === "hello");
   assert.equal(text.error.code, "POLICY_DENIED");
+});
+
+test("a row that was deleted and made again has its new text, and nothing of the former", async () => {
+  const { state, open } = await room();
+  const documents = open();
+  const text = new CollabText(documents, "Note", "r1", "body");
+  await text.ready;
+  text.set("hello, old");
+  await until(() => text.saved);
+  const { LoroDoc, LoroText } = await loadLoro();
+  const again = new LoroDoc();
+  again.getMap("row").setContainer("body", new LoroText()).insert(0, "brand new");
+  again.commit();
+  const bytes = again.export({ mode: "snapshot" });
+  const frame = new Uint8Array([...hex("1000044e6f746500027231"), ...bytes]);
+  documents.receive(frame.buffer); // what subscribing again brings
+  assert.equal(text.value, "brand new");
+  assert.equal(state.lost, 0);
 });
 
 /** As much of a textarea as `bind` touches. */

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import apsw
+
+from pylon.model.live_schema import LiveSchema
 from pylon.model.rows import RowTypes
 from pylon.model.schema import EntitySpec
+from pylon.model.schema_change import Plan
+from pylon.store.protocol import SchemaEntry, SchemaWish
+from pylon.store.sqlite import schema_history
 from pylon.store.sqlite.checkpoint import SqliteCheckpoints
-from pylon.store.sqlite.connection import connect_writer
-from pylon.store.sqlite.ddl import apply_schema
+from pylon.store.sqlite.connection import connect_reader, connect_writer
+from pylon.store.sqlite.ddl import apply_schema, plan_schema
+from pylon.store.sqlite.introspection import read_schema
 from pylon.store.sqlite.read import SqliteReader
 from pylon.store.sqlite.statements import Statements
 from pylon.store.sqlite.write import SqliteWriter
@@ -33,13 +42,34 @@ class SqliteStore:
         self._synchronous = synchronous
         self._clock = clock
 
-    def apply(self, entities: Sequence[EntitySpec]) -> list[str]:
-        """Bring the live schema up to the declared one; what was done, in words. Raises SCHEMA_REFUSED."""
-        connection = connect_writer(self.path, self._synchronous)
-        try:
-            return apply_schema(connection, entities)
-        finally:
-            connection.close()
+    def apply(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> list[str]:
+        """Bring the live schema to the declared one; what was done, in words. Raises SCHEMA_REFUSED."""
+        with contextlib.closing(connect_writer(self.path, self._synchronous)) as connection:
+            done = apply_schema(connection, entities, wish, clock=self._clock)
+        return [planned.sentence for planned in done.steps]
+
+    def plan(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> Plan:
+        """What `apply` would do, with what the rows don't allow."""
+        with self._looking() as connection:
+            return plan_schema(connection, entities, wish or SchemaWish())
+
+    def live_schema(self) -> LiveSchema:
+        """The tables of rows that there are."""
+        with self._looking() as connection:
+            return read_schema(connection)
+
+    def schema_history(self) -> list[SchemaEntry]:
+        """The schema changes that were made, newest first."""
+        with self._looking() as connection:
+            return schema_history.entries(connection)
+
+    @contextmanager
+    def _looking(self) -> Iterator[apsw.Connection]:
+        """One moment of the database; an empty one where there is none."""
+        connection = connect_reader(self.path) if self.path.is_file() else apsw.Connection(":memory:")
+        with contextlib.closing(connection):
+            connection.execute("BEGIN")
+            yield connection
 
     def writer(self) -> SqliteWriter:
         """The write session; there is one."""

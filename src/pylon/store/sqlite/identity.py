@@ -11,6 +11,8 @@ import msgspec
 
 from pylon.store import identity as records
 from pylon.store.identity import SessionEnd, SessionFilter, SessionRecord
+from pylon.store.mail import MailRecord
+from pylon.store.sqlite import mail
 from pylon.store.sqlite.connection import storage_error
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -161,6 +163,7 @@ TABLES = (
         PRIMARY KEY (account, network)
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS _pylon_known_places_at ON _pylon_known_places (at)",
+    *mail.TABLES,
 )
 
 # Columns that a table got after it was first made: (table, column, declaration).
@@ -196,6 +199,7 @@ SIGN_EVERYBODY_OUT = (
     "DELETE FROM _pylon_spent_tokens",
     "DELETE FROM _pylon_one_time",
     "DELETE FROM _pylon_trusted_devices",
+    "DELETE FROM _pylon_mail WHERE state = 'waiting'",
 )
 SPENT_DROP = "DELETE FROM _pylon_spent_tokens WHERE session_id = ? AND generation < ?"
 # What is past its time. The newest end is kept, so that the highest serial stays to be seen.
@@ -217,6 +221,7 @@ PRUNES = (
         SELECT bucket, key FROM _pylon_rates WHERE until < :now - 86400 LIMIT :limit)""",
     """DELETE FROM _pylon_known_places WHERE (account, network) IN (
         SELECT account, network FROM _pylon_known_places WHERE at < :now - 15552000 LIMIT :limit)""",
+    *mail.PRUNES,
 )
 
 _NAMES: dict[type[msgspec.Struct], tuple[str, tuple[str, ...]]] = {
@@ -232,6 +237,7 @@ _NAMES: dict[type[msgspec.Struct], tuple[str, tuple[str, ...]]] = {
     records.SigningKeyRecord: ("_pylon_signing_keys", ("kid",)),
     records.KnownPlaceRecord: ("_pylon_known_places", ("account", "network")),
     records.RateRecord: ("_pylon_rates", ("bucket", "key")),
+    MailRecord: ("_pylon_mail", ("id",)),
 }
 
 
@@ -270,7 +276,7 @@ class _Table:
 _TABLES = {kind: _Table(kind, name, key) for kind, (name, key) in _NAMES.items()}
 
 
-class SqliteIdentity:
+class SqliteIdentity(mail.SqliteMail):
     """The tables over one connection: the writer's in its transaction, a reader's on its snapshot."""
 
     __slots__ = ("_connection", "_execute")

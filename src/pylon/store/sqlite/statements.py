@@ -26,6 +26,11 @@ _KEPT = 256
 _RANK = '"_pylon rank"'
 
 
+def quote_text(value: str) -> str:
+    """Text as an SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def column_type(field: Field) -> str:
     """The column type of a field (spec 05 §1.3)."""
     return "TEXT" if field.encrypted else COLUMN_TYPES.get(field.kind, "TEXT")

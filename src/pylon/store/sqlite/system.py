@@ -113,6 +113,12 @@ RECORDS_OF = "SELECT key, record FROM _pylon_records WHERE kind = ? ORDER BY key
 RECORD_PUT = "INSERT OR REPLACE INTO _pylon_records (kind, key, record, at) VALUES (?, ?, ?, ?)"
 RECORD_DELETE = "DELETE FROM _pylon_records WHERE kind = ? AND key = ?"
 
+# What operators set by an entity's name follows it to its new one.
+THROTTLE_RENAME = "UPDATE OR REPLACE _pylon_records SET key = ? WHERE kind = 'throttle' AND key = ?"
+SWITCH_RENAME = """UPDATE _pylon_records SET record = CAST(json_set(CAST(record AS TEXT), '$.target', ?1) AS BLOB)
+    WHERE kind = 'switch' AND json_extract(CAST(record AS TEXT), '$.scope') = 'entity'
+    AND json_extract(CAST(record AS TEXT), '$.target') = ?2"""
+
 AUDIT_COLUMNS = "id, at, kind, records, hash"
 AUDIT_APPEND = f"INSERT INTO _pylon_audit ({AUDIT_COLUMNS}) VALUES (?, ?, ?, ?, ?)"
 AUDIT_LAST = f"SELECT {AUDIT_COLUMNS} FROM _pylon_audit ORDER BY id DESC LIMIT 1"

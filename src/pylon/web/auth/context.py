@@ -9,6 +9,7 @@ import msgspec
 from pylon.auth.sessions import Session
 from pylon.model.errors import PylonError
 from pylon.store.identity import AccountRecord
+from pylon.web.auth.arriving import arrival
 from pylon.web.request import Request
 
 
@@ -30,6 +31,15 @@ def context(session: Session) -> dict[str, Any]:
         shown["tenant_id"] = identity.tenant_id
     shown["user_id"] = identity.user_id
     return shown
+
+
+def session_shown(req: Request) -> Session:
+    """The caller's session, with whether its browser is a trusted device of its user."""
+    session = req.session
+    devices = req.doors.identity.registry.get("totp").devices
+    if session.is_user and devices.find(arrival(req).trusted_device, session.identity.user_id) is not None:
+        return msgspec.structs.replace(session, is_trusted_device=True)
+    return session
 
 
 def avatar_url(req: Request) -> str | None:

@@ -8,7 +8,7 @@ import msgspec
 from pylon.auth.events import Event
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, granted, json_body, require_session
-from pylon.web.auth.context import avatar_url, context, user_row
+from pylon.web.auth.context import avatar_url, context, session_shown, user_row
 from pylon.web.auth.cookies import take_cookie
 from pylon.web.auth.resource import MethodResource
 from pylon.web.request import Request, Resource
@@ -21,7 +21,7 @@ class Me(Resource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's context."""
-        shown = {"avatar_url": avatar_url(req), **context(req.session)}
+        shown = {"avatar_url": avatar_url(req), **context(session_shown(req))}
         resp.data = msgspec.json.encode(shown, order="sorted")
 
 
@@ -46,7 +46,7 @@ class SessionDoor(MethodResource):
 
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's context, and its user row where there is one."""
-        shown = {"avatar_url": avatar_url(req), "session": context(req.session), "user": await user_row(req)}
+        shown = {"avatar_url": avatar_url(req), "session": context(session_shown(req)), "user": await user_row(req)}
         resp.data = msgspec.json.encode(shown)
 
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:

@@ -147,8 +147,10 @@ export class Database {
   async #ready() {
     await this.#prepare();
     if (!this.#disk || this.#isVerified) return;
+    const before = this.user;
     const session = await this.me();
     if (this.token && session.user_id === null) await this.use(null);
+    else if (before?.user_id === session.user_id && rightsOf(before) !== rightsOf(session)) this.#replica.clear(); // other rows may be ours now
   }
 
   async #open() {
@@ -344,7 +346,16 @@ export class Database {
       const session = await this.#meOrRemembered();
       if (session.user_id) return session;
     }
-    return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    return this.#oneAtATime(async () => {
+      const { token } = this.#remembered; // of another tab, which asked at the same time
+      if (token && token !== this.token && this.#options.token === undefined) return this.use(token);
+      return this.use((await this.#http.json("POST", "/api/auth/guest", {})).token);
+    });
+  }
+
+  /** Never in two tabs at once, where they can know. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+  #oneAtATime(work) {
+    return Tabs.areKnown ? navigator.locks.request(`pylon guest ${this.#options.app}`, work) : work();
   }
 
   async #meOrRemembered() {
@@ -529,6 +540,9 @@ export class Database {
 
 /** @param {import("./replica.js").Write} write @returns {import("./queue.js").Note} */
 const noteOf = ({ order, op_id, entity, row_id, kind, data }) => ({ order, op_id, entity, row_id, kind, data });
+
+/** What decides which rows a user may read, beside who it is. @param {Session} session */
+const rightsOf = ({ tenant_id, roles, is_admin }) => JSON.stringify([tenant_id ?? null, [...roles].sort(), is_admin]);
 
 /**
  * Connects to a Pylon server: by default the one that served the page, as whoever this browser last was.

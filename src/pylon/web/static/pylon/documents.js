@@ -127,6 +127,7 @@ export class Document {
   isPushing = false;
   isClosed = false;
   /** @type {any} */ timer = null;
+  /** There were edits here, or on disk, before we knew what the server has. */ isEdited = false;
   keptAt = 0;
   failures = 0;
 
@@ -151,6 +152,7 @@ export class Document {
     const [loro] = await Promise.all([loadLoro(), this.all.hooks.prepare().catch(nothing)]);
     this.loro = loro;
     const kept = await this.all.hooks.disk()?.document(this.key);
+    this.isEdited ||= Boolean(kept?.unsent);
     if (kept?.snapshot) this.merge([{ bytes: kept.snapshot, isServer: false }]);
     this.flush();
   }
@@ -190,8 +192,12 @@ export class Document {
     for (const { bytes, isServer } of updates) {
       if (!bytes.length) continue;
       try {
+        const meta = isServer ? this.loro.decodeImportBlobMeta(bytes, false) : null;
+        // With nothing of ours to keep, the server's document takes the place of ours: the row may have been deleted and
+        // made again, or restored, and then the two have no history in common.
+        if (meta?.mode.includes("snapshot") && !this.hasEdits) this.doc = new this.loro.LoroDoc();
         this.doc.import(bytes);
-        if (isServer) this.learn(this.loro.decodeImportBlobMeta(bytes, false).partialEndVersionVector);
+        if (meta) this.learn(meta.partialEndVersionVector);
       } catch (error) {
         console.warn("pylon: a document's update could not be read", error);
       }
@@ -212,6 +218,7 @@ export class Document {
 
   /** Makes an edit of ours. @param {() => void} change */
   edit(change) {
+    this.isEdited = true;
     const from = this.doc.oplogVersion();
     change();
     this.doc.commit();
@@ -219,6 +226,11 @@ export class Document {
     this.all.hooks.share({ type: "edit", key: this.key, update });
     this.keepSoon();
     queueMicrotask(() => this.push()); // edits of one turn travel together
+  }
+
+  /** Whether there are edits here that the server has not got, as far as we know. */
+  get hasEdits() {
+    return this.known ? !this.isSaved : this.isEdited;
   }
 
   /** Whether the server has everything that is here. */
@@ -271,7 +283,7 @@ export class Document {
     this.timer = null;
     this.all.hooks.disk()?.put("documents", this.key, undefined);
     for (const { before } of this.listeners) before();
-    [this.doc, this.known, this.waiting] = [null, null, []];
+    [this.doc, this.known, this.waiting, this.isEdited] = [null, null, [], false];
     this.tell();
     const subscription = this.all.subscriptions.own.get(`crdt ${this.key}`);
     if (subscription && this.all.subscriptions.sync.isOpen) this.all.subscriptions.begin(`crdt ${this.key}`, subscription);

@@ -13,7 +13,8 @@ import { follow, generateId, randomText } from "./ids.js";
 import { asked, backoff, nothing } from "./waiting.js";
 
 const BATCH_WRITES = 200; //     writes in one push
-const REMEMBERED = 2_000; //     judged writes that another tab or the disk may still mention
+const MOST_WRITES = 20_000; //   that may wait; more are refused at once
+const REMEMBERED = 2_000;  //     judged writes that another tab or the disk may still mention
 
 export class Queue {
   /** @type {Write[]} */ writes = [];
@@ -37,6 +38,9 @@ export class Queue {
 
   /** @param {Kind} kind @param {string} entity @param {string} id @param {Record<string, any>} [data] @returns {Promise<Written>} */
   write(kind, entity, id, data) {
+    if (this.writes.length >= MOST_WRITES) {
+      return Promise.reject(new PylonError("QUEUE_FULL", `${MOST_WRITES} writes wait for the server already.`, { hint: "Write again when the connection is back." }));
+    }
     return new Promise((done, fail) => {
       const wire = data && JSON.parse(JSON.stringify(data)); // what the server will see, and nothing that can't be kept
       const note = { order: generateId(), op_id: `mut_${Date.now()}_${randomText()}`, entity, row_id: id, kind, data: wire };

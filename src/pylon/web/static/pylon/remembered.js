@@ -58,7 +58,8 @@ export class Remembered {
 
   /** Calls `fn` with the new token when another tab signs in or out. @param {(token: string|null) => void} fn @returns {() => void} stop */
   onToken(fn) {
-    const heard = (/** @type {StorageEvent} */ { key, newValue }) => key === this.tokenKey && fn(newValue);
+    // Not the event's own value: two tabs that sign in at once would take each other's.
+    const heard = (/** @type {StorageEvent} */ { key }) => key === this.tokenKey && fn(this.token);
     globalThis.addEventListener?.("storage", /** @type {any} */ (heard));
     return () => globalThis.removeEventListener?.("storage", /** @type {any} */ (heard));
   }

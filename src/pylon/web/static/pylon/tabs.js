@@ -26,8 +26,9 @@ export class Tabs {
     this.hooks = hooks;
   }
 
+  /** Whether this is a browser that lets tabs agree. */
   static get areKnown() {
-    return Boolean(globalThis.navigator?.locks && globalThis.BroadcastChannel);
+    return Boolean(globalThis.location && globalThis.navigator?.locks && globalThis.BroadcastChannel);
   }
 
   /** Joins the tabs of this name; resolves when it is known who leads. @param {string} name @returns {Promise<void>} */

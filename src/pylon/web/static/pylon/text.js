@@ -112,7 +112,7 @@ export class CollabText {
         const isFocused = element.ownerDocument.activeElement === element;
         const { scrollTop, selectionDirection } = element;
         const { doc } = this.#document;
-        const [start, end] = caret.map((cursor) => (cursor && doc ? (doc.getCursorPos(cursor)?.offset ?? 0) : this.value.length));
+        const [start, end] = caret.map((cursor) => placeOf(doc, cursor) ?? this.value.length);
         element.value = this.value;
         if (isFocused || caret.length) element.setSelectionRange(start ?? this.value.length, end ?? this.value.length, selectionDirection ?? undefined);
         element.scrollTop = scrollTop;
@@ -145,6 +145,15 @@ export class CollabText {
     this.#bonds.clear();
     this.#listeners.clear();
     this.#documents.release(this.#document);
+  }
+}
+
+/** Where a cursor is now, undefined in a document that does not know it. @param {any} doc @param {any} cursor @returns {number|undefined} */
+function placeOf(doc, cursor) {
+  try {
+    return cursor && doc?.getCursorPos(cursor)?.offset;
+  } catch {
+    return undefined;
   }
 }
 
