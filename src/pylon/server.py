@@ -56,6 +56,8 @@ from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.mail_alarms import mail_alarms
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
+from pylon.plugins.server import PluginServer
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs, redaction, tracing
@@ -253,6 +255,7 @@ class Server:
         )
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -375,6 +378,7 @@ class Server:
                 rooms=self.rooms,
                 throttles=self.throttles,
                 limits=limits,
+                plugins=self.plugins,
                 web_folder=_beside(spec, "web"),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -417,6 +421,7 @@ class Server:
         await self.engine.start()
         self.throttles.load()
         await self.identity.start()
+        await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
 
@@ -426,6 +431,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
+        await self.plugins.stop()
         await self.identity.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending

@@ -57,6 +57,8 @@ COMMANDS: tuple[Command, ...] = (
 _ALIASES = {"schema check": "check", "help": ""}
 _NEAR = 3
 
+GROUP = "pylon.commands"
+
 
 class UsageError(Exception):
     """The command line is wrong: exit 64."""
@@ -84,6 +86,15 @@ def find(name: str) -> Command | None:
     """The command of that name or alias."""
     name = _ALIASES.get(name, name)
     return next((command for command in COMMANDS if command.name == name), None)
+
+
+def installed(name: str) -> Command | None:
+    """A command that an installed package offers: an entry point of this name in the group `pylon.commands` that leads
+    to a module like those here. Looked for only when no command of ours has the name, which always win."""
+    import importlib.metadata
+
+    points = list(importlib.metadata.entry_points(group=GROUP, name=name))
+    return Command(name, points[0].module, "") if points else None
 
 
 def without_name(words: Sequence[str], output: Output) -> int:

@@ -219,6 +219,12 @@ REGISTRY: dict[str, Code] = {
     "TENANT_REQUIRED": Code(
         403, "The entity belongs to an organisation and the caller has none selected.", "Select an organisation first."
     ),
+    "VALIDATION_FAILED": Code(
+        400, "A field breaks a rule of the app; the message names it.", "Send a value that fits the rule."
+    ),
+    "HOOK_FAILED": Code(
+        500, "A plugin failed while the request ran, and nothing was written.", "The server's log has the traceback."
+    ),
     "TENANT_MISMATCH": Code(
         403,
         "The row would belong to another organisation than the caller's active one.",
@@ -495,4 +501,12 @@ REGISTRY: dict[str, Code] = {
     ),
     "EXTRA_MISSING": Code(500, "An optional package is not installed.", "The hint names the command that installs it."),
     "MANIFEST_INVALID": Code(500, "The app's declaration is invalid.", "Fix the named class and field."),
+    "PLUGIN_INVALID": Code(
+        500, "A plugin doesn't fit: its name, a hook, what it declares, or how it started.", "The message names both."
+    ),
+    "PLUGIN_ROUTE_TAKEN": Code(
+        500,
+        "A plugin's route would shadow another one.",
+        "Give it another path; the message names both.",
+    ),
 }

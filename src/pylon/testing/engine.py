@@ -12,6 +12,7 @@ from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing
 from pylon.engine.plan import Plans
 from pylon.model.schema import AppSpec
+from pylon.plugins.host import Plugins
 from pylon.store.sqlite.database import SqliteStore
 
 
@@ -24,13 +25,14 @@ async def open_engine(
     clock: Callable[[], float] = time.time,
     **options: Any,
 ) -> AsyncIterator[Engine]:
-    """The app's engine, started, on `folder/pylon.db`, under the test's clock; `keys` are those of encrypted fields,
-    options those of Engine."""
+    """The app's engine, started, on `folder/pylon.db`, under the test's clock, with its plugins' hooks of writes; `keys`
+    are those of encrypted fields, options those of Engine."""
     plans = Plans(app)
     plans.field_keys.keys = keys
     store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()}, clock=clock)
     store.apply(app.entities)
     engine = Engine(plans, store, clock=clock, **options)
+    Plugins(app.plugins, engine)
     await engine.start()
     try:
         yield engine
