@@ -25,8 +25,8 @@ async def open_engine(
     clock: Callable[[], float] = time.time,
     **options: Any,
 ) -> AsyncIterator[Engine]:
-    """The app's engine, started, on `folder/pylon.db`, under the test's clock, with its plugins' hooks of writes; `keys`
-    are those of encrypted fields, options those of Engine."""
+    """The app's engine, started, on `folder/pylon.db`, under the test's clock, with its plugins' hooks of writes.
+    `keys` are those of encrypted fields, options those of Engine."""
     plans = Plans(app)
     plans.field_keys.keys = keys
     store = SqliteStore(folder / "pylon.db", {name: plan.types for name, plan in plans.items()}, clock=clock)
