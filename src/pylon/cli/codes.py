@@ -115,6 +115,21 @@ CODES: dict[str, CommandCode] = {
     "SEED_FILE_INVALID": CommandCode(
         "The seed file can't be read or has another form.", 'It holds {"Entity": [{row}, …]}; name it with --file.'
     ),
+    "LINT_OK": CommandCode("The policies have no findings.", "Nothing."),
+    "LINT_FOUND": CommandCode("Policies are probably not what is meant.", "Each finding names its fix."),
+    "POLICY_CASES_OK": CommandCode("Every case of the file passes.", "Nothing."),
+    "POLICY_CASE_FAILED": CommandCode(
+        "A policy decides otherwise than the case expects.", "The message says why; mend the policy, or the case."
+    ),
+    "POLICY_CASES_INVALID": CommandCode("The file of cases can't be read.", "The message names what is wrong in it."),
+    "LEAKS_NONE": CommandCode("No row showed to somebody who may not read it.", "Nothing."),
+    "LEAK_FOUND": CommandCode(
+        "A row, a value or a number showed to somebody who may not read it, or a readable row did not show.",
+        "Run it again with the seed that is told; if it is the app's policy, mend that, else report it.",
+    ),
+    "TESTS_MISSING": CommandCode(
+        "pytest is not installed.", "`pip install pytest`, or run `pylon test --leaks` alone."
+    ),
     "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
     "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),
     "RESTORE_OK": CommandCode("The backup was restored.", "Start the server; the data of before is kept aside."),

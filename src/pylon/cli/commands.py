@@ -33,6 +33,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("import", "pylon.cli.importing", "Import rows from NDJSON, CSV or JSON, and go on where it stopped"),
     Command("export", "pylon.cli.exporting", "Export rows as NDJSON, CSV or JSON"),
     Command("seed", "pylon.cli.seed", "Fill a server with the rows of seed.json"),
+    Command("policy", "pylon.cli.policy", "Try, explain and check policies"),
+    Command("test", "pylon.cli.testing", "Run an app's tests, or look for rows that leak"),
     Command("doctor", "pylon.cli.doctor", "Look for what would go wrong on this machine"),
     Command("maintenance", "pylon.cli.maintenance", "Answer 503 to everybody but admins, or stop"),
     Command("switch", "pylon.cli.switch", "Stop one entity, function, user, address or door"),

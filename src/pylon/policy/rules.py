@@ -124,6 +124,11 @@ class Rule:
     def __repr__(self) -> str:
         return f"Rule({', '.join(self.policies)}: {self.audience})"
 
+    @property
+    def expression(self) -> Expr:
+        """What it was compiled from, simplified."""
+        return self._expr
+
     def allows(
         self,
         identity: Identity,
