@@ -207,8 +207,9 @@ async def test_values_from_before_the_field_was_encrypted_are_read_and_sealed_wh
     def plain() -> AppSpec:
         spec = app()
         fields = [f for f in spec.entities[0].fields if f.name in ("doctor", "name", "notes", "history")]
-        kept = [msgspec.structs.replace(f, encrypted=False) for f in fields]
-        return msgspec.structs.replace(spec, entities=(msgspec.structs.replace(spec.entities[0], fields=tuple(kept)),))
+        kept = tuple(msgspec.structs.replace(f, encrypted=False) for f in fields)
+        entity = msgspec.structs.replace(spec.entities[0], fields=kept, python_class=None)
+        return msgspec.structs.replace(spec, entities=(entity,))
 
     async with open_engine(plain(), tmp_path) as engine:
         row_id = await make(engine, notes=SECRET, history=[1])
