@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pylon.oauth_settings import OAuthClient, is_oauth_variable, read_clients
+
 MIN_TOKEN_LENGTH = 16
 """The shortest admin or metrics token that is accepted outside dev mode."""
 
@@ -464,6 +466,15 @@ class Settings:
         (),
         _origins,
         "Origins that a sign-in may lead back to, comma-separated, beside PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN.",
+    )
+    oauth: tuple[OAuthClient, ...] = ()
+    """The providers of PYLON_OAUTH_<NAME>_*, by name (`pylon.oauth_settings`)."""
+
+    oauth_refresh_buffer_secs: int = _variable(
+        "PYLON_OAUTH_REFRESH_BUFFER_SECS",
+        60,
+        _whole(0),
+        "Seconds before its end at which a provider's token is renewed when somebody asks for it.",
     )
     admin_emails: tuple[str, ...] = _variable(
         "PYLON_ADMIN_EMAILS",
@@ -956,6 +967,8 @@ class Settings:
         if values.get("dev_mode", False):
             values = _DEV_DEFAULTS | values
         values.setdefault("csrf_origins", values.get("cors_origins", ()))
+        values["oauth"], faults = read_clients(environ, dev=values.get("dev_mode", False))
+        problems.extend(Problem(fault.variable, fault.what, fault.mend) for fault in faults)
         settings = cls(**values)
         problems.extend(settings._at_odds())
         if not settings.dev_mode:
@@ -1056,6 +1069,7 @@ def _described() -> tuple[Variable, ...]:
     return tuple(
         Variable(attribute=field.name, **{key: field.metadata[key] for key in keys})
         for field in dataclasses.fields(Settings)
+        if field.metadata
     )
 
 
@@ -1065,7 +1079,7 @@ VARIABLES: tuple[Variable, ...] = _described()
 _DEV_DEFAULTS: dict[str, Any] = {
     field.name: field.metadata["dev"]
     for field in dataclasses.fields(Settings)
-    if field.metadata["dev"] != field.default
+    if field.metadata and field.metadata["dev"] != field.default
 }
 
 RETIRED: dict[str, str] = {
@@ -1096,7 +1110,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
     known = {variable.name for variable in VARIABLES}
     found: list[Problem] = []
     for name in sorted(environ):
-        if not name.startswith("PYLON_") or name in known or name in INTERNAL:
+        if not name.startswith("PYLON_") or name in known or name in INTERNAL or is_oauth_variable(name):
             continue
         if name in RETIRED:
             found.append(Problem(name, "no longer used", RETIRED[name]))

@@ -127,6 +127,8 @@ CODES: dict[str, CommandCode] = {
         "A row, a value or a number showed to somebody who may not read it, or a readable row did not show.",
         "Run it again with the seed that is told; if it is the app's policy, mend that, else report it.",
     ),
+    "TESTS_FAILED": CommandCode("The app's tests failed.", "Mend them, and ask again."),
+    "COVERAGE_LOW": CommandCode("Tests ask fewer rules than --min demands.", "The list names the rules never asked."),
     "TESTS_MISSING": CommandCode(
         "pytest is not installed.", "`pip install pytest`, or run `pylon test --leaks` alone."
     ),

@@ -288,6 +288,52 @@ REGISTRY: dict[str, Code] = {
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "PROVIDER_NOT_FOUND": Code(
+        404,
+        "This provider is not one to sign in with here.",
+        "`GET /api/auth/providers` lists those that are; operators set PYLON_OAUTH_<NAME>_*.",
+    ),
+    "PROVIDER_NOT_CONFIGURED": Code(
+        501, "The provider is not set up on this server any more.", "Set PYLON_OAUTH_<NAME>_* again."
+    ),
+    "MISSING_PROVIDER": Code(400, "No provider was named.", "Name it in the path: `/api/auth/oauth/refresh/<name>`."),
+    "MISSING_CALLBACK": Code(
+        400, "It was not said where the sign-in leads back to.", "Add `callback`, a page of a trusted origin."
+    ),
+    "OAUTH_PROVIDER_BROKEN": Code(
+        500,
+        "The provider can't be reached, or is not the one that it was.",
+        "Operators: the log says what its discovery document lacks; check the issuer.",
+    ),
+    "OAUTH_INVALID_STATE": Code(
+        403,
+        "The sign-in was not begun in this browser, took longer than ten minutes, or was ended already.",
+        "Begin again at `/api/auth/login/<name>`, on the same host and with cookies.",
+    ),
+    "OAUTH_DENIED": Code(403, "The provider did not sign the user in.", "Try again and agree, or choose another way."),
+    "OAUTH_TOKEN_EXCHANGE_FAILED": Code(
+        502,
+        "The provider refused the code, or did not say who it is.",
+        "Operators: check the client's id, secret and redirect address with the provider.",
+    ),
+    "OAUTH_ID_TOKEN_INVALID": Code(
+        401,
+        "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
+        "Begin again. Operators: the log says why.",
+    ),
+    "OAUTH_NO_EMAIL": Code(
+        400, "The provider gave no e-mail address.", "Allow it with the provider, or choose another way."
+    ),
+    "ACCOUNT_NOT_FOUND": Code(404, "No such account is linked.", "`GET /api/auth/link` lists those that are."),
+    "LAST_METHOD": Code(
+        409, "Nothing else would let the user in.", "Set a password, verify the address or link another account first."
+    ),
+    "NO_REFRESH_TOKEN": Code(
+        400,
+        "There are no tokens of the provider that could be renewed.",
+        "Operators: name `offline_access` in PYLON_OAUTH_<NAME>_SCOPES; then sign in again.",
+    ),
+    "REFRESH_FAILED": Code(502, "The provider did not renew the tokens.", "Sign in with the provider again."),
     "UNTRUSTED_REDIRECT": Code(
         403,
         "A sign-in may lead back to trusted origins only.",

@@ -34,6 +34,10 @@ _OPEN_FOLDERS = ("/api/admin/", "/studio/")
 """What answers whatever is switched off: each has a guard of its own."""
 
 _UPLOADS = "/api/files"
+_FORM = b"application/x-www-form-urlencoded"
+_PROVIDERS_FORMS = "/api/auth/callback/"
+"""Where other sites' pages may post a form to: it proves itself by its state, which is bound to the browser."""
+
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics", "/api/admin/overview"})
 
 
@@ -71,6 +75,8 @@ class Edge:
             return
         headers = req._asgi_headers
         if headers.get(b"authorization", b"").startswith(b"Bearer "):
+            return
+        if req.path.startswith(_PROVIDERS_FORMS) and headers.get(b"content-type", b"").startswith(_FORM):
             return
         if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
             origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")

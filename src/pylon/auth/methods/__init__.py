@@ -5,10 +5,11 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import guest, session, totp
+from pylon.auth.methods import guest, oauth, session, totp
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
+    oauth.METHOD,
     guest.METHOD,
     session.METHOD,
     totp.METHOD,
