@@ -212,6 +212,8 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
@@ -253,7 +255,6 @@ class Server:
             ),
             clock=clock,
         )
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
         self.plugins = Plugins(spec.plugins, self.engine)

@@ -348,6 +348,11 @@ REGISTRY: dict[str, Code] = {
     "MERGE_TOO_LARGE": Code(
         409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
     ),
+    "ENCRYPTION_NOT_CONFIGURED": Code(
+        500,
+        "The app has encrypted fields, and the process that opened its data has no secret keys.",
+        "Open the data through the server, which loads PYLON_SECRET_KEY or secret.key.",
+    ),
     "SEALED_UNREADABLE": Code(
         500,
         "What is stored was sealed with another key than this server has.",
