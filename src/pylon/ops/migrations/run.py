@@ -212,7 +212,7 @@ async def _engine(place: Workplace) -> AsyncIterator[Engine]:
     try:
         yield engine
     finally:
-        foundation.close()
+        await foundation.stop()
         await engine.stop()
 
 
