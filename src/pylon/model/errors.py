@@ -359,6 +359,11 @@ REGISTRY: dict[str, Code] = {
     "MERGE_TOO_LARGE": Code(
         409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
     ),
+    "ENCRYPTION_NOT_CONFIGURED": Code(
+        500,
+        "The app has encrypted fields, and the process that opened its data has no secret keys.",
+        "Open the data through the server, which loads PYLON_SECRET_KEY or secret.key.",
+    ),
     "SEALED_UNREADABLE": Code(
         500,
         "What is stored was sealed with another key than this server has.",
@@ -483,6 +488,27 @@ REGISTRY: dict[str, Code] = {
         500,
         "The declared schema can't be applied to the live database without losing or inventing data.",
         "The message names the column; the hint says how to get there.",
+    ),
+    "MIGRATION_INVALID": Code(
+        500, "A file in the folder of migrations is none.", "The message says what is wrong with it."
+    ),
+    "MIGRATION_FAILED": Code(
+        500,
+        "A migration raised an error; what was committed before it stays, and it goes on there.",
+        "The message names the row or statement. Mend it, then `pylon migrate apply` again.",
+    ),
+    "MIGRATION_UNFINISHED": Code(
+        500,
+        "A migration stopped half-way: some rows are as before it, others as after it.",
+        "`pylon migrate apply` (or `rollback`) goes on where it stopped.",
+    ),
+    "MIGRATION_DESTRUCTIVE": Code(
+        409, "A migration deletes rows or drops a table.", "Add --allow-destructive; a backup is taken first."
+    ),
+    "MIGRATION_IRREVERSIBLE": Code(
+        409,
+        "A migration says nothing of how to undo it.",
+        "Write its `down`, or go back to the backup from before it with `pylon migrate rollback --restore`.",
     ),
     "CONFIG_INVALID": Code(
         500,
