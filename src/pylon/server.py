@@ -55,6 +55,7 @@ from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.mail_alarms import mail_alarms
+from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
 from pylon.plugins.host import Plugins
 from pylon.plugins.server import PluginServer
@@ -211,9 +212,12 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
+        refuse_unfinished(store)
         self.engine = Engine(
             plans,
             store,
@@ -251,7 +255,6 @@ class Server:
             ),
             clock=clock,
         )
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
         self.plugins = Plugins(spec.plugins, self.engine)

@@ -136,3 +136,29 @@ def test_a_running_server_explains_its_decision_about_a_stored_row(folder: Path)
         data = '{"title":"x","author":"cyd"}'
         words = ("explain", "Note", "--as", "cyd", "--data", data, "--action", "update", "--new", '{"title":"y"}')
         assert pylon(folder, *words, url=server.url)[0] == 0
+
+
+def test_coverage_names_the_rules_that_no_test_asks(folder: Path) -> None:
+    (folder / "test_it.py").write_text(
+        """
+from app import Note, app
+
+
+def test_it():
+    with app.test() as t:
+        note = t.as_user("ada").insert(Note, title="x")
+        t.as_user("ada").get(Note, note)
+        try:
+            t.as_user("ben").delete(Note, note)
+        except Exception:
+            pass
+"""
+    )
+    code, [answer] = pylon(folder, "coverage", "--", "-p", "no:cacheprovider")
+    rules = {(rule["entity"], rule["action"]): rule for rule in answer["rules"]}
+    assert code == 0
+    assert (rules["Note", "insert"]["allowed"], rules["Note", "insert"]["denied"]) == (1, 0)
+    assert rules["Note", "delete"]["denied"] == 1
+    assert rules["Note", "read"]["asked"] >= 1
+    assert rules["Note", "update"]["asked"] == 0
+    assert pylon(folder, "coverage", "--min", "90")[0] == 1

@@ -28,6 +28,7 @@ from pylon.model.schema import AppSpec
 from pylon.server import Server
 from pylon.settings import Settings
 from pylon.signals import logs
+from pylon.testing import coverage
 from pylon.testing.actor import Actor
 from pylon.testing.asgi import Exchanged, exchange
 from pylon.testing.changes import Changes
@@ -62,6 +63,7 @@ class TestApp:
         self._server: Server | None = None
         self._identities: dict[str, Identity] = {}
         self._logged = logs.level()
+        self._coverage: coverage.Coverage | None = None
 
     # -- its life ------------------------------------------------------------------------------------------------
 
@@ -102,6 +104,8 @@ class TestApp:
         server.engine.subscribe(self.changes.add)
         await server.open()
         self._server = server
+        if coverage.wanted() is not None:
+            self._coverage = coverage.Coverage(server.engine.plans, server.engine.reads)
 
     def close(self) -> None:
         """Stop the server and drop its data."""
@@ -109,6 +113,8 @@ class TestApp:
         logs.set_level(self._logged)
         if server is not None:
             self._run(server.close())
+        if self._coverage is not None and (path := coverage.wanted()) is not None:
+            self._coverage.save(path)
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()

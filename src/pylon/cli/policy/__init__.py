@@ -4,6 +4,7 @@
     pylon policy test "auth.userId == data.author" --auth userId=ada --row '{"author":"ada"}'
     pylon policy test
     pylon policy explain Note --as ada --row 0000…01 --action update
+    pylon policy coverage --min 80
 
 `test` with an expression tries it on one row (exit 0 allow, 1 deny); without, it tries the cases that stand in
 `policies.test.toml` or `policies.test.json` beside the app. `explain` asks a running server, as an admin.
@@ -22,7 +23,7 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import Action
 from pylon.settings import SettingsError
 
-_ACTIONS = "lint|test|explain"
+_ACTIONS = "lint|test|explain|coverage"
 _APP = "app.py, a folder, module:attribute or pylon.manifest.json"
 
 
@@ -51,15 +52,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--new", default="{}", metavar="JSON", help="what an update would set")
     explain.add_argument("--action", dest="what", choices=[a.value for a in Action], default="read")
     add_remote_options(explain)
-    for local in (lint, test):
+    coverage = actions.add_parser("coverage", help="run the app's tests and tell which rules they never asked")
+    coverage.add_argument("words", nargs="*", metavar="PYTEST", help="what pytest is given")
+    coverage.add_argument("--min", type=float, default=0.0, metavar="PERCENT", help="fail below this share of rules")
+    for local in (lint, test, coverage):
         local.add_argument("--app", help=_APP)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    from pylon.cli.policy import explaining, linting, trying
+    from pylon.cli.policy import covering, explaining, linting, trying
     from pylon.policy.rules import PolicyError
 
-    commands = {"lint": linting.run, "test": trying.run, "explain": explaining.run}
+    commands = {"lint": linting.run, "test": trying.run, "explain": explaining.run, "coverage": covering.run}
     try:
         return commands[options.action](options, output)
     except SettingsError as error:
