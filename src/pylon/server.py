@@ -55,7 +55,10 @@ from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.mail_alarms import mail_alarms
+from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
+from pylon.plugins.server import PluginServer
 from pylon.policy.rules import PolicyError
 from pylon.settings import Settings
 from pylon.signals import logs, redaction, tracing
@@ -209,9 +212,12 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
+        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
+        refuse_unfinished(store)
         self.engine = Engine(
             plans,
             store,
@@ -249,9 +255,9 @@ class Server:
             ),
             clock=clock,
         )
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
             spec.functions,
@@ -374,6 +380,7 @@ class Server:
                 rooms=self.rooms,
                 throttles=self.throttles,
                 limits=limits,
+                plugins=self.plugins,
                 web_folder=_beside(spec, "web"),
                 dev=settings.dev_mode,
                 cookie_name=cookie_name,
@@ -416,6 +423,7 @@ class Server:
         await self.engine.start()
         self.throttles.load()
         await self.identity.start()
+        await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
 
@@ -425,6 +433,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
+        await self.plugins.stop()
         await self.identity.stop()
         await self.hub.stop()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending

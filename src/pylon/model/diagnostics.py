@@ -30,6 +30,7 @@ from pylon.model.schema import (
     OnDelete,
     PolicySpec,
 )
+from pylon.model.sealing import encryption_problem
 
 __all__ = ["DeclarationError", "Diagnostic", "Severity", "Span", "check", "check_entity"]
 
@@ -169,12 +170,8 @@ def _fields(entity: EntitySpec) -> Found:
 def _modifiers(where: str, field: Field) -> Found:
     if field.kind is Kind.VECTOR and not field.server_only:
         yield error("VECTOR_NOT_SERVER_ONLY", f"{where}: a vector never leaves the server", 'Add "serverOnly": true.')
-    if field.encrypted and not field.server_only:
-        yield error(
-            "ENCRYPTED_NOT_SERVER_ONLY",
-            f"{where}: an encrypted field never leaves the server",
-            'Add server_only=True ("serverOnly": true in a manifest).',
-        )
+    if problem := encryption_problem(field):
+        yield error("ENCRYPTED_INVALID", f"{where}: {problem}")
     if problem := bounds_problem(field):
         yield error("FIELD_BOUNDS_INVALID", f"{where}: {problem}")
     if problem := merge_problem(field):
@@ -274,8 +271,11 @@ def _indexes(entity: EntitySpec) -> Found:
         if not index.fields:
             yield error("INDEX_FIELDS_EMPTY", f"{where} names no field")
         for name in index.fields:
-            if entity.field(name) is None:
+            field = entity.field(name)
+            if field is None:
                 yield _missing("INDEX_FIELD_NOT_FOUND", where, name, entity)
+            elif field.encrypted:
+                yield error("INDEX_FIELD_ENCRYPTED", f"{where}: {name!r} is encrypted", "Use lookup=True instead.")
         yield from _unknown_keys(where, index.extra)
 
 
@@ -301,10 +301,11 @@ def _search(entity: EntitySpec) -> Found:
             field = entity.field(name) if isinstance(name, str) else None
             if field is None:
                 yield _missing("SEARCH_FIELD_NOT_FOUND", f"{entity.name}.search.{block}", str(name), entity)
-            elif field.is_hidden:
+            elif field.is_hidden or field.encrypted:
+                why = "never leaves the server" if field.is_hidden else "is encrypted"
                 yield error(
                     "SEARCH_FIELD_HIDDEN",
-                    f"{entity.name}.search.{block}: {name!r} never leaves the server, and search would tell of it",
+                    f"{entity.name}.search.{block}: {name!r} {why}, and search would tell of it",
                     "Leave it out of search.",
                 )
 

@@ -227,7 +227,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one app declares. `raw` keeps manifest blocks that later chapters read (auth, llm, crons, ...),
+    """Everything one app declares. `plugins` are objects with hooks, whose declarations are in the rest already. `raw`
+    keeps manifest blocks that later chapters read (auth, llm, crons, ...),
     `extra` the unknown top-level keys, which are kept and reported."""
 
     name: str
@@ -235,6 +236,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     entities: tuple[EntitySpec, ...] = ()
     policies: tuple[PolicySpec, ...] = ()
     functions: tuple[FunctionSpec, ...] = ()
+    plugins: tuple[Any, ...] = ()
     routes: tuple[dict[str, Any], ...] = ()
     queries: tuple[dict[str, Any], ...] = ()
     actions: tuple[dict[str, Any], ...] = ()

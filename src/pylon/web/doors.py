@@ -17,6 +17,7 @@ from pylon.ops.alarms import Alarms
 from pylon.ops.backup.schedule import Backups
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
@@ -64,6 +65,7 @@ class Doors:
     rooms: Rooms
     throttles: Throttles
     limits: EdgeLimits
+    plugins: Plugins
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")

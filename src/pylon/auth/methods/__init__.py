@@ -5,7 +5,19 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import email, guest, magic_code, magic_link, password, password_reset, session, totp
+from pylon.auth.methods import (
+    api_key,
+    email,
+    guest,
+    jwt,
+    magic_code,
+    magic_link,
+    oauth,
+    password,
+    password_reset,
+    session,
+    totp,
+)
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
@@ -14,8 +26,11 @@ METHODS: tuple[Method, ...] = (
     magic_code.METHOD,
     magic_link.METHOD,
     email.METHOD,
+    oauth.METHOD,
     guest.METHOD,
     session.METHOD,
     totp.METHOD,
+    api_key.METHOD,
+    jwt.METHOD,
 )
 """In the order in which pages offer them."""
