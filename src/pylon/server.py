@@ -56,6 +56,7 @@ from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.mail_alarms import mail_alarms
+from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
 from pylon.plugins.host import Plugins
 from pylon.plugins.server import PluginServer
@@ -217,6 +218,7 @@ class Server:
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
+        refuse_unfinished(store)
         self.engine = Engine(
             plans,
             store,

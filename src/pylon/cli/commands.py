@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("start", "pylon.cli.start", "Serve an app in production"),
     Command("check", "pylon.cli.check", "Check what an app declares, without serving it"),
     Command("schema", "pylon.cli.schema", "Compare what is declared with the database, and change it"),
+    Command("migrate", "pylon.cli.migrate", "Apply, follow and undo an app's own migrations"),
     Command("codegen", "pylon.cli.codegen", "Write an app's rows and functions as types for clients"),
     Command("backup", "pylon.cli.backup", "Take a backup, verify one, or list those there are"),
     Command("restore", "pylon.cli.restore", "Restore a backup, as it was or at a point in time"),
