@@ -381,6 +381,11 @@ REGISTRY: dict[str, Code] = {
     "MERGE_TOO_LARGE": Code(
         409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
     ),
+    "KEYS_CONFIGURED": Code(
+        409,
+        "The secret keys are configured, so the server can't make another.",
+        "Put a new key in front of the others in PYLON_SECRET_KEY, restart, and run `pylon keys reencrypt`.",
+    ),
     "ENCRYPTION_NOT_CONFIGURED": Code(
         500,
         "The app has encrypted fields, and the process that opened its data has no secret keys.",
