@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pylon.compute.context import Context
     from pylon.compute.related import Included
     from pylon.compute.streams import Event
+    from pylon.plugins.spec import hookimpl
 
 __all__ = [
     "App",
@@ -28,6 +29,7 @@ __all__ = [
     "PylonError",
     "RichText",
     "field",
+    "hookimpl",
     "index",
     "relation",
 ]
@@ -47,4 +49,8 @@ def __getattr__(name: str) -> Any:
         from pylon.compute.streams import Event
 
         return Event
+    if name == "hookimpl":
+        from pylon.plugins.spec import hookimpl
+
+        return hookimpl
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from pylon.discovery import with_discovered
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span
 
 if TYPE_CHECKING:
@@ -77,12 +78,11 @@ def find_entry(target: str | None, folder: Path) -> Entry:
 
 
 def load(entry: Entry) -> AppSpec:
-    """Import or read the app and check what it declares. Raises LoadError."""
+    """Import or read the app, with the plugins that its manifest or the installed packages add, and check what it
+    declares. Raises LoadError."""
     try:
-        if entry.is_manifest:
-            return _read_manifest(entry)
-        module = _import(entry)
-        return _app_of(module, entry).spec()  # type: ignore[no-any-return]
+        spec = _read_manifest(entry) if entry.is_manifest else _app_of(_import(entry), entry).spec()
+        return with_discovered(spec)
     except LoadError:
         raise
     except DeclarationError as error:

@@ -35,7 +35,7 @@ def _run(words: list[str], output: Output) -> int:
     name, rest = commands.split(words)
     if name is None:
         return commands.without_name(words, output)
-    command = commands.find(name)
+    command = commands.find(name) or commands.installed(name)
     if command is None:
         return commands.unknown(name, output)
     return commands.call(command, rest, output)

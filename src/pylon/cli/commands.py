@@ -27,17 +27,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("start", "pylon.cli.start", "Serve an app in production"),
     Command("check", "pylon.cli.check", "Check what an app declares, without serving it"),
     Command("schema", "pylon.cli.schema", "Compare what is declared with the database, and change it"),
+    Command("migrate", "pylon.cli.migrate", "Apply, follow and undo an app's own migrations"),
     Command("codegen", "pylon.cli.codegen", "Write an app's rows and functions as types for clients"),
     Command("backup", "pylon.cli.backup", "Take a backup, verify one, or list those there are"),
     Command("restore", "pylon.cli.restore", "Restore a backup, as it was or at a point in time"),
     Command("import", "pylon.cli.importing", "Import rows from NDJSON, CSV or JSON, and go on where it stopped"),
     Command("export", "pylon.cli.exporting", "Export rows as NDJSON, CSV or JSON"),
     Command("seed", "pylon.cli.seed", "Fill a server with the rows of seed.json"),
+    Command("policy", "pylon.cli.policy", "Try, explain and check policies"),
+    Command("test", "pylon.cli.testing", "Run an app's tests, or look for rows that leak"),
     Command("doctor", "pylon.cli.doctor", "Look for what would go wrong on this machine"),
     Command("maintenance", "pylon.cli.maintenance", "Answer 503 to everybody but admins, or stop"),
     Command("switch", "pylon.cli.switch", "Stop one entity, function, user, address or door"),
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
+    Command("keys", "pylon.cli.keys", "See, make and change the keys of encrypted fields"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("mail", "pylon.cli.mail", "See what mail waits and why, send it again, or send a test"),
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
@@ -56,6 +60,8 @@ COMMANDS: tuple[Command, ...] = (
 
 _ALIASES = {"schema check": "check", "help": ""}
 _NEAR = 3
+
+GROUP = "pylon.commands"
 
 
 class UsageError(Exception):
@@ -84,6 +90,15 @@ def find(name: str) -> Command | None:
     """The command of that name or alias."""
     name = _ALIASES.get(name, name)
     return next((command for command in COMMANDS if command.name == name), None)
+
+
+def installed(name: str) -> Command | None:
+    """A command that an installed package offers: an entry point of this name in the group `pylon.commands` that leads
+    to a module like those here. Looked for only when no command of ours has the name, which always win."""
+    import importlib.metadata
+
+    points = list(importlib.metadata.entry_points(group=GROUP, name=name))
+    return Command(name, points[0].module, "") if points else None
 
 
 def without_name(words: Sequence[str], output: Output) -> int:

@@ -37,8 +37,9 @@ class Stage:
     def updating(self, transaction: Transaction, plan: EntityPlan, old: Any, patch: dict[str, Any]) -> None:
         """The row as it is and the fields that will be set, before the policy; the patch may be changed in place."""
 
-    def deleting(self, transaction: Transaction, plan: EntityPlan, old: Any) -> None:
-        """The row as it is, before the policy."""
+    def deleting(self, transaction: Transaction, plan: EntityPlan, old: Any) -> dict[str, Any] | None:
+        """The row as it is, before the policy. Validated fields to set instead keep the row: then the delete policy has
+        decided about an update, which its readers see as a delete where it takes the row out of their sight."""
 
     def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
         """The policy allowed it, the row is written, and the change stands in the batch."""

@@ -173,7 +173,7 @@ class Transaction(RowAccess):
             return self._apply_update(plan, old, new, patch, plan.followers)
 
     def delete(self, plan: EntityPlan, row_id: str) -> Change:
-        """Delete a row. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
+        """Delete a row, or do what a stage does instead. Raises NOT_FOUND, POLICY_DENIED, DELETE_FAILED."""
         followers = self._followers(plan, row_id)
         if plan.stages or followers:
             with self._batch.scope():
@@ -223,9 +223,7 @@ class Transaction(RowAccess):
                 raise PylonError("READONLY_FIELD", f"{plan.name}.{min(fixed)} is readonly")
         for stage in plan.stages:
             stage.updating(self, plan, old, patch)
-        new = copy.copy(old)
-        for name, value in patch.items():
-            setattr(new, name, value)
+        new = _patched(old, patch)
         if self._enforce:
             self._check(plan.policy.update, old, new)
         return old, new
@@ -235,8 +233,7 @@ class Transaction(RowAccess):
     ) -> Change:
         types, row_id = plan.types, old.id
         if patch:
-            values = {name: types.dump_value(name, value) for name, value in patch.items()}
-            self.session.update(plan.name, row_id, values)
+            self.session.update(plan.name, row_id, types.dump_patch(row_id, patch))
         before, after = types.encode(old), types.encode(new)
         change = Change(types, plan.name, row_id, "update", new, after, old, before, fields=tuple(patch))
         return self._written(plan, change, followers)
@@ -246,10 +243,13 @@ class Transaction(RowAccess):
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.delete)
+        instead: dict[str, Any] = {}
         for stage in plan.stages:
-            stage.deleting(self, plan, old)
+            instead |= stage.deleting(self, plan, old) or {}
         if self._enforce:
             self._check(plan.policy.delete, old)
+        if instead:
+            return self._apply_update(plan, old, _patched(old, instead), instead, followers)
         self.session.delete(plan.name, row_id)
         data = plan.types.encode(old)
         change = Change(plan.types, plan.name, row_id, "delete", old, data, prev=data)
@@ -364,3 +364,10 @@ class Transaction(RowAccess):
                 raise PylonError("TENANT_MISMATCH", f"{plan.name}.{field} must be the caller's active tenant")
         if named in (None, ""):
             setattr(row, field, tenant)
+
+
+def _patched(row: Any, patch: dict[str, Any]) -> Any:
+    new = copy.copy(row)
+    for name, value in patch.items():
+        setattr(new, name, value)
+    return new

@@ -25,7 +25,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 class App:
     """One application. Its entities are those given as `entities`; without it, every Entity class that is a global
     of the module that made the App, imported ones included. Classes that these name in `Id[...]`, and classes given
-    to `include`, are added.
+    to `include`, are added. `plugins` run in their order.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class App:
         version: str = "0.1.0",
         entities: Iterable[type] | None = None,
         auth: Auth | None = None,
+        plugins: Iterable[Any] = (),
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise DeclarationError([error("APP_NAME_EMPTY", "App: the name is empty", 'Write App("notes").')])
@@ -43,6 +44,7 @@ class App:
         self._entities = None if entities is None else _checked(entities)
         self._included: list[type] = []
         self._auth = auth
+        self._plugins = tuple(plugins)
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
         self._functions: list[FunctionSpec] = []
 
@@ -144,6 +146,8 @@ class App:
             functions=tuple(_resolve_function(function, targets) for function in self._functions),
             raw={"auth": default_auth() if self._auth is None else self._auth.block(targets)},
         )
+        for plugin in self._plugins:
+            spec = declared_with(spec, plugin)
         findings = check(spec)
         if any(finding.severity is Severity.ERROR for finding in findings):
             raise DeclarationError(findings)
@@ -211,3 +215,15 @@ def _resolve_schema(schema: Any, targets: Mapping[str, str]) -> Any:
     if schema.get("type") == "id":
         return schema | {"table": targets.get(schema["table"], schema["table"])}
     return {key: _resolve_schema(value, targets) for key, value in schema.items()}
+
+
+def declared_with(spec: AppSpec, plugin: Any) -> AppSpec:
+    """The app with a plugin, and with what that declares (`pylon.plugins.spec`). Raises DeclarationError."""
+    declare = getattr(plugin, "declare", None)
+    if declare is not None:
+        spec = declare(app=spec)
+        if not isinstance(spec, AppSpec):
+            name = getattr(plugin, "name", "") or type(plugin).__name__
+            text = f"plugin {name}: declare returned {spec!r}, no AppSpec"
+            raise DeclarationError([error("PLUGIN_INVALID", text, "Return the app, changed or not.")])
+    return msgspec.structs.replace(spec, plugins=(*spec.plugins, plugin))

@@ -40,7 +40,10 @@ class ObjectCodec:
             classes = _enum_classes(self._class)
             loads = [(i, _load_of(fields[a], classes.get(a))) for i, a in enumerate(order) if a in fields]
             self._loads = tuple((i, load) for i, load in loads if load is not None)
-        self._public = tuple(a for a, n in self._attributes.items() if n == "id" or not fields[a].is_hidden)
+        # A field that a plugin declared is none of the class's attributes.
+        there = set(self._attributes if self._class is None else order)
+        public = (a for a, n in self._attributes.items() if n == "id" or not fields[a].is_hidden)
+        self._public = tuple(a for a in public if a in there)
 
     def load(self, row: Any) -> Any:
         """The Entity instance of a row: aware datetimes, enum members. The row itself for an entity without a class."""

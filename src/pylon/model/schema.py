@@ -116,10 +116,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """`where` makes it partial: a filter (`model.filters`), or SQL as older manifests have it."""
+
     name: str
     fields: tuple[str, ...]
     unique: bool = False
-    where: str | None = None
+    where: str | dict[str, Any] | None = None
     extra: dict[str, Any] = {}
 
 
@@ -227,7 +229,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one app declares. `raw` keeps manifest blocks that later chapters read (auth, llm, crons, ...),
+    """Everything one app declares. `plugins` are objects with hooks, whose declarations are in the rest already. `raw`
+    keeps manifest blocks that later chapters read (auth, llm, crons, ...),
     `extra` the unknown top-level keys, which are kept and reported."""
 
     name: str
@@ -235,6 +238,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     entities: tuple[EntitySpec, ...] = ()
     policies: tuple[PolicySpec, ...] = ()
     functions: tuple[FunctionSpec, ...] = ()
+    plugins: tuple[Any, ...] = ()
     routes: tuple[dict[str, Any], ...] = ()
     queries: tuple[dict[str, Any], ...] = ()
     actions: tuple[dict[str, Any], ...] = ()

@@ -20,6 +20,7 @@ from pylon.web import (
     dev,
     documents,
     entities,
+    plugins,
     queries,
     replication,
     rooms,
@@ -50,6 +51,8 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     middleware: list[Any] = [
         Edge(origins, doors.traffic, doors.engine, doors.limits, compresses=doors.settings.http_compress)
     ]
+    if doors.plugins.on_request or doors.plugins.on_response:
+        middleware.append(plugins.Hooks(doors.plugins))
     if tracing.tracer is not None:
         middleware.insert(0, Tracing(tracing.tracer))
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(
@@ -103,6 +106,8 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **transfer.ROUTES,
         **admin.ROUTES,
     }
+    if doors.plugins.routes:
+        routes = plugins.with_routes(routes, doors.plugins.routes)
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)

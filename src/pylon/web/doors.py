@@ -13,10 +13,12 @@ from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
+from pylon.engine.resealing import Resealing
 from pylon.ops.alarms import Alarms
 from pylon.ops.backup.schedule import Backups
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.overview import Overview
+from pylon.plugins.host import Plugins
 from pylon.settings import Settings
 from pylon.signals.metrics import Registry
 from pylon.signals.traffic import Traffic
@@ -60,10 +62,12 @@ class Doors:
     incidents: IncidentDesk
     overview: Overview
     alarms: Alarms
+    resealing: Resealing
     live: Door
     rooms: Rooms
     throttles: Throttles
     limits: EdgeLimits
+    plugins: Plugins
     web_folder: Path | None = None
     dev: bool = False
     cookie_name: str = field(default="pylon_session")
