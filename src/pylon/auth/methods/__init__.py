@@ -13,6 +13,7 @@ from pylon.auth.methods import (
     magic_code,
     magic_link,
     oauth,
+    orgs,
     password,
     password_reset,
     session,
@@ -30,6 +31,7 @@ METHODS: tuple[Method, ...] = (
     guest.METHOD,
     session.METHOD,
     totp.METHOD,
+    orgs.METHOD,
     api_key.METHOD,
     jwt.METHOD,
 )
