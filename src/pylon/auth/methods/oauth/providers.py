@@ -43,10 +43,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One provider.
 
     `issuer` and `jwks` are there where its id_token is verified; an issuer with `{tenantid}` is that of the token's own
-    `tid`; `issuer_alias` is another way in which it writes itself. Claims that the id_token lacks come from `userinfo`. `emails` lists a person's addresses where the profile
-    may keep them to itself. `offline` are parameters, and `offline_scope` the scope, that ask for tokens which are
-    refreshed. `extra` are parameters of the authorize URL. `pkce` and `nonce` are off for those that refuse or lose
-    them. `form_post` says that it leads back with a form; `iss_parameter` that it names itself when it does (RFC 9207).
+    `tid`, `issuer_alias` another way in which it writes itself. Claims that the id_token lacks come from `userinfo`.
+    `emails` lists a person's addresses where the profile may keep them to itself. `offline` are parameters, and
+    `offline_scope` the scope, that ask for tokens which are refreshed. `extra` are parameters of the authorize URL.
+    `pkce` and `nonce` are off for those that refuse or lose them. `form_post` says that it leads back with a form;
+    `iss_parameter` that it names itself when it does (RFC 9207).
     """
 
     id: str
