@@ -1113,6 +1113,9 @@ class Settings:
             found.append(Problem("PYLON_SMTP_SECURITY", "codes would cross the network in clear", mend))
         if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
             found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
+        if self.public_url is None and any(not client.redirect for client in self.oauth):
+            mend = "Set it to the address at which people reach this server, such as https://api.example.com"
+            found.append(Problem("PYLON_PUBLIC_URL", "providers to sign in with must know where to lead back to", mend))
         name_them = "Name the origins that may call, for example https://app.example.com"
         if "*" in self.cors_origins:
             found.append(Problem("PYLON_CORS_ORIGIN", "`*` lets every website call this server", name_them))
