@@ -1,8 +1,8 @@
 """A new version whose table is written anew, with 1,000 sockets connected: `python -m benchmarks.schema_change [ROWS]`.
 
-The new form is prepared while the old version serves, then the new version takes its place. Readers and writers go on all
-the while, and ask again when nobody answers; clients pull from their cursor and connect, as soon as they lose their
-socket.
+The new form is prepared while the old version serves, then the new version takes its place (`pylon start --replace`).
+Readers and writers go on all the while, and ask again when nobody answers; clients pull and connect as soon as they
+lose their socket. With `--unprepared` the table is written anew at the start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from pylon.store.sqlite.database import SqliteStore
 from pylon.testing.process import ServerProcess
 
 SOCKETS = 1000
-OPEN = dict.fromkeys(("PYLON_PULLS_PER_CLIENT", "PYLON_WRITES_PER_IP", "PYLON_HTTP_PER_IP_MAX", "PYLON_WS_PER_IP_MAX"), "0")
+OPEN = dict.fromkeys(
+    ("PYLON_PULLS_PER_CLIENT", "PYLON_WRITES_PER_IP", "PYLON_HTTP_PER_IP_MAX", "PYLON_WS_PER_IP_MAX"), "0"
+)
 OLD = """
 from pylon import App, Entity, field, index
 app = App("bench")
@@ -114,24 +116,30 @@ async def measure(rows: int, folder: Path) -> None:
     print(f"prepared in {time.perf_counter() - began:.1f} s; longest wait meanwhile:", told(reads, writes))
     reads.begin(), writes.begin()
     began = time.perf_counter()
-    await asyncio.to_thread(server.stop)
-    print(f"stopped after {time.perf_counter() - began:.2f} s")
     coming = [asyncio.create_task(back(client)) for client in clients]
-    await asyncio.to_thread(server.start)
-    print(f"serves after {time.perf_counter() - began:.2f} s")
-    await asyncio.gather(*coming)
-    print(f"all sockets back after {time.perf_counter() - began:.2f} s; longest wait:", told(reads, writes))
+    successor = ServerProcess(app, folder / "data", env=OPEN, port=server.port, options=("--replace",))
+    await asyncio.to_thread(successor.start)
+    assert server.process is not None
+    print(f"the old server left with {server.process.wait()}")
+    times = sorted(await asyncio.gather(*coming))
+    print(f"a socket was away for {times[500] * 1000:.0f} ms, the last for {times[-1] * 1000:.0f} ms")
+    print("longest wait:", told(reads, writes))
     for task in probing:
         task.cancel()
-    server.stop()
+    successor.stop()
 
 
-async def back(client: Client) -> None:
-    """Come back as soon as somebody answers; a cursor from before is refused, so the client begins anew."""
+async def back(client: Client) -> float:
+    """Come back, once the socket is lost, as soon as somebody answers; the seconds that took. A cursor from before is
+    refused, so the client begins anew."""
+    assert client.reading is not None
+    await client.reading
+    began = time.perf_counter()
     client.cursor = 0
     while True:
         try:
-            return await client.come()
+            await client.come()
+            return time.perf_counter() - began
         except (OSError, asyncio.IncompleteReadError):
             await asyncio.sleep(0.02)
 

@@ -46,6 +46,8 @@ class SqliteStore:
     def apply(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> list[str]:
         """Bring the live schema to the declared one; what was done, in words. Raises SCHEMA_REFUSED."""
         with contextlib.closing(connect_writer(self.path, self._synchronous)) as connection:
+            # Whoever opens the database next checkpoints what a large change wrote; nobody need wait for it here.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             done = apply_schema(connection, entities, wish, clock=self._clock)
         return [planned.sentence for planned in done.steps]
 
