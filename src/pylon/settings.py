@@ -36,6 +36,14 @@ class SameSite(enum.StrEnum):
     NONE = "none"
 
 
+class JwtAlgorithm(enum.StrEnum):
+    """What JWTs are signed with."""
+
+    ES256 = "ES256"
+    ED25519 = "Ed25519"
+    HS256 = "HS256"
+
+
 class CaptchaProvider(enum.StrEnum):
     HCAPTCHA = "hcaptcha"
     TURNSTILE = "turnstile"
@@ -191,6 +199,18 @@ def _origins(text: str) -> tuple[str, ...]:
                 "Write scheme, host and port without a path, comma-separated: https://app.example.com",
             )
     return tuple(origin.lower() for origin in origins)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    import ipaddress  # only where one is named
+
+    networks = _words(text)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise _RefusedError(f"{network!r} is not a network", "Write 10.1.0.0/16, or one address") from None
+    return networks
 
 
 def _secret_keys(text: str) -> tuple[str, ...]:
@@ -461,6 +481,19 @@ class Settings:
         _http_url,
         "Address at which people reach this server, such as https://api.example.com: links in mail begin with it.",
     )
+    outbound_allow: tuple[str, ...] = _variable(
+        "PYLON_OUTBOUND_ALLOW",
+        (),
+        _networks,
+        "Networks that webhooks may call although they are not public, and over plain http too, comma-separated: "
+        "10.1.0.0/16, 127.0.0.1.",
+    )
+    invite_url: str | None = _variable(
+        "PYLON_INVITE_URL",
+        None,
+        _http_url,
+        "Page of the app that an invitation to an organisation leads to; it is given the token as `?token=`.",
+    )
     trusted_origins: tuple[str, ...] = _variable(
         "PYLON_TRUSTED_ORIGINS",
         (),
@@ -482,6 +515,30 @@ class Settings:
         _words,
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
+    )
+    jwt_issuer: str | None = _variable(
+        "PYLON_JWT_ISSUER", None, _text, "Name that JWTs are issued under; sets them up.", shown="unset (no JWTs)"
+    )
+    jwt_secrets: tuple[str, ...] = _variable(
+        "PYLON_JWT_SECRET",
+        (),
+        _secret_keys,
+        "Secrets that are shared with who signs or checks JWTs with HS256, comma-separated: the first signs, all are "
+        f"taken. At least {MIN_SECRET_LENGTH} characters each. Needs PYLON_JWT_ISSUER.",
+        secret=True,
+    )
+    jwt_algorithm: JwtAlgorithm | None = _variable(
+        "PYLON_JWT_ALGORITHM",
+        None,
+        _choice(JwtAlgorithm),
+        "What JWTs are signed with: the server's own keys (ES256, Ed25519) or PYLON_JWT_SECRET (HS256).",
+        shown="HS256 with PYLON_JWT_SECRET, else ES256",
+    )
+    jwt_lifetime_secs: int = _variable(
+        "PYLON_JWT_LIFETIME_SECS", 3_600, _whole(30, 86_400), "Seconds that a JWT is good for."
+    )
+    jwt_key_days: int = _variable(
+        "PYLON_JWT_KEY_DAYS", 90, _whole(0), "Days after which a new key signs JWTs. 0 keeps one until you rotate it."
     )
     totp_issuer: str | None = _variable(
         "PYLON_TOTP_ISSUER", None, _text, "Name that authenticator apps show.", shown="the app's name"
@@ -606,6 +663,9 @@ class Settings:
         "PYLON_AUTH_REGISTER_IP_PER_MIN", 5, "Accounts made by one address a minute."
     )
     auth_nonce_ip_per_min: int = _limit("PYLON_AUTH_NONCE_IP_PER_MIN", 60, "Challenges given to one address a minute.")
+    auth_invite_ip_per_min: int = _limit(
+        "PYLON_AUTH_INVITE_IP_PER_MIN", 30, "Invitations to organisations sent by one address a minute."
+    )
     auth_guest_ip_per_min: int = _limit("PYLON_AUTH_GUEST_IP_PER_MIN", 60, "Guests of one address a minute.")
     trust_proxy_hops: int = _variable(
         "PYLON_TRUST_PROXY_HOPS",
@@ -990,6 +1050,14 @@ class Settings:
         if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
             mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
             found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        if self.jwt_secrets and self.jwt_issuer is None:
+            found.append(
+                Problem("PYLON_JWT_ISSUER", "PYLON_JWT_SECRET is set and nobody's tokens could be told", "Set both")
+            )
+        if self.jwt_algorithm is JwtAlgorithm.HS256 and not self.jwt_secrets:
+            found.append(
+                Problem("PYLON_JWT_ALGORITHM", "HS256 needs a shared secret", "Set PYLON_JWT_SECRET, or choose ES256")
+            )
         if (self.captcha_provider is None) != (self.captcha_secret is None):
             found.append(
                 Problem("PYLON_CAPTCHA_PROVIDER", "a captcha needs a provider and a secret", "Set both PYLON_CAPTCHA_*")
@@ -1045,6 +1113,9 @@ class Settings:
             found.append(Problem("PYLON_SMTP_SECURITY", "codes would cross the network in clear", mend))
         if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
             found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
+        if self.public_url is None and any(not client.redirect for client in self.oauth):
+            mend = "Set it to the address at which people reach this server, such as https://api.example.com"
+            found.append(Problem("PYLON_PUBLIC_URL", "providers to sign in with must know where to lead back to", mend))
         name_them = "Name the origins that may call, for example https://app.example.com"
         if "*" in self.cors_origins:
             found.append(Problem("PYLON_CORS_ORIGIN", "`*` lets every website call this server", name_them))

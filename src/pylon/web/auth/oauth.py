@@ -14,16 +14,20 @@ import falcon.asgi
 import msgspec
 
 from pylon.auth.methods.oauth.accounts import Accounts
+from pylon.auth.sign_in import MoreNeeded
 from pylon.auth.vault import new_secret
 from pylon.model.errors import PylonError
-from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user
+from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text
 from pylon.web.auth.cookies import give_cookie
+from pylon.web.auth.second_factor import carry
 from pylon.web.request import Request, Resource
 
 METHOD = "oauth"
+NATIVE_PROVIDERS = ("apple", "google")
 COOKIE_SECONDS = 600
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8192
+MOST_FIELDS = 100
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
@@ -71,10 +75,19 @@ def _bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
     return secret
 
 
-def _parameter(req: Request, name: str) -> str:
-    """One query parameter, percent-decoded; `+` stays `+`."""
-    values = parse_qs(req.query_string.replace("+", "%2B"), max_num_fields=100).get(name, [""])
-    return values[0] if len(values[0]) <= LONGEST else ""
+def _fields(encoded: str) -> dict[str, str]:
+    """The fields of a query or a form, the first of each name; one that is too long is left out. Raises
+    INVALID_QUERY."""
+    try:
+        found = parse_qs(encoded, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise PylonError("INVALID_QUERY", f"More than {MOST_FIELDS} fields") from None
+    return {name: values[0] for name, values in found.items() if len(values[0]) <= LONGEST}
+
+
+def _query(req: Request) -> dict[str, str]:
+    """The query's parameters; `+` stays `+`."""
+    return _fields(req.query_string.replace("+", "%2B"))
 
 
 class Providers(Resource):
@@ -93,15 +106,16 @@ class Login(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Begin a sign-in: `{"redirect","state"}`, or with `redirect=1` off to the provider."""
         service = _service(req, provider)
-        callback = _parameter(req, "callback")
+        query = _query(req)
+        callback = query.get("callback", "")
         if not callback:
             raise PylonError("MISSING_CALLBACK", "callback is required")
-        is_redirect = _parameter(req, "redirect") in ("1", "true")
+        is_redirect = query.get("redirect") in ("1", "true")
         away = await service.flow.begin(
             arrival(req),
             provider,
             callback=callback,
-            error_callback=_parameter(req, "error_callback"),
+            error_callback=query.get("error_callback", ""),
             browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
             is_native=not is_redirect and not _is_browser(req),
         )
@@ -117,13 +131,13 @@ class Callback(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The browser comes back from the provider, and goes on to where the sign-in leads."""
         names = ("state", "code", "error", "iss")
-        await _navigate(req, resp, provider, {name: _parameter(req, name) for name in names})
+        query = _query(req)
+        await _navigate(req, resp, provider, {name: query[name] for name in names if name in query})
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The same with a form; or JSON of a client that took the code itself: `{"state","code"}`."""
         if (req.content_type or "").partition(";")[0].strip().lower() == FORM:
-            fields = parse_qs((await req.body()).decode("utf-8", "replace"), max_num_fields=100)
-            await _navigate(req, resp, provider, {name: values[0] for name, values in fields.items()})
+            await _navigate(req, resp, provider, _fields((await req.body()).decode("utf-8", "replace")))
             return
         service = _service(req, provider)
         body = await json_body(req)
@@ -146,9 +160,10 @@ class Callback(Resource):
 async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sent: dict[str, str]) -> None:
     service = _service(req, provider)
     kept = _kept(req, cross_site=service.flow.source(provider).form_post)
-    sent = {name: value for name, value in sent.items() if len(value) <= LONGEST}
     done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
     if done.failure is not None:
+        if isinstance(done.failure, MoreNeeded):
+            carry(req, resp, done.failure)
         _redirect(resp, _with_failure(done.error_callback, done.failure))
         return
     if done.grant is not None:
@@ -172,10 +187,10 @@ def _back(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any
     )
 
 
-def _apple_name(text: str) -> str | None:
+def _apple_name(sent: str) -> str | None:
     """The name that Apple's form carries at the first sign-in. It is only shown, never believed."""
     try:
-        name = msgspec.json.decode(text)["name"]
+        name = msgspec.json.decode(sent)["name"]
         parts = [name.get("firstName"), name.get("lastName")]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return None
@@ -190,13 +205,28 @@ def _redirect(resp: falcon.asgi.Response, url: str) -> None:
 
 
 def _with_failure(url: str, failure: PylonError) -> str:
-    """The page that is told of a failure, with its code and what it says; and with what a page needs to go on, such as
-    the challenge of a second factor."""
+    """The page that is told of a failure, with its code and what it says."""
     told = {"oauth_error": failure.code, "oauth_error_message": failure.message[:300]}
-    told |= {name: value for name, value in (failure.extra or {}).items() if isinstance(value, str)}
     page, mark, fragment = url.partition("#")
     joint = "&" if "?" in page else "?"
     return f"{page}{joint}{urlencode(told, quote_via=quote)}{mark}{fragment}"
+
+
+class Native(Resource):
+    """`/api/auth/native/{provider}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Sign in with the id_token that a phone gave its app: `{"id_token","name"?}`."""
+        if provider not in NATIVE_PROVIDERS:
+            raise PylonError("PROVIDER_NOT_FOUND", 'Native sign-in supports "apple" and "google"')
+        if not req.doors.identity.registry.is_built(f"{METHOD}:{provider}"):
+            raise PylonError("PROVIDER_NOT_FOUND", f"Native {provider} sign-in is not configured on this server")
+        body = await json_body(req)
+        token = text(body, "id_token", "MISSING_FIELD", longest=32_768)
+        name = body.get("name")
+        shown = "".join(c for c in name if c.isprintable()).strip()[:200] if isinstance(name, str) else ""
+        grant = await _service(req, provider).native.enter(arrival(req), provider, token, shown or None)
+        granted(req, resp, grant)
 
 
 class Refresh(Resource):
@@ -275,6 +305,7 @@ ROUTES: dict[str, object] = {
     "/api/auth/providers": Providers(),
     "/api/auth/login/{provider}": Login(),
     "/api/auth/callback/{provider}": Callback(),
+    "/api/auth/native/{provider}": Native(),
     "/api/auth/oauth/refresh": Refresh(),
     "/api/auth/oauth/refresh/{provider}": Refresh(),
     "/api/auth/link": Links(),
