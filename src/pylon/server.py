@@ -35,6 +35,7 @@ from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.limits.usage import Meter
 from pylon.engine.plan import Plans
 from pylon.engine.readers import Readers
+from pylon.engine.resealing import Resealing
 from pylon.listeners import Listeners
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -257,6 +258,7 @@ class Server:
         )
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        self.resealing = Resealing(self.engine, ring, None if settings.secret_keys else settings.data_dir)
         self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
@@ -376,6 +378,7 @@ class Server:
                 incidents=self.incidents,
                 overview=self.overview,
                 alarms=self.alarms,
+                resealing=self.resealing,
                 live=self.door,
                 rooms=self.rooms,
                 throttles=self.throttles,
@@ -433,6 +436,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
+        await self.resealing.stop()
         await self.plugins.stop()
         await self.identity.stop()
         await self.hub.stop()

@@ -26,6 +26,10 @@ CODES: dict[str, CommandCode] = {
         "The audit log is not what was written: something was changed, removed or cut off.",
         "Keep the database as it is, compare it with a backup from before, and treat it as an incident.",
     ),
+    "REENCRYPT_FAILED": CommandCode(
+        "Sealing encrypted fields anew stopped before its end.",
+        "Mend what the message says, often a key that is missing, and run `pylon keys reencrypt` again: it goes on.",
+    ),
     "START_OK": CommandCode("The server is serving.", "Nothing."),
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),

@@ -41,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("switch", "pylon.cli.switch", "Stop one entity, function, user, address or door"),
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
+    Command("keys", "pylon.cli.keys", "See, make and change the keys of encrypted fields"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("mail", "pylon.cli.mail", "See what mail waits and why, send it again, or send a test"),
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
