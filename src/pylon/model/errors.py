@@ -269,7 +269,6 @@ REGISTRY: dict[str, Code] = {
         "The code is wrong, was used already, or is not of the last half minute.",
         "Wait for the next code of the app, or use a backup code. Check the clock of the phone.",
     ),
-    "MISSING_NAME": Code(400, "The request carries no name.", "Send `name` as a string."),
     "MISSING_CODE": Code(400, "The request carries no code.", "Send `code` as a string."),
     "PASSKEY_REGISTER_FAILED": Code(
         401,
