@@ -639,6 +639,13 @@ class Settings:
         "Compress answers with zstd or gzip for clients that take it, where it pays. Switch it off behind a proxy that "
         "does it.",
     )
+    openapi_public: bool = _variable(
+        "PYLON_OPENAPI_PUBLIC",
+        False,
+        _switch,
+        "Show `/api/openapi.json` and the page at `/docs` to everybody. They name every entity and callable function; "
+        "without it only admins see them, or anybody in dev mode.",
+    )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
     )

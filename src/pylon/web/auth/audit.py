@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
 from pylon.auth.events import MAX_EVENTS
 from pylon.web.auth.arriving import require_user
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, whole_number
 
 DEFAULT_LIMIT = 100
@@ -15,6 +18,7 @@ DEFAULT_LIMIT = 100
 class AuthAudit(Resource):
     """`/api/auth/audit`."""
 
+    @describes(list[dict[str, Any]], who="user", query={"limit": int, "user": str, "tenant": str})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Events whose subject or actor the caller is, newest first; for an admin all, or those of `?user=`."""
         limit = min(whole_number(req.get_param("limit"), DEFAULT_LIMIT) or DEFAULT_LIMIT, MAX_EVENTS)
