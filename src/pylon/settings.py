@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pylon.oauth_settings import OAuthClient, is_oauth_variable, read_clients
+
 MIN_TOKEN_LENGTH = 16
 """The shortest admin or metrics token that is accepted outside dev mode."""
 
@@ -32,6 +34,14 @@ class SameSite(enum.StrEnum):
     LAX = "lax"
     STRICT = "strict"
     NONE = "none"
+
+
+class JwtAlgorithm(enum.StrEnum):
+    """What JWTs are signed with."""
+
+    ES256 = "ES256"
+    ED25519 = "Ed25519"
+    HS256 = "HS256"
 
 
 class CaptchaProvider(enum.StrEnum):
@@ -465,12 +475,45 @@ class Settings:
         _origins,
         "Origins that a sign-in may lead back to, comma-separated, beside PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN.",
     )
+    oauth: tuple[OAuthClient, ...] = ()
+    """The providers of PYLON_OAUTH_<NAME>_*, by name (`pylon.oauth_settings`)."""
+
+    oauth_refresh_buffer_secs: int = _variable(
+        "PYLON_OAUTH_REFRESH_BUFFER_SECS",
+        60,
+        _whole(0),
+        "Seconds before its end at which a provider's token is renewed when somebody asks for it.",
+    )
     admin_emails: tuple[str, ...] = _variable(
         "PYLON_ADMIN_EMAILS",
         (),
         _words,
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
+    )
+    jwt_issuer: str | None = _variable(
+        "PYLON_JWT_ISSUER", None, _text, "Name that JWTs are issued under; sets them up.", shown="unset (no JWTs)"
+    )
+    jwt_secrets: tuple[str, ...] = _variable(
+        "PYLON_JWT_SECRET",
+        (),
+        _secret_keys,
+        "Secrets that are shared with who signs or checks JWTs with HS256, comma-separated: the first signs, all are "
+        f"taken. At least {MIN_SECRET_LENGTH} characters each. Needs PYLON_JWT_ISSUER.",
+        secret=True,
+    )
+    jwt_algorithm: JwtAlgorithm | None = _variable(
+        "PYLON_JWT_ALGORITHM",
+        None,
+        _choice(JwtAlgorithm),
+        "What JWTs are signed with: the server's own keys (ES256, Ed25519) or PYLON_JWT_SECRET (HS256).",
+        shown="HS256 with PYLON_JWT_SECRET, else ES256",
+    )
+    jwt_lifetime_secs: int = _variable(
+        "PYLON_JWT_LIFETIME_SECS", 3_600, _whole(30, 86_400), "Seconds that a JWT is good for."
+    )
+    jwt_key_days: int = _variable(
+        "PYLON_JWT_KEY_DAYS", 90, _whole(0), "Days after which a new key signs JWTs. 0 keeps one until you rotate it."
     )
     totp_issuer: str | None = _variable(
         "PYLON_TOTP_ISSUER", None, _text, "Name that authenticator apps show.", shown="the app's name"
@@ -963,6 +1006,8 @@ class Settings:
         if values.get("dev_mode", False):
             values = _DEV_DEFAULTS | values
         values.setdefault("csrf_origins", values.get("cors_origins", ()))
+        values["oauth"], faults = read_clients(environ, dev=values.get("dev_mode", False))
+        problems.extend(Problem(fault.variable, fault.what, fault.mend) for fault in faults)
         settings = cls(**values)
         problems.extend(settings._at_odds())
         if not settings.dev_mode:
@@ -984,6 +1029,14 @@ class Settings:
         if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
             mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
             found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        if self.jwt_secrets and self.jwt_issuer is None:
+            found.append(
+                Problem("PYLON_JWT_ISSUER", "PYLON_JWT_SECRET is set and nobody's tokens could be told", "Set both")
+            )
+        if self.jwt_algorithm is JwtAlgorithm.HS256 and not self.jwt_secrets:
+            found.append(
+                Problem("PYLON_JWT_ALGORITHM", "HS256 needs a shared secret", "Set PYLON_JWT_SECRET, or choose ES256")
+            )
         if (self.captcha_provider is None) != (self.captcha_secret is None):
             found.append(
                 Problem("PYLON_CAPTCHA_PROVIDER", "a captcha needs a provider and a secret", "Set both PYLON_CAPTCHA_*")
@@ -1063,6 +1116,7 @@ def _described() -> tuple[Variable, ...]:
     return tuple(
         Variable(attribute=field.name, **{key: field.metadata[key] for key in keys})
         for field in dataclasses.fields(Settings)
+        if field.metadata
     )
 
 
@@ -1072,7 +1126,7 @@ VARIABLES: tuple[Variable, ...] = _described()
 _DEV_DEFAULTS: dict[str, Any] = {
     field.name: field.metadata["dev"]
     for field in dataclasses.fields(Settings)
-    if field.metadata["dev"] != field.default
+    if field.metadata and field.metadata["dev"] != field.default
 }
 
 RETIRED: dict[str, str] = {
@@ -1103,7 +1157,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
     known = {variable.name for variable in VARIABLES}
     found: list[Problem] = []
     for name in sorted(environ):
-        if not name.startswith("PYLON_") or name in known or name in INTERNAL:
+        if not name.startswith("PYLON_") or name in known or name in INTERNAL or is_oauth_variable(name):
             continue
         if name in RETIRED:
             found.append(Problem(name, "no longer used", RETIRED[name]))

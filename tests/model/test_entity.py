@@ -286,8 +286,9 @@ def test_an_owner_holds_a_user_id_and_nothing_else() -> None:
     assert "both owner=True and a default" in refusal(declare(str, x=field(owner=True, default="me")))
 
 
-def test_an_encrypted_field_must_stay_on_the_server() -> None:
-    assert "server_only=True" in refusal(declare(str, x=field(encrypted=True)))
+def test_an_encrypted_field_may_be_shown_and_cannot_be_unique() -> None:
+    declare(str, x=field(encrypted=True))()
+    assert "unique" in refusal(declare(str, x=field(encrypted=True, unique=True)))
 
 
 def test_a_field_needs_an_annotation() -> None:

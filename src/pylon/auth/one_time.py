@@ -56,10 +56,17 @@ class OneTime:
         return code
 
     def make_token(
-        self, tx: Transaction, kind: Kind, subject: str, *, user_id: str | None = None, payload: Any = None
+        self,
+        tx: Transaction,
+        kind: Kind,
+        subject: str,
+        *,
+        user_id: str | None = None,
+        payload: Any = None,
+        token: str | None = None,
     ) -> str:
-        """A token of 256 bits that needs no subject to be found."""
-        token = new_secret()
+        """A token of 256 bits that needs no subject to be found; `token` for one whose form others prescribe."""
+        token = token or new_secret()
         self._store(tx, kind, subject, token, user_id, payload)
         return token
 

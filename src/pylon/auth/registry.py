@@ -54,6 +54,10 @@ class Registry:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
+    def is_built(self, name: str) -> bool:
+        """Whether a method is configured, switched off or not."""
+        return name in self._built
+
     def is_on(self, name: str) -> bool:
         """Whether a method may be used now, for pages that offer what there is."""
         if name not in self._built:

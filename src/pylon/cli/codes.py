@@ -26,6 +26,10 @@ CODES: dict[str, CommandCode] = {
         "The audit log is not what was written: something was changed, removed or cut off.",
         "Keep the database as it is, compare it with a backup from before, and treat it as an incident.",
     ),
+    "REENCRYPT_FAILED": CommandCode(
+        "Sealing encrypted fields anew stopped before its end.",
+        "Mend what the message says, often a key that is missing, and run `pylon keys reencrypt` again: it goes on.",
+    ),
     "START_OK": CommandCode("The server is serving.", "Nothing."),
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
@@ -62,6 +66,13 @@ CODES: dict[str, CommandCode] = {
         "Something would be dropped with what it holds, and nobody agreed.",
         "Agree, or add --yes; a backup comes first.",
     ),
+    "MIGRATION_CREATED": CommandCode("A file for a migration was made.", "Write its steps."),
+    "MIGRATIONS_APPLIED": CommandCode("The migrations that were pending are applied.", "Nothing."),
+    "MIGRATIONS_PENDING": CommandCode(
+        "Migrations beside the app are not applied to its data.", "Stop the server, `pylon migrate apply`, start it."
+    ),
+    "MIGRATION_ROLLED_BACK": CommandCode("The last migration was undone.", "Nothing."),
+    "MIGRATION_NONE": CommandCode("There is no migration to undo.", "`pylon migrate status` lists them."),
     "HISTORY_INVALID_LIMIT": CommandCode("--limit is not a number of entries.", "Give a number from 1 on."),
     "HISTORY_ENTRY_NOT_FOUND": CommandCode(
         "There is no such entry in the record of schema changes.", "`pylon schema history` lists them."
@@ -117,6 +128,23 @@ CODES: dict[str, CommandCode] = {
     "SEED_INSERT_FAILED": CommandCode("A row of the file was refused.", "The message names the row and the reason."),
     "SEED_FILE_INVALID": CommandCode(
         "The seed file can't be read or has another form.", 'It holds {"Entity": [{row}, …]}; name it with --file.'
+    ),
+    "LINT_OK": CommandCode("The policies have no findings.", "Nothing."),
+    "LINT_FOUND": CommandCode("Policies are probably not what is meant.", "Each finding names its fix."),
+    "POLICY_CASES_OK": CommandCode("Every case of the file passes.", "Nothing."),
+    "POLICY_CASE_FAILED": CommandCode(
+        "A policy decides otherwise than the case expects.", "The message says why; mend the policy, or the case."
+    ),
+    "POLICY_CASES_INVALID": CommandCode("The file of cases can't be read.", "The message names what is wrong in it."),
+    "LEAKS_NONE": CommandCode("No row showed to somebody who may not read it.", "Nothing."),
+    "LEAK_FOUND": CommandCode(
+        "A row, a value or a number showed to somebody who may not read it, or a readable row did not show.",
+        "Run it again with the seed that is told; if it is the app's policy, mend that, else report it.",
+    ),
+    "TESTS_FAILED": CommandCode("The app's tests failed.", "Mend them, and ask again."),
+    "COVERAGE_LOW": CommandCode("Tests ask fewer rules than --min demands.", "The list names the rules never asked."),
+    "TESTS_MISSING": CommandCode(
+        "pytest is not installed.", "`pip install pytest`, or run `pylon test --leaks` alone."
     ),
     "BACKUP_OK": CommandCode("The backup was taken.", "Nothing; `pylon backup verify` checks it again."),
     "BACKUP_VERIFIED": CommandCode("The backup is whole.", "Nothing."),

@@ -15,6 +15,7 @@ from pylon.cli.codes import CODES
 from pylon.cli.commands import COMMANDS, Command, parser_of
 from pylon.cli.exits import Exit
 from pylon.model.errors import REGISTRY
+from pylon.oauth_settings import BUILTIN, SUFFIXES
 from pylon.settings import RETIRED, VARIABLES
 
 _MADE = "<!-- Written by `make docs` from the code. Do not edit. -->"
@@ -58,6 +59,11 @@ def env_page() -> str:
         "Options of a command win over the environment, and that wins over `.env.local`, then `.env`, which are\n"
         "looked for beside the app and in the folders above; the first folder that has one of them is taken.",
         _table(("variable", "default", "meaning"), rows),
+        "## Providers to sign in with",
+        "Each provider has variables of its own name, one of "
+        + ", ".join(f"`{name.upper()}`" for name in BUILTIN)
+        + ",\nor another with an `OIDC_ISSUER`. See [signing in elsewhere](../guide/oauth.md).",
+        _table(("variable", "meaning"), [(f"`PYLON_OAUTH_<NAME>_{name}`", text) for name, text in SUFFIXES.items()]),
         "## No longer used",
         _table(("variable", "instead"), [(f"`{name}`", f"{text}.") for name, text in RETIRED.items()]),
     ]

@@ -38,6 +38,7 @@ BATCH_REQUESTS = 512
 BATCH_SECONDS = 0.02
 """How long a batch takes in more requests; one that runs longer finishes first."""
 
+_OF_ONE_ROW = ("SEALED_UNREADABLE", "ENCRYPTION_NOT_CONFIGURED")
 _RESERVE_NS = 5_000_000_000
 
 
@@ -255,7 +256,9 @@ class Committer:
             try:
                 work.value = work.operation(transaction)
             except PylonError as error:
-                if error.status >= 500:  # the store failed, not the request: the whole batch is in doubt
+                # The store failed, not the request: the whole batch is in doubt. A value that no key opens is one
+                # row's, and nothing of it was written.
+                if error.status >= 500 and error.code not in _OF_ONE_ROW:
                     raise
                 work.error = error
             return

@@ -16,6 +16,8 @@ from pylon.model.errors import PylonError
 from pylon.store.protocol import StoredAnswer
 
 MAX_KEY = 255
+_SEALED = b"\x01"  # which no answer begins with
+_PURPOSE = "answer"
 KEEP_BYTES = 65_536
 """The largest answer that is kept."""
 
@@ -56,9 +58,26 @@ def answer_once(transaction: Transaction, once: Once | None, operation: Callable
     if held is not None:
         if held.fingerprint != once.fingerprint:
             raise PylonError("IDEMPOTENCY_MISMATCH", "This Idempotency-Key came with another request before.")
-        return Answer(held.body, held.status, is_replay=True)
+        return Answer(_opened(transaction, once, held.body), held.status, is_replay=True)
     answer = operation(transaction)
     if len(answer.body) <= KEEP_BYTES:
-        stored = StoredAnswer(once.fingerprint, answer.status, answer.body)
+        stored = StoredAnswer(once.fingerprint, answer.status, _sealed(transaction, once, answer.body))
         transaction.session.put_answer(once.principal, once.key, stored)
     return answer
+
+
+def _sealed(transaction: Transaction, once: Once, body: bytes) -> bytes:
+    """The answer as it is kept: sealed in an app with encrypted fields, since a function may have told one."""
+    if not transaction.plans.has_sealed:
+        return body
+    return _SEALED + transaction.plans.field_keys.need().seal(_PURPOSE, body, _context(once))
+
+
+def _opened(transaction: Transaction, once: Once, body: bytes) -> bytes:
+    if not body.startswith(_SEALED):
+        return body
+    return transaction.plans.field_keys.need().open(_PURPOSE, body[len(_SEALED) :], _context(once))
+
+
+def _context(once: Once) -> bytes:
+    return f"{once.principal}\0{once.key}".encode()

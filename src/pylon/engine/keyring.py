@@ -50,6 +50,22 @@ class KeyRing:
         """The same under every key, the current one first: what an older key may have made."""
         return [hmac.digest(self._key(identifier, purpose), message, "sha256") for identifier in self._roots]
 
+    def marks(self, purpose: str, message: bytes) -> list[tuple[str, bytes]]:
+        """The same, each with the id of its key."""
+        roots = list(self._roots)
+        return [(key.hex(), hmac.digest(self._key(key, purpose), message, "sha256")) for key in roots]
+
+    def key_id(self, sealed: bytes) -> str:
+        """The id of the key that sealed this."""
+        return sealed[len(_VERSION) : _HEAD].hex()
+
+    def lead_with(self, key: str | bytes) -> None:
+        """Seal with this key from now on; the others still open what they sealed."""
+        root = _extract(key.encode() if isinstance(key, str) else key)
+        identifier = _derive(root, b"key id")[:_ID_BYTES]
+        self._roots = {identifier: root} | self._roots
+        self._current = identifier
+
     def seal(self, purpose: str, plain: bytes, context: bytes = b"") -> bytes:
         """Encrypt and authenticate (AES-256-GCM). What was sealed under one `context`, such as the id of its row, does
         not open under another."""
@@ -111,18 +127,38 @@ def load_keyring(configured: Sequence[str], data_dir: Path) -> KeyRing:
     return KeyRing(keys)
 
 
+def add_key(data_dir: Path) -> str:
+    """Put a new key in front of those of the file, durably, before anything is sealed with it; the key."""
+    path = data_dir / FILE_NAME
+    key = secrets.token_hex(32)
+    temporary = _written(path, f"{key}\n{path.read_text('utf-8')}")
+    temporary.replace(path)
+    _settle(path.parent)
+    return key
+
+
 def _create(path: Path) -> None:
     """A new key, on the disk before anything is sealed with it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = _written(path, secrets.token_hex(32) + "\n")
     with contextlib.suppress(FileExistsError):
         os.link(temporary, path)  # never over a key that somebody else made meanwhile
     temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
+    _settle(path.parent)
+
+
+def _written(path: Path, text: str) -> Path:
+    """The text in a file of another name beside this one, on the disk."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _settle(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

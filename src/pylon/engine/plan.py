@@ -11,6 +11,7 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.rows import RowTypes, compile_rows
 from pylon.model.schema import Action, AppSpec, DefaultAuth, DefaultNow, EntitySpec
+from pylon.model.sealing import KeyHolder
 from pylon.policy.rules import EntityPolicy, Rule, compile_app_policies, compile_scope
 from pylon.signals.metrics import Counter, Family
 
@@ -55,7 +56,11 @@ class Plans(Mapping[str, EntityPlan]):
         policies = compile_app_policies(app)
         self.app = app
         self.auth = auth_block(app)
-        self._plans = {entity.name: _plan(app, entity, policies[entity.name]) for entity in app.entities}
+        self.field_keys = KeyHolder()
+        self._plans = {
+            entity.name: _plan(app, entity, policies[entity.name], self.field_keys) for entity in app.entities
+        }
+        self.has_sealed = any(plan.types.seals is not None for plan in self._plans.values())
         self.denials = Family(("entity", "action"), Counter, DENIALS_KEPT)
         self._denials_of = {
             policies[name].rule(action): (name, action.value) for name in self._plans for action in Action
@@ -109,10 +114,10 @@ def denied() -> PylonError:
     )
 
 
-def _plan(app: AppSpec, entity: EntitySpec, policy: EntityPolicy) -> EntityPlan:
+def _plan(app: AppSpec, entity: EntitySpec, policy: EntityPolicy, keys: KeyHolder) -> EntityPlan:
     return EntityPlan(
         spec=entity,
-        types=compile_rows(entity),
+        types=compile_rows(entity, keys),
         policy=policy,
         scope=compile_scope(app, entity, entity.sync_scope) if entity.sync_scope else None,
         stamped_now=tuple(f.name for f in entity.fields if isinstance(f.default, DefaultNow)),

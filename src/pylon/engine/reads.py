@@ -54,6 +54,7 @@ class Reads:
     ) -> None:
         self._now = now
         self.search: Search = NoSearch()
+        self.on_condition: Callable[[EntityPlan], None] | None = None
         self._gate = gate
         self.readers = readers or Readers()
         self._store = store
@@ -273,6 +274,8 @@ class Reads:
         read none whatever the row."""
         if identity.is_admin:
             return None, {}
+        if self.on_condition is not None:
+            self.on_condition(plan)
         rule = plan.policy.read
         now = self._now()
         if rule.reads_row or rule.uses_exists:

@@ -233,8 +233,7 @@ class Transaction(RowAccess):
     ) -> Change:
         types, row_id = plan.types, old.id
         if patch:
-            values = {name: types.dump_value(name, value) for name, value in patch.items()}
-            self.session.update(plan.name, row_id, values)
+            self.session.update(plan.name, row_id, types.dump_patch(row_id, patch))
         before, after = types.encode(old), types.encode(new)
         change = Change(types, plan.name, row_id, "update", new, after, old, before, fields=tuple(patch))
         return self._written(plan, change, followers)

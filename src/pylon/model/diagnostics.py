@@ -14,10 +14,12 @@ import msgspec
 
 from pylon.model.auth_block import auth_block, check_auth
 from pylon.model.bounds import bounds_problem, broken_bound
+from pylon.model.errors import PylonError
+from pylon.model.filters import EntityColumns, Scope, parse_filter
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
 from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
-from pylon.model.rows import field_type
+from pylon.model.rows import compile_rows, field_type
 from pylon.model.schema import (
     AppSpec,
     DefaultAuth,
@@ -30,6 +32,7 @@ from pylon.model.schema import (
     OnDelete,
     PolicySpec,
 )
+from pylon.model.sealing import encryption_problem
 
 __all__ = ["DeclarationError", "Diagnostic", "Severity", "Span", "check", "check_entity"]
 
@@ -169,12 +172,8 @@ def _fields(entity: EntitySpec) -> Found:
 def _modifiers(where: str, field: Field) -> Found:
     if field.kind is Kind.VECTOR and not field.server_only:
         yield error("VECTOR_NOT_SERVER_ONLY", f"{where}: a vector never leaves the server", 'Add "serverOnly": true.')
-    if field.encrypted and not field.server_only:
-        yield error(
-            "ENCRYPTED_NOT_SERVER_ONLY",
-            f"{where}: an encrypted field never leaves the server",
-            'Add server_only=True ("serverOnly": true in a manifest).',
-        )
+    if problem := encryption_problem(field):
+        yield error("ENCRYPTED_INVALID", f"{where}: {problem}")
     if problem := bounds_problem(field):
         yield error("FIELD_BOUNDS_INVALID", f"{where}: {problem}")
     if problem := merge_problem(field):
@@ -274,9 +273,23 @@ def _indexes(entity: EntitySpec) -> Found:
         if not index.fields:
             yield error("INDEX_FIELDS_EMPTY", f"{where} names no field")
         for name in index.fields:
-            if entity.field(name) is None:
+            field = entity.field(name)
+            if field is None:
                 yield _missing("INDEX_FIELD_NOT_FOUND", where, name, entity)
+            elif field.encrypted:
+                yield error("INDEX_FIELD_ENCRYPTED", f"{where}: {name!r} is encrypted", "Use lookup=True instead.")
+        if isinstance(index.where, dict):
+            yield from _condition(entity, where, index.where)
         yield from _unknown_keys(where, index.extra)
+
+
+def _condition(entity: EntitySpec, where: str, condition: dict[str, Any]) -> Found:
+    if any(bounds_problem(field) for field in entity.fields):
+        return
+    try:
+        parse_filter(EntityColumns(compile_rows(entity), Scope.SERVER), condition)
+    except PylonError as problem:
+        yield error("INDEX_WHERE_INVALID", f"{where}: {problem.message}", problem.hint)
 
 
 def _relations(entity: EntitySpec) -> Found:
@@ -301,10 +314,11 @@ def _search(entity: EntitySpec) -> Found:
             field = entity.field(name) if isinstance(name, str) else None
             if field is None:
                 yield _missing("SEARCH_FIELD_NOT_FOUND", f"{entity.name}.search.{block}", str(name), entity)
-            elif field.is_hidden:
+            elif field.is_hidden or field.encrypted:
+                why = "never leaves the server" if field.is_hidden else "is encrypted"
                 yield error(
                     "SEARCH_FIELD_HIDDEN",
-                    f"{entity.name}.search.{block}: {name!r} never leaves the server, and search would tell of it",
+                    f"{entity.name}.search.{block}: {name!r} {why}, and search would tell of it",
                     "Leave it out of search.",
                 )
 

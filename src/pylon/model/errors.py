@@ -237,6 +237,17 @@ REGISTRY: dict[str, Code] = {
         404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
     ),
     "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "INVALID_API_KEY": Code(
+        401,
+        "The API key is malformed, unknown, expired or revoked, or its user is locked.",
+        "Make a new one with POST /api/auth/api-keys, or send a session's token.",
+    ),
+    "INVALID_JWT": Code(
+        401,
+        "The JWT is malformed, expired, not signed by a key that is taken here, or its session is over.",
+        "Ask for a new one with POST /api/auth/jwt; check its issuer.",
+    ),
+    "JWT_NOT_CONFIGURED": Code(501, "This server makes no JWTs.", "Set PYLON_JWT_ISSUER."),
     "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
     "REAUTHENTICATION_REQUIRED": Code(
         403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
@@ -288,6 +299,52 @@ REGISTRY: dict[str, Code] = {
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
+    "PROVIDER_NOT_FOUND": Code(
+        404,
+        "This provider is not one to sign in with here.",
+        "`GET /api/auth/providers` lists those that are; operators set PYLON_OAUTH_<NAME>_*.",
+    ),
+    "PROVIDER_NOT_CONFIGURED": Code(
+        501, "The provider is not set up on this server any more.", "Set PYLON_OAUTH_<NAME>_* again."
+    ),
+    "MISSING_PROVIDER": Code(400, "No provider was named.", "Name it in the path: `/api/auth/oauth/refresh/<name>`."),
+    "MISSING_CALLBACK": Code(
+        400, "It was not said where the sign-in leads back to.", "Add `callback`, a page of a trusted origin."
+    ),
+    "OAUTH_PROVIDER_BROKEN": Code(
+        500,
+        "The provider can't be reached, or is not the one that it was.",
+        "Operators: the log says what its discovery document lacks; check the issuer.",
+    ),
+    "OAUTH_INVALID_STATE": Code(
+        403,
+        "The sign-in was not begun in this browser, took longer than ten minutes, or was ended already.",
+        "Begin again at `/api/auth/login/<name>`, on the same host and with cookies.",
+    ),
+    "OAUTH_DENIED": Code(403, "The provider did not sign the user in.", "Try again and agree, or choose another way."),
+    "OAUTH_TOKEN_EXCHANGE_FAILED": Code(
+        502,
+        "The provider refused the code, or did not say who it is.",
+        "Operators: check the client's id, secret and redirect address with the provider.",
+    ),
+    "OAUTH_ID_TOKEN_INVALID": Code(
+        401,
+        "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
+        "Begin again. Operators: the log says why.",
+    ),
+    "OAUTH_NO_EMAIL": Code(
+        400, "The provider gave no e-mail address.", "Allow it with the provider, or choose another way."
+    ),
+    "ACCOUNT_NOT_FOUND": Code(404, "No such account is linked.", "`GET /api/auth/link` lists those that are."),
+    "LAST_METHOD": Code(
+        409, "Nothing else would let the user in.", "Set a password, verify the address or link another account first."
+    ),
+    "NO_REFRESH_TOKEN": Code(
+        400,
+        "There are no tokens of the provider that could be renewed.",
+        "Operators: name `offline_access` in PYLON_OAUTH_<NAME>_SCOPES; then sign in again.",
+    ),
+    "REFRESH_FAILED": Code(502, "The provider did not renew the tokens.", "Sign in with the provider again."),
     "UNTRUSTED_REDIRECT": Code(
         403,
         "A sign-in may lead back to trusted origins only.",
@@ -301,6 +358,16 @@ REGISTRY: dict[str, Code] = {
     ),
     "MERGE_TOO_LARGE": Code(
         409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
+    ),
+    "KEYS_CONFIGURED": Code(
+        409,
+        "The secret keys are configured, so the server can't make another.",
+        "Put a new key in front of the others in PYLON_SECRET_KEY, restart, and run `pylon keys reencrypt`.",
+    ),
+    "ENCRYPTION_NOT_CONFIGURED": Code(
+        500,
+        "The app has encrypted fields, and the process that opened its data has no secret keys.",
+        "Open the data through the server, which loads PYLON_SECRET_KEY or secret.key.",
     ),
     "SEALED_UNREADABLE": Code(
         500,
@@ -426,6 +493,27 @@ REGISTRY: dict[str, Code] = {
         500,
         "The declared schema can't be applied to the live database without losing or inventing data.",
         "The message names the column; the hint says how to get there.",
+    ),
+    "MIGRATION_INVALID": Code(
+        500, "A file in the folder of migrations is none.", "The message says what is wrong with it."
+    ),
+    "MIGRATION_FAILED": Code(
+        500,
+        "A migration raised an error; what was committed before it stays, and it goes on there.",
+        "The message names the row or statement. Mend it, then `pylon migrate apply` again.",
+    ),
+    "MIGRATION_UNFINISHED": Code(
+        500,
+        "A migration stopped half-way: some rows are as before it, others as after it.",
+        "`pylon migrate apply` (or `rollback`) goes on where it stopped.",
+    ),
+    "MIGRATION_DESTRUCTIVE": Code(
+        409, "A migration deletes rows or drops a table.", "Add --allow-destructive; a backup is taken first."
+    ),
+    "MIGRATION_IRREVERSIBLE": Code(
+        409,
+        "A migration says nothing of how to undo it.",
+        "Write its `down`, or go back to the backup from before it with `pylon migrate rollback --restore`.",
     ),
     "CONFIG_INVALID": Code(
         500,

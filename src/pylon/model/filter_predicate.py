@@ -10,6 +10,7 @@ from typing import Any
 from pylon.model.filters import Complement, Either, Every, Filter, Operator, Test
 from pylon.model.rows import RowTypes
 from pylon.model.schema import Kind
+from pylon.model.sealing import Seals
 
 Predicate = Callable[[Any], bool]
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
@@ -59,9 +60,16 @@ def _test(types: RowTypes, test: Test) -> Predicate:
             part = fold(operand)
             return lambda row: (value := get(row)) is not None and part in fold(value)
         case Operator.STARTS:
+            if types.seals is not None and test.field in types.seals.fields:
+                return _blind(types.seals, test.field, operand)
             return lambda row: (value := get(row)) is not None and value.startswith(operand)
     compare = _COMPARE[test.operator]
     return lambda row: (value := get(row)) is not None and compare(value, operand)
+
+
+def _blind(seals: Seals, name: str, start: str) -> Predicate:
+    get = attrgetter(name)
+    return lambda row: (value := get(row)) is not None and start in seals.found_by(name, value)
 
 
 def fold(text: str) -> str:

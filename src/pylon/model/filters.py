@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -125,7 +125,22 @@ class Columns(Protocol):
     """The names that a filter may use."""
 
     def kind(self, name: str) -> Kind:
-        """The kind of a column. Raises INVALID_COLUMN for one that may not be named."""
+        """The kind of a column that rows can be compared and ordered by. Raises INVALID_COLUMN for one that may not be
+        named, INVALID_QUERY for an encrypted one."""
+
+    def shown(self, name: str) -> None:
+        """Raise INVALID_COLUMN for a column that may not be shown."""
+
+    def sealed(self, name: str) -> Sealed | None:
+        """How an encrypted column is looked into; None for any other. Raises INVALID_COLUMN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An encrypted column: what its stored texts begin with for a value, None where there is no blind index."""
+
+    kind: Kind
+    found_by: Callable[[Any], tuple[str, ...]] | None
 
 
 class EntityColumns:
@@ -142,16 +157,33 @@ class EntityColumns:
         if name == "id":
             return Kind.STRING
         field = self._types.entity.field(name)
-        if field is None or (self._scope is Scope.CLIENT and not _is_shown(field)):
-            fields = self._types.entity.fields
-            raise self._types.unknown_column(
-                name[:100], [f.name for f in fields if self._scope is Scope.SERVER or _is_shown(f)]
-            )
+        if field is None or (self._scope is Scope.CLIENT and (field.is_hidden or field.encrypted)):
+            raise self._unknown(name, lambda f: not (f.is_hidden or f.encrypted))
+        if field.encrypted:
+            raise PylonError("INVALID_QUERY", f"{name} is encrypted: rows can't be compared or ordered by it")
         return field.kind
 
+    def shown(self, name: str) -> None:
+        """Raise INVALID_COLUMN for a field that may not be shown."""
+        field = self._types.entity.field(name)
+        if name != "id" and (field is None or (self._scope is Scope.CLIENT and field.is_hidden)):
+            raise self._unknown(name, lambda f: not f.is_hidden)
 
-def _is_shown(field: Field) -> bool:
-    return not (field.is_hidden or field.encrypted)
+    def sealed(self, name: str) -> Sealed | None:
+        """How an encrypted field is looked into; None for any other. To clients one without a lookup is unknown."""
+        field = self._types.entity.field(name)
+        if field is None or not field.encrypted:
+            return None
+        if self._scope is Scope.CLIENT and (field.is_hidden or not field.lookup):
+            raise self._unknown(name, lambda f: not f.is_hidden and (f.lookup or not f.encrypted))
+        seals = self._types.seals
+        assert seals is not None
+        return Sealed(field.kind, (lambda value: seals.found_by(name, value)) if field.lookup else None)
+
+    def _unknown(self, name: str, is_known: Callable[[Field], bool]) -> PylonError:
+        fields = self._types.entity.fields
+        known = [f.name for f in fields if self._scope is Scope.SERVER or is_known(f)]
+        return self._types.unknown_column(name[:100], known)
 
 
 class NamedColumns:
@@ -170,6 +202,14 @@ class NamedColumns:
                 "INVALID_COLUMN", f'Unknown column "{name[:100]}" -- valid columns: {", ".join(self._kinds)}'
             )
         return kind
+
+    def shown(self, name: str) -> None:
+        """Raise INVALID_COLUMN for a column that isn't there."""
+        self.kind(name)
+
+    def sealed(self, name: str) -> Sealed | None:
+        """None: what a query computes is open."""
+        return None
 
 
 class Budget:
@@ -249,7 +289,7 @@ def parse_fields(columns: Columns, value: Any) -> tuple[str, ...]:
         raise PylonError("INVALID_QUERY", "fields are a list of names")
     names = {"id", *value}
     for name in names:
-        columns.kind(name)
+        columns.shown(name)
     return tuple(sorted(names))
 
 
@@ -287,10 +327,46 @@ class _Parser:
             return [Every(parts) if name == "$and" else Either(parts)]
         if name == "$not":
             return [Complement(self.filter(value, depth + 1))]
+        if (sealed := self._columns.sealed(name)) is not None:
+            operators = value if isinstance(value, dict) else {"$eq": value}
+            return [self._sealed(name, sealed, operator, operand) for operator, operand in operators.items()]
         kind = self._columns.kind(name)
         if not _is_operators(kind, value):
             return [self._equal(name, kind, value)]
         return [self._operated(name, kind, operator, operand, depth) for operator, operand in value.items()]
+
+    def _sealed(self, name: str, column: Sealed, operator: str, operand: Any) -> Filter:
+        match operator, operand:
+            case ("$exists", bool()):
+                return self._test(name, Operator.HAS_VALUE if operand else Operator.IS_NULL)
+            case (("$eq" | "$not"), None):
+                return self._test(name, Operator.IS_NULL if operator == "$eq" else Operator.HAS_VALUE)
+            case (("$eq" | "$in"), _):
+                return self._among(name, column, operand if operator == "$in" else [operand], operator)
+            case (("$not" | "$nin"), _):
+                found = self._among(name, column, operand if operator == "$nin" else [operand], operator)
+                return Every((self._test(name, Operator.HAS_VALUE), Complement(found)))
+        raise PylonError(
+            "INVALID_QUERY", f"{name} is encrypted: it is compared with $eq, $not, $in, $nin and $exists only"
+        )
+
+    def _among(self, name: str, column: Sealed, values: Any, operator: str) -> Filter:
+        if column.found_by is None:
+            raise PylonError("INVALID_QUERY", f"{name} is encrypted: rows are not found by its value without a lookup")
+        if not isinstance(values, list | tuple):
+            raise PylonError("INVALID_QUERY", f"{name}: {operator} takes a list")
+        self._budget.values(len(values))
+        parts: list[Filter] = []
+        for value in values:
+            if value is None:
+                if operator == "$in":
+                    parts.append(self._test(name, Operator.IS_NULL))
+                continue
+            found = self._operand(name, column.kind, value)
+            if found is not None:
+                exact = bool(found) if column.kind is Kind.BOOL else found
+                parts += [self._test(name, Operator.STARTS, start) for start in column.found_by(exact)]
+        return Either(tuple(parts))
 
     def _operated(self, name: str, kind: Kind, operator: str, operand: Any, depth: int) -> Filter:
         match operator:

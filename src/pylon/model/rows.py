@@ -19,6 +19,7 @@ from pylon.model.bounds import bounded, broken_bound, pattern_of
 from pylon.model.errors import PylonError
 from pylon.model.ids import is_row_id
 from pylon.model.schema import DefaultLiteral, EntitySpec, Field, Kind
+from pylon.model.sealing import KeyHolder, Seals
 
 MAX_NESTING = 127
 """Levels of arrays and objects in a JSON body (spec 01 §4.2)."""
@@ -68,10 +69,12 @@ class RowTypes:
         "entity",
         "literal_defaults",
         "row",
+        "seals",
     )
 
     def __init__(self, spec: EntitySpec) -> None:
         self.entity = spec
+        self.seals: Seals | None = None
         self._fields = {f.name: f for f in spec.fields}
         self.columns = tuple(sorted(["id", *self._fields]))
         defaults = {f.name: f.default.value for f in spec.fields if isinstance(f.default, DefaultLiteral)}
@@ -92,8 +95,8 @@ class RowTypes:
         self._decode_row = msgspec.json.Decoder(self.row).decode
         self._decode_patch = msgspec.json.Decoder(self._patch_type).decode
         indexed = [(i, self._fields[name]) for i, name in enumerate(self.columns) if name in self._fields]
-        self._loads = tuple((i, load) for i, f in indexed if (load := _LOADS.get(f.kind)))
-        self._dumps = tuple((i, dump) for i, f in indexed if (dump := _DUMPS.get(f.kind)))
+        self._loads = tuple((i, load) for i, f in indexed if not f.encrypted and (load := _LOADS.get(f.kind)))
+        self._dumps = tuple((i, dump) for i, f in indexed if not f.encrypted and (dump := _DUMPS.get(f.kind)))
         self._patterns = tuple((f.name, found) for f in spec.fields if (found := pattern_of(f)))
         hidden = {f.name for f in spec.fields if f.is_hidden or f.sync_omit}
         self._hidden_copy = _projection(self, hidden) if hidden else None
@@ -184,6 +187,26 @@ class RowTypes:
         dump = _DUMPS.get(self._fields[name].kind) if name in self._fields else None
         return cast("Stored", value if dump is None or value is None else dump(value))
 
+    def dump_patch(self, row_id: str, patch: dict[str, Any]) -> dict[str, Stored]:
+        """The stored values of some fields of a row."""
+        return {name: self.dump_value(name, value) for name, value in patch.items()}
+
+    def stored(self, data: bytes) -> tuple[Stored, ...]:
+        """The stored values of a row out of its own full encoding."""
+        return self.dump(self.parse(data))
+
+    def load_sealed(self, values: tuple[Stored, ...]) -> Any:
+        """The row with its encrypted fields, if it has any, as they are stored."""
+        return self.load(values)
+
+    def decode_import(self, body: bytes) -> Any:
+        """A new row out of what an export wrote. Raises as decode_insert."""
+        return self.decode_insert(body)
+
+    def convert_import(self, data: dict[str, Any]) -> Any:
+        """The same out of a decoded object."""
+        return self.convert_insert(data)
+
     def parse(self, data: bytes) -> Any:
         """A row out of its own full encoding, also one written under an earlier declaration of the entity."""
         try:
@@ -228,9 +251,13 @@ class RowTypes:
         return PylonError("INVALID_COLUMN", f'Unknown column "{name}" -- valid columns: {listed}')
 
 
-def compile_rows(spec: EntitySpec) -> RowTypes:
-    """Compile an entity's row types."""
-    return RowTypes(spec)
+def compile_rows(spec: EntitySpec, holder: KeyHolder | None = None) -> RowTypes:
+    """Compile an entity's row types. `holder` is where encrypted fields find their keys."""
+    if not any(field.encrypted for field in spec.fields):
+        return RowTypes(spec)
+    from pylon.model.sealed_rows import SealedRowTypes  # which extends what is above
+
+    return SealedRowTypes(spec, holder or KeyHolder())
 
 
 def decode_json(body: bytes) -> Any:

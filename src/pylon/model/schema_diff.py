@@ -23,8 +23,9 @@ from pylon.model.live_schema import (
     entity_shape,
     field_shape,
     index_columns,
+    index_condition,
 )
-from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index
+from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index, Kind
 from pylon.model.schema_change import (
     AddField,
     AddIndex,
@@ -116,12 +117,12 @@ def live_name(entity: EntitySpec, live: LiveSchema, names: set[str]) -> str | No
 
 def linked_fields(entities: Sequence[EntitySpec]) -> dict[str, list[str]]:
     """By entity, the fields that its rows are found by: their tenant, relations (a to-many one leads to a field of its
-    target), and those with a rule for deletes."""
+    target), and those with a rule for deletes or a blind index."""
     fields: dict[str, list[str]] = {entity.name: [] for entity in entities}
     for entity in entities:
         for relation in entity.relations:
             fields.get(relation.target if relation.many else entity.name, []).append(relation.field)
-        fields[entity.name] += [field.name for field in entity.fields if field.on_delete is not None]
+        fields[entity.name] += [f.name for f in entity.fields if f.on_delete is not None or f.lookup]
         if entity.tenant_field is not None:
             fields[entity.name].append(entity.tenant_field)
     return fields
@@ -174,7 +175,7 @@ def _add_index(entity: EntitySpec, name: str, index: Index, *, replaces: bool) -
         name=name,
         fields=index_columns(index),
         unique=index.unique,
-        where_clause=index.where,
+        where_clause=index_condition(index),
         replaces=replaces,
     )
     return _safe(step, f"created index {name}")
@@ -231,7 +232,7 @@ class _Change:
         for name, index in declared.items():
             found = live.get(name)
             columns = () if found is None else tuple(renamed.get(column, column) for column in found.columns)
-            wanted = (index_columns(index), index.unique, index.where)
+            wanted = (index_columns(index), index.unique, index_condition(index))
             if found is None or (columns, found.unique, found.where) != wanted:
                 yield _add_index(self._entity, name, index, replaces=found is not None)
 
@@ -260,11 +261,10 @@ class _Change:
         )
         text = f"changed {name}: {'; '.join(_differences(before, after))}"
         how = conversion(before.field_type, after.field_type)
-        if not self._table.is_empty and (how is None or (before.encrypted != after.encrypted)):
-            was = before.field_type if before.encrypted == after.encrypted else "stored otherwise"
-            why = f"{name}: it is declared {after.field_type}, but the rows' values are {was}."
-            if before.encrypted != after.encrypted:
-                why = f"{name}: whether it is encrypted can't be changed while rows have values."
+        if not self._table.is_empty and (how is None or not _seals_fit(before, after)):
+            why = f"{name}: it is declared {after.field_type}, but the rows' values are {before.field_type}."
+            if before.encrypted or after.encrypted:
+                why = f"{name}: rows have values that are stored otherwise; only a text or json can become encrypted."
             return Planned(step=step, risk=Risk.IMPOSSIBLE, sentence=text, why=why, mend=_BY_PYTHON)
         stays = how in (Conversion.ALIKE, Conversion.CHECKED) and (before.optional, before.unique) == (
             after.optional,
@@ -277,7 +277,8 @@ class _Change:
         after = field_shape(field)
         known = None if self._memory is None else self._memory.fields.get(column.name)
         type_name = after.field_type if known is None else known.field_type
-        if kind_of(type_name) not in column.kinds:
+        is_sealed = field.encrypted if known is None else known.encrypted  # whatever its type, it is text
+        if kind_of(type_name) not in column.kinds and not is_sealed:
             type_name = column.kinds[0].value
         return FieldShape(
             name=field.name,
@@ -307,6 +308,15 @@ class _Change:
                 step = AlterField(entity=entity, previous=before, target=after, undeclared=True)
                 text = f"kept undeclared column {entity}.{column.name}"
                 yield Planned(step=step, risk=Risk.REBUILD, sentence=text)
+
+
+def _seals_fit(before: FieldShape, after: FieldShape) -> bool:
+    """Whether values stay readable as far as encryption goes: open text is read until it is sealed, sealed text is
+    never opened for good, and what is sealed can't be converted."""
+    one, other = kind_of(before.field_type), kind_of(after.field_type)
+    if before.encrypted:
+        return after.encrypted and (one is other or (one.is_text and other.is_text))
+    return not after.encrypted or (one is other and (one.is_text or one is Kind.JSON))
 
 
 def _differences(before: FieldShape, after: FieldShape) -> Iterator[str]:

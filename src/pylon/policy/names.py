@@ -141,6 +141,8 @@ def _field(name: str, root: Root, parts: list[str], scope: Scope) -> Reference:
     field = scope.entity.field(first)
     if field is None or "" in keys:
         raise _unknown(name, scope)
+    if field.encrypted:
+        raise PolicyNameError(f"`{name}` is encrypted, and rules can't read it. Let them decide by another field")
     if keys and field.kind is not Kind.JSON:
         raise PolicyNameError(
             f"`{name}` reads inside `{first}`, which is {field.type_name}: only json fields have an inside. "
@@ -267,6 +269,8 @@ def _checked_condition(condition: Condition, entity: EntitySpec, scope: Scope) -
         near = difflib.get_close_matches(condition.column, spellings, n=1, cutoff=0.5)
         mend = f"Did you mean `{spellings[near[0]]}`?" if near else f"Its fields are {_listed(entity)}"
         raise PolicyNameError(f'`{condition.column}` names no field of entity "{entity.name}" in exists. {mend}')
+    if column is not None and column.encrypted:
+        raise PolicyNameError(f"exists can't compare {entity.name}.{column.name}, which is encrypted")
     kind = column.kind if column is not None else Kind.STRING
     if kind in (Kind.JSON, Kind.VECTOR):
         raise PolicyNameError(f"exists can't compare {entity.name}.{condition.column}, which is {kind.value}")

@@ -24,8 +24,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pylon.auth.credentials import Session, TokenKind
 from pylon.listeners import Listeners
 from pylon.model.identity import ADMIN, ANONYMOUS, Identity
+from pylon.model.schema import AppSpec
 from pylon.server import Server
 from pylon.settings import Settings
+from pylon.signals import logs
+from pylon.testing import coverage
 from pylon.testing.actor import Actor
 from pylon.testing.asgi import Exchanged, exchange
 from pylon.testing.changes import Changes
@@ -47,16 +50,20 @@ class TestApp:
 
     __test__ = False
 
-    def __init__(self, app: App, *, now: datetime | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: App | AppSpec, *, now: datetime | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.clock = TestClock(now)
         self.changes = Changes()
-        self._app = app
+        self._spec = app if isinstance(app, AppSpec) else app.spec()
         self._env = dict(env or {})
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pylon-test", daemon=True)
         self._server: Server | None = None
         self._identities: dict[str, Identity] = {}
+        self._logged = logs.level()
+        self._coverage: coverage.Coverage | None = None
 
     # -- its life ------------------------------------------------------------------------------------------------
 
@@ -74,6 +81,7 @@ class TestApp:
         where = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix="pylon-test-", dir=where)
         self._thread.start()
+        logs.set_level("error")  # what a test provokes is no news; its level comes back with `close`
         try:
             self._run(self._start(Path(self._folder.name)))
         except BaseException:
@@ -86,23 +94,27 @@ class TestApp:
                 "PYLON_DEV_MODE": "1",
                 "PYLON_ARCHIVE_SECS": "0",
                 "PYLON_SQLITE_SYNCHRONOUS": "NORMAL",
-                "PYLON_LOG_LEVEL": "error",
                 "PYLON_READ_THREADS": "1",
                 **self._env,
                 "PYLON_DATA_DIR": str(folder),
             }
         )
-        server = Server(self._app.spec(), settings, Listeners(http=None), clock=self.clock)  # type: ignore[arg-type]
+        server = Server(self._spec, settings, Listeners(http=None), clock=self.clock)  # type: ignore[arg-type]
         server.sessions.accept(TokenKind("test", lambda token: token.startswith(_PREFIX), self._proven, self._current))
         server.engine.subscribe(self.changes.add)
         await server.open()
         self._server = server
+        if coverage.wanted() is not None:
+            self._coverage = coverage.Coverage(server.engine.plans, server.engine.reads)
 
     def close(self) -> None:
         """Stop the server and drop its data."""
         server, self._server = self._server, None
+        logs.set_level(self._logged)
         if server is not None:
             self._run(server.close())
+        if self._coverage is not None and (path := coverage.wanted()) is not None:
+            self._coverage.save(path)
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()

@@ -10,6 +10,7 @@ import falcon.asgi
 from pylon.engine.engine import Engine
 from pylon.engine.limits.requests import headers as allowance_headers
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
@@ -34,6 +35,10 @@ _OPEN_FOLDERS = ("/api/admin/", "/studio/")
 """What answers whatever is switched off: each has a guard of its own."""
 
 _UPLOADS = "/api/files"
+_FORM = b"application/x-www-form-urlencoded"
+_PROVIDERS_FORMS = "/api/auth/callback/"
+"""Where other sites' pages may post a form to: it proves itself by its state, which is bound to the browser."""
+
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics", "/api/admin/overview"})
 
 
@@ -72,6 +77,8 @@ class Edge:
         headers = req._asgi_headers
         if headers.get(b"authorization", b"").startswith(b"Bearer "):
             return
+        if req.path.startswith(_PROVIDERS_FORMS) and headers.get(b"content-type", b"").startswith(_FORM):
+            return
         if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
             origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")
             if not self._origins.may_write(origin, req.get_header("Referer"), req.get_header("Host") or "", site):
@@ -95,7 +102,7 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity.is_admin and not session.id:
+            if session.identity == ADMIN:
                 self._admin_use.saw(req.caller, path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)

@@ -198,7 +198,7 @@ class ImportOne(Resource):
             raise PylonError("INVALID_DATA", "A CSV file begins with the names of its columns")
         read = reader_of(plan.spec, parse_record(first[0].removeprefix(b"\xef\xbb\xbf")))
         await _import(
-            req, resp, lambda record: (plan, plan.types.convert_insert(read(record))), _behind(first[1:], records)
+            req, resp, lambda record: (plan, plan.types.convert_import(read(record))), _behind(first[1:], records)
         )
 
 
@@ -249,7 +249,7 @@ def _without_internal(row: Any) -> Any:
 
 def _line_of(plan: EntityPlan) -> Decode:
     types = plan.types
-    return lambda line: (plan, types.decode_insert(line))
+    return lambda line: (plan, types.decode_import(line))
 
 
 def _line_of_any(engine: Engine, caller: Caller) -> Decode:
@@ -259,7 +259,7 @@ def _line_of_any(engine: Engine, caller: Caller) -> Decode:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise PylonError("INVALID_DATA", 'expected {"entity": "<name>", "row": {…}}') from None
         plan = engine.plans.for_write(told.entity, caller.identity)
-        return plan, plan.types.decode_insert(bytes(told.row))
+        return plan, plan.types.decode_import(bytes(told.row))
 
     return decode
 

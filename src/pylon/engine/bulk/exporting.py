@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
@@ -44,10 +46,16 @@ async def pages(engine: Engine, caller: Caller, plan: EntityPlan, columns: Colum
 
 
 def _public_rows(session: ReadSession, plan: EntityPlan, selection: Selection) -> list[tuple[str, bytes]]:
-    return [(row_id, row) for row_id, row in session.select_parts(plan.name, selection, ())]
+    types = plan.types
+    if types.seals is None:
+        return [(row_id, row) for row_id, row in session.select_parts(plan.name, selection, ())]
+    # What is encrypted at rest is so in a file as well.
+    shown = [name for name in types.columns if name not in plan.hidden]
+    rows = [types.load_sealed(values) for values in session.select(plan.name, selection)]
+    return [(row.id, msgspec.json.encode({name: getattr(row, name) for name in shown})) for row in rows]
 
 
 def _whole_rows(session: ReadSession, plan: EntityPlan, selection: Selection) -> list[tuple[str, bytes]]:
     types = plan.types
-    rows = [types.load(values) for values in session.select(plan.name, selection)]
-    return [(row.id, types.encode(row)) for row in rows]
+    rows = [types.load_sealed(values) for values in session.select(plan.name, selection)]
+    return [(row.id, msgspec.json.encode(row)) for row in rows]

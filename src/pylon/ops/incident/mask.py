@@ -74,6 +74,8 @@ def _pieces(content: bytes) -> Iterator[bytes]:
 
 
 def _secrets(settings: Settings) -> Iterable[str]:
+    for client in settings.oauth:
+        yield from (client.client_secret, *client.private_key.splitlines())
     for variable in VARIABLES:
         value = getattr(settings, variable.attribute)
         for text in value if isinstance(value, tuple) else (value,):

@@ -118,4 +118,4 @@ class _Table:
         if record.kind == "delete":
             connection.execute(self._delete, (record.row_id,))
         else:
-            connection.execute(self._put, self._types.dump(self._types.parse(record.data)))
+            connection.execute(self._put, self._types.stored(record.data))

@@ -9,12 +9,13 @@ import apsw
 
 from pylon.model.aggregates import Aggregate
 from pylon.model.rows import Stored
+from pylon.model.sealed_rows import SealedRowTypes
 from pylon.store.aggregates import aggregate_sql
 from pylon.store.filters import quote
 from pylon.store.selection import Selection
 from pylon.store.sqlite.connection import storage_error
 from pylon.store.sqlite.identity import SqliteIdentity
-from pylon.store.sqlite.statements import Statements, window_parameters
+from pylon.store.sqlite.statements import UNSEAL, Statements, window_parameters
 
 
 class SqliteRows:
@@ -25,6 +26,9 @@ class SqliteRows:
         self._tables = tables
         self.identity = SqliteIdentity(connection)
         self._execute: Callable[..., Any] = connection.execute
+        sealed = {name: table.types for name, table in tables.items() if isinstance(table.types, SealedRowTypes)}
+        if sealed:
+            connection.create_scalar_function(UNSEAL, _unsealing(sealed), 4, deterministic=True)
 
     def _fetch(self, sql: str, parameters: Any) -> list[tuple[Any, ...]]:
         try:
@@ -37,6 +41,18 @@ class SqliteRows:
         """The stored values of one row, in column order."""
         rows = self._fetch(self._tables[entity].get, (row_id,))
         return rows[0] if rows else None
+
+    def undeclared(self, entity: str, row_id: str) -> dict[str, Stored]:
+        """What one row holds in columns that nothing declares."""
+        table = self._tables[entity]
+        try:
+            cursor = self._execute(f"SELECT * FROM {table.table} WHERE id = ?", (row_id,))
+            for row in cursor:
+                names = [column[0] for column in cursor.get_description()]
+                return {n: v for n, v in zip(names, row, strict=True) if n not in table.types.columns}
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return {}
 
     def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
         """Stored values of the selected rows."""
@@ -71,3 +87,12 @@ class SqliteRows:
         sql, parameters = aggregate_sql(self._tables[entity].table, selection, aggregate)
         [(rows, count)] = self._fetch(sql, {**parameters, "most": most})
         return rows, count
+
+
+def _unsealing(sealed: Mapping[str, SealedRowTypes]) -> Callable[..., str | None]:
+    """Opens stored values for statements that build rows: (entity, field, row id, stored) to JSON."""
+
+    def unseal(entity: str, field: str, row_id: str, stored: Stored) -> str | None:
+        return sealed[entity].json_of(field, row_id, stored)
+
+    return unseal

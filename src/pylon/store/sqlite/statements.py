@@ -17,6 +17,9 @@ COLUMN_TYPES = {
 }
 
 
+UNSEAL = "pylon_unseal"
+"""The function of a connection that opens a stored value: (entity, field, row id, stored) to JSON."""
+
 _KEPT = 256
 """Statements kept of each kind that a caller can vary."""
 
@@ -30,7 +33,7 @@ def quote_text(value: str) -> str:
 
 def column_type(field: Field) -> str:
     """The column type of a field (spec 05 §1.3)."""
-    return COLUMN_TYPES.get(field.kind, "TEXT")
+    return "TEXT" if field.encrypted else COLUMN_TYPES.get(field.kind, "TEXT")
 
 
 class Statements:
@@ -178,12 +181,17 @@ def _json_object(types: RowTypes, names: Sequence[str]) -> str:
     for name in names:
         field = types.entity.field(name)
         target = f"t.{quote(name)}"
-        if field is not None and field.kind is Kind.BOOL:
+        if field is not None and field.encrypted:
+            value = f"json({UNSEAL}({_literal(types.entity.name)}, {_literal(name)}, t.id, {target}))"
+        elif field is not None and field.kind is Kind.BOOL:
             value = f"CASE {target} WHEN 1 THEN json('true') WHEN 0 THEN json('false') END"
         elif field is not None and field.kind is Kind.JSON:
             value = f"CASE WHEN {target} IS NULL THEN NULL ELSE json({target}) END"
         else:
             value = target
-        literal = name.replace("'", "''")
-        parts.append(f"'{literal}', {value}")
+        parts.append(f"{_literal(name)}, {value}")
     return f"json_object({', '.join(parts)})"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,30 @@
+"""Signing in with accounts elsewhere: 25 providers as data, and any issuer of OpenID Connect (spec 03 §10).
+
+    providers  data           sources   set up here      keys, id_token  whether an id_token is good
+    person     who it is      accounts  whose it is      exchange        codes and refresh tokens for tokens
+    flow       away and back  refresh   tokens renewed   service         all of it, for one server
+
+One method, `oauth`, stands for all of them; each provider is one more, `oauth:<name>`, with a kill-switch of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pylon.auth.foundation import Foundation
+from pylon.auth.registry import Method
+
+
+def _build(foundation: Foundation) -> Any:
+    from pylon.auth.methods.oauth.service import SignInElsewhere  # brings an HTTP client and signatures along
+
+    return SignInElsewhere(foundation)
+
+
+METHOD = Method(
+    "oauth",
+    "Other accounts",
+    _build,
+    is_configured=lambda foundation: bool(foundation.settings.oauth),
+    needs="Set PYLON_OAUTH_<NAME>_CLIENT_ID and PYLON_OAUTH_<NAME>_CLIENT_SECRET.",
+)

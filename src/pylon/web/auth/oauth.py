@@ -1,0 +1,284 @@
+"""Signing in elsewhere over HTTP (spec 03 §10.2), and the accounts that a user has linked.
+
+The state is bound to the browser by a cookie that other sites can't set. A provider that leads back with a form of its
+own page needs one that is sent from there as well.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode
+
+import falcon.asgi
+import msgspec
+
+from pylon.auth.methods.oauth.accounts import Accounts
+from pylon.auth.sign_in import MoreNeeded
+from pylon.auth.vault import new_secret
+from pylon.model.errors import PylonError
+from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user
+from pylon.web.auth.cookies import give_cookie
+from pylon.web.auth.second_factor import carry
+from pylon.web.request import Request, Resource
+
+METHOD = "oauth"
+COOKIE_SECONDS = 600
+FORM = "application/x-www-form-urlencoded"
+LONGEST = 8192
+_COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+
+
+def _service(req: Request, provider: str) -> Any:
+    """Signing in elsewhere. Raises PROVIDER_NOT_FOUND where nothing is set up."""
+    registry = req.doors.identity.registry
+    if not registry.is_built(METHOD):
+        raise PylonError(
+            "PROVIDER_NOT_FOUND",
+            "This provider is not set up here",
+            hint="Set PYLON_OAUTH_<NAME>_CLIENT_ID and PYLON_OAUTH_<NAME>_CLIENT_SECRET." if req.doors.dev else None,
+        )
+    service = registry.get(METHOD)
+    service.flow.source(provider)
+    return service
+
+
+def _is_browser(req: Request) -> bool:
+    headers = req._asgi_headers
+    return b"origin" in headers or b"sec-fetch-site" in headers
+
+
+def _cookie_name(req: Request, *, cross_site: bool) -> str:
+    prefix = "__Host-" if req.doors.settings.cookie_secure or cross_site else ""
+    return f"{prefix}pylon_oauth{'_form' if cross_site else ''}"
+
+
+def _kept(req: Request, *, cross_site: bool) -> str:
+    """The browser's secret, empty when it has none."""
+    values = req.get_cookie_values(_cookie_name(req, cross_site=cross_site)) if b"cookie" in req._asgi_headers else None
+    return values[0] if values and _COOKIE_VALUE.match(values[0]) else ""
+
+
+def _bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
+    """The browser's secret, made where it has none, and given to it for as long as a state lives. It is the same for
+    sign-ins in two tabs."""
+    secret = _kept(req, cross_site=cross_site) or new_secret()
+    is_secure = req.doors.settings.cookie_secure or cross_site
+    same_site = "None" if cross_site else "Lax"
+    resp.append_header(
+        "Set-Cookie",
+        f"{_cookie_name(req, cross_site=cross_site)}={secret}; Path=/; HttpOnly{'; Secure' if is_secure else ''}"
+        f"; SameSite={same_site}; Max-Age={COOKIE_SECONDS}",
+    )
+    return secret
+
+
+def _parameter(req: Request, name: str) -> str:
+    """One query parameter, percent-decoded; `+` stays `+`."""
+    values = parse_qs(req.query_string.replace("+", "%2B"), max_num_fields=100).get(name, [""])
+    return values[0] if len(values[0]) <= LONGEST else ""
+
+
+class Providers(Resource):
+    """`/api/auth/providers`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The providers that may be used now: `[{"auth_url","provider"}]`."""
+        registry = req.doors.identity.registry
+        shown = await registry.get(METHOD).flow.shown() if registry.is_on(METHOD) else []
+        resp.data = msgspec.json.encode(shown)
+
+
+class Login(Resource):
+    """`/api/auth/login/{provider}`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Begin a sign-in: `{"redirect","state"}`, or with `redirect=1` off to the provider."""
+        service = _service(req, provider)
+        callback = _parameter(req, "callback")
+        if not callback:
+            raise PylonError("MISSING_CALLBACK", "callback is required")
+        is_redirect = _parameter(req, "redirect") in ("1", "true")
+        away = await service.flow.begin(
+            arrival(req),
+            provider,
+            callback=callback,
+            error_callback=_parameter(req, "error_callback"),
+            browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
+            is_native=not is_redirect and not _is_browser(req),
+        )
+        if is_redirect:
+            _redirect(resp, away.url)
+        else:
+            resp.data = msgspec.json.encode({"redirect": away.url, "state": away.state})
+
+
+class Callback(Resource):
+    """`/api/auth/callback/{provider}`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """The browser comes back from the provider, and goes on to where the sign-in leads."""
+        names = ("state", "code", "error", "iss")
+        await _navigate(req, resp, provider, {name: _parameter(req, name) for name in names})
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """The same with a form; or JSON of a client that took the code itself: `{"state","code"}`."""
+        if (req.content_type or "").partition(";")[0].strip().lower() == FORM:
+            fields = parse_qs((await req.body()).decode("utf-8", "replace"), max_num_fields=100)
+            await _navigate(req, resp, provider, {name: values[0] for name, values in fields.items()})
+            return
+        service = _service(req, provider)
+        body = await json_body(req)
+        sent = {name: value for name, value in body.items() if isinstance(value, str) and len(value) <= LONGEST}
+        cross_site = service.flow.source(provider).form_post
+        kept = _kept(req, cross_site=cross_site)
+        done = await service.flow.finish(
+            arrival(req),
+            provider,
+            _back(sent, kept, is_native=not kept and not _is_browser(req), dev=req.doors.dev),
+        )
+        if done.failure is not None:
+            raise done.failure
+        if done.grant is None:
+            resp.data = msgspec.json.encode({"linked": True, "provider": provider})
+        else:
+            granted(req, resp, done.grant, provider=provider)
+
+
+async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sent: dict[str, str]) -> None:
+    service = _service(req, provider)
+    kept = _kept(req, cross_site=service.flow.source(provider).form_post)
+    sent = {name: value for name, value in sent.items() if len(value) <= LONGEST}
+    done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
+    if done.failure is not None:
+        if isinstance(done.failure, MoreNeeded):
+            carry(req, resp, done.failure)
+        _redirect(resp, _with_failure(done.error_callback, done.failure))
+        return
+    if done.grant is not None:
+        give_cookie(req, resp, done.grant.token, done.grant.record.expires_at)
+    _redirect(resp, done.callback)
+
+
+def _back(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any:
+    from pylon.auth.methods.oauth.flow import Back  # with the HTTP client that only servers with providers load
+
+    email = sent.get("email", "") if dev and not sent.get("code") else ""
+    return Back(
+        state=sent.get("state", ""),
+        code=sent.get("code", ""),
+        error=sent.get("error", ""),
+        iss=sent.get("iss", ""),
+        name=sent.get("name") if email else _apple_name(sent.get("user", "")),
+        browser=kept,
+        is_native=is_native,
+        dev_email=email,
+    )
+
+
+def _apple_name(text: str) -> str | None:
+    """The name that Apple's form carries at the first sign-in. It is only shown, never believed."""
+    try:
+        name = msgspec.json.decode(text)["name"]
+        parts = [name.get("firstName"), name.get("lastName")]
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return None
+    words = " ".join(part.strip() for part in parts if isinstance(part, str))
+    return "".join(c for c in words if c.isprintable()).strip()[:200] or None
+
+
+def _redirect(resp: falcon.asgi.Response, url: str) -> None:
+    resp.status = 302
+    resp.set_header("Location", url)
+    resp.set_header("Referrer-Policy", "no-referrer")
+
+
+def _with_failure(url: str, failure: PylonError) -> str:
+    """The page that is told of a failure, with its code and what it says."""
+    told = {"oauth_error": failure.code, "oauth_error_message": failure.message[:300]}
+    page, mark, fragment = url.partition("#")
+    joint = "&" if "?" in page else "?"
+    return f"{page}{joint}{urlencode(told, quote_via=quote)}{mark}{fragment}"
+
+
+class Refresh(Resource):
+    """`/api/auth/oauth/refresh/{provider}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str = "") -> None:
+        """The user's own token at a provider, renewed where it is about to run out."""
+        session = require_user(req)
+        if not provider:
+            raise PylonError("MISSING_PROVIDER", "Name the provider in the path")
+        registry = req.doors.identity.registry
+        if not registry.is_built(f"{METHOD}:{provider}"):
+            raise PylonError("PROVIDER_NOT_CONFIGURED", "This provider is not set up here")
+        registry.check(METHOD, session.identity)
+        registry.check(f"{METHOD}:{provider}", session.identity)
+        service = registry.get(METHOD)
+        token = await service.refreshing.token(
+            arrival(req), service.flow.source(provider), session.identity.user_id or ""
+        )
+        resp.data = msgspec.json.encode(token)
+
+
+class Links(Resource):
+    """`/api/auth/link`."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The accounts elsewhere that the caller has linked."""
+        accounts = Accounts(req.doors.identity)
+        found = accounts.of(require_user(req).identity.user_id or "")
+        resp.data = msgspec.json.encode(
+            [
+                {
+                    "avatar_url": one.avatar_url,
+                    "created_at": one.created_at,
+                    "email": one.email,
+                    "id": one.id,
+                    "is_usable": accounts.is_usable(one.provider),
+                    "provider": one.provider,
+                }
+                for one in found
+            ]
+        )
+
+
+class Link(Resource):
+    """`/api/auth/link/{provider}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Begin to link an account with a provider to the caller: `{"redirect","state"}`."""
+        session = require_recent(req)
+        service = _service(req, provider)
+        body = await json_body(req)
+        callback, error_callback = body.get("callback"), body.get("error_callback", "")
+        if not isinstance(callback, str) or not callback or not isinstance(error_callback, str):
+            raise PylonError("MISSING_CALLBACK", "callback is required")
+        away = await service.flow.begin(
+            arrival(req),
+            provider,
+            callback=callback,
+            error_callback=error_callback,
+            browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
+            is_native=not _is_browser(req),
+            link=session,
+        )
+        resp.data = msgspec.json.encode({"redirect": away.url, "state": away.state})
+
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Unlink it, unless nothing else would let the caller in; `?id=` for one of several. Works while the method is
+        off."""
+        user_id = require_recent(req).identity.user_id or ""
+        await Accounts(req.doors.identity).take_away(arrival(req), user_id, provider, req.get_param("id"))
+        resp.data = msgspec.json.encode({"unlinked": True})
+
+
+ROUTES: dict[str, object] = {
+    "/api/auth/providers": Providers(),
+    "/api/auth/login/{provider}": Login(),
+    "/api/auth/callback/{provider}": Callback(),
+    "/api/auth/oauth/refresh": Refresh(),
+    "/api/auth/oauth/refresh/{provider}": Refresh(),
+    "/api/auth/link": Links(),
+    "/api/auth/link/{provider}": Link(),
+}
