@@ -5,7 +5,7 @@
 
 The first sentence of its docstring becomes the summary. A shape is a type (what msgspec encodes), a dict of names and
 shapes (an object; `"name?"` may be absent), a list with one shape (an array), or a `Ref` to a schema of the app's.
-`tests/web/test_openapi.py` fails for a route without a description.
+`tests/test_docs.py` fails for a route without a description.
 """
 
 from __future__ import annotations

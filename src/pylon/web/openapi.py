@@ -266,7 +266,7 @@ class _Writer:
         for status in description.status:
             answer: JsonSchema = {"description": _STATUS[status]}
             answers[str(status)] = answer
-            if status not in (204, 304):
+            if status not in (204, 302, 304):
                 answer["content"] = self._content(description.answer, entity)
             if description.headers:
                 answer["headers"] = {name: {"schema": {"type": "string"}} for name in description.headers}
@@ -361,7 +361,15 @@ class _Events:
         """Changes as they happen, as server-sent events."""
 
 
-_STATUS = {200: "Done.", 201: "Made.", 204: "Done.", 304: "The caller holds it already.", 503: "Not ready."}
+_STATUS = {
+    200: "Done.",
+    201: "Made.",
+    202: "Begun.",
+    204: "Done.",
+    302: "Go there.",
+    304: "The caller holds it already.",
+    503: "Not ready.",
+}
 
 
 def _leaves(shape: Shape) -> Iterator[Any]:

@@ -35,6 +35,7 @@ class AuthAudit(Resource):
 class TenantAudit(Resource):
     """`/api/auth/audit/tenant`."""
 
+    @describes(list[dict[str, Any]], who="user", query={"limit": int}, errors=("NO_ACTIVE_TENANT", "FORBIDDEN"))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Events of the active organisation, newest first, for its owners and admins."""
         identity = req.session.identity
