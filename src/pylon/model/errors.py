@@ -336,6 +336,12 @@ REGISTRY: dict[str, Code] = {
         "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
         "Begin again. Operators: the log says why.",
     ),
+    "INVALID_ID_TOKEN": Code(
+        401,
+        "The token of a phone's sign-in was refused, or used before.",
+        "Let the phone sign in again. Operators: PYLON_OAUTH_<NAME>_NATIVE_CLIENT_IDS names the apps.",
+    ),
+    "PROVIDER_KEYS_UNAVAILABLE": Code(503, "The provider's keys can't be fetched now.", "Try again in a moment."),
     "OAUTH_NO_EMAIL": Code(
         400, "The provider gave no e-mail address.", "Allow it with the provider, or choose another way."
     ),
