@@ -249,6 +249,11 @@ def _with_failure(url: str, failure: PylonError) -> str:
 class Native(Resource):
     """`/api/auth/native/{provider}`."""
 
+    @describes(
+        GRANT,
+        body={"id_token": str, "name?": str | None},
+        errors=(*FINISH, "INVALID_ID_TOKEN", "PROVIDER_KEYS_UNAVAILABLE"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Sign in with the id_token that a phone gave its app: `{"id_token","name"?}`."""
         if provider not in NATIVE_PROVIDERS:
