@@ -201,6 +201,18 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(origin.lower() for origin in origins)
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    import ipaddress  # only where one is named
+
+    networks = _words(text)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise _RefusedError(f"{network!r} is not a network", "Write 10.1.0.0/16, or one address") from None
+    return networks
+
+
 def _secret_keys(text: str) -> tuple[str, ...]:
     keys = _words(text)
     if not keys or any(len(key) < MIN_SECRET_LENGTH for key in keys):
@@ -468,6 +480,13 @@ class Settings:
         None,
         _http_url,
         "Address at which people reach this server, such as https://api.example.com: links in mail begin with it.",
+    )
+    outbound_allow: tuple[str, ...] = _variable(
+        "PYLON_OUTBOUND_ALLOW",
+        (),
+        _networks,
+        "Networks that webhooks may call although they are not public, and over plain http too, comma-separated: "
+        "10.1.0.0/16, 127.0.0.1.",
     )
     invite_url: str | None = _variable(
         "PYLON_INVITE_URL",
@@ -1101,6 +1120,9 @@ class Settings:
             found.append(Problem("PYLON_SMTP_SECURITY", "codes would cross the network in clear", mend))
         if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
             found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
+        if self.public_url is None and any(not client.redirect for client in self.oauth):
+            mend = "Set it to the address at which people reach this server, such as https://api.example.com"
+            found.append(Problem("PYLON_PUBLIC_URL", "providers to sign in with must know where to lead back to", mend))
         name_them = "Name the origins that may call, for example https://app.example.com"
         if "*" in self.cors_origins:
             found.append(Problem("PYLON_CORS_ORIGIN", "`*` lets every website call this server", name_them))

@@ -41,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("maintenance", "pylon.cli.maintenance", "Answer 503 to everybody but admins, or stop"),
     Command("switch", "pylon.cli.switch", "Stop one entity, function, user, address or door"),
     Command("flag", "pylon.cli.flag", "Turn features on for some users or all"),
+    Command("webhooks", "pylon.cli.webhooks", "List, add and retry webhooks"),
     Command("admin", "pylon.cli.admin", "Make, rotate and revoke admin tokens; end sessions"),
     Command("keys", "pylon.cli.keys", "See, make and change the keys of encrypted fields"),
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),

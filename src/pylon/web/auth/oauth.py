@@ -57,6 +57,7 @@ FINISH = (
     "REFRESH_FAILED",
     "SESSION_EXPIRED",
 )
+MOST_FIELDS = 100
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
@@ -104,10 +105,19 @@ def _bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
     return secret
 
 
-def _parameter(req: Request, name: str) -> str:
-    """One query parameter, percent-decoded; `+` stays `+`."""
-    values = parse_qs(req.query_string.replace("+", "%2B"), max_num_fields=100).get(name, [""])
-    return values[0] if len(values[0]) <= LONGEST else ""
+def _fields(encoded: str) -> dict[str, str]:
+    """The fields of a query or a form, the first of each name; one that is too long is left out. Raises
+    INVALID_QUERY."""
+    try:
+        found = parse_qs(encoded, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise PylonError("INVALID_QUERY", f"More than {MOST_FIELDS} fields") from None
+    return {name: values[0] for name, values in found.items() if len(values[0]) <= LONGEST}
+
+
+def _query(req: Request) -> dict[str, str]:
+    """The query's parameters; `+` stays `+`."""
+    return _fields(req.query_string.replace("+", "%2B"))
 
 
 class Providers(Resource):
@@ -133,15 +143,16 @@ class Login(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Begin a sign-in: `{"redirect","state"}`, or with `redirect=1` off to the provider."""
         service = _service(req, provider)
-        callback = _parameter(req, "callback")
+        query = _query(req)
+        callback = query.get("callback", "")
         if not callback:
             raise PylonError("MISSING_CALLBACK", "callback is required")
-        is_redirect = _parameter(req, "redirect") in ("1", "true")
+        is_redirect = query.get("redirect") in ("1", "true")
         away = await service.flow.begin(
             arrival(req),
             provider,
             callback=callback,
-            error_callback=_parameter(req, "error_callback"),
+            error_callback=query.get("error_callback", ""),
             browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
             is_native=not is_redirect and not _is_browser(req),
         )
@@ -158,7 +169,8 @@ class Callback(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The browser comes back from the provider, and goes on to where the sign-in leads."""
         names = ("state", "code", "error", "iss")
-        await _navigate(req, resp, provider, {name: _parameter(req, name) for name in names})
+        query = _query(req)
+        await _navigate(req, resp, provider, {name: query[name] for name in names if name in query})
 
     @describes(
         AnyOf((GRANT, {"linked": Literal[True], "provider": str})),
@@ -169,8 +181,7 @@ class Callback(Resource):
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The same with a form; or JSON of a client that took the code itself: `{"state","code"}`."""
         if (req.content_type or "").partition(";")[0].strip().lower() == FORM:
-            fields = parse_qs((await req.body()).decode("utf-8", "replace"), max_num_fields=100)
-            await _navigate(req, resp, provider, {name: values[0] for name, values in fields.items()})
+            await _navigate(req, resp, provider, _fields((await req.body()).decode("utf-8", "replace")))
             return
         service = _service(req, provider)
         body = await json_body(req)
@@ -193,7 +204,6 @@ class Callback(Resource):
 async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sent: dict[str, str]) -> None:
     service = _service(req, provider)
     kept = _kept(req, cross_site=service.flow.source(provider).form_post)
-    sent = {name: value for name, value in sent.items() if len(value) <= LONGEST}
     done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
     if done.failure is not None:
         if isinstance(done.failure, MoreNeeded):
