@@ -1173,6 +1173,7 @@ RETIRED: dict[str, str] = {
         for kind in ("MAGIC_CODE", "MAGIC_LINK", "PASSWORD_RESET", "EMAIL_CHANGE", "ORG_INVITE")
         for part in ("SUBJECT", "BODY")
     },
+    "PYLON_ENCRYPTION_KEY": "Use PYLON_SECRET_KEY: encrypted fields are sealed under it as well",
     "PYLON_CHANGE_LOG_RETAIN": "Use PYLON_CHANGE_LOG_RETAIN_EVENTS and PYLON_CHANGE_LOG_RETAIN_DAYS",
 }
 """Variables of the older program, each with what replaces it."""
