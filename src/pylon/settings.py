@@ -749,6 +749,13 @@ class Settings:
         "Compress answers with zstd or gzip for clients that take it, where it pays. Switch it off behind a proxy that "
         "does it.",
     )
+    openapi_public: bool = _variable(
+        "PYLON_OPENAPI_PUBLIC",
+        False,
+        _switch,
+        "Show `/api/openapi.json` and the page at `/docs` to everybody. They name every entity and callable function; "
+        "without it only admins see them, or anybody in dev mode.",
+    )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
     )
@@ -1214,6 +1221,7 @@ RETIRED: dict[str, str] = {
         for kind in ("MAGIC_CODE", "MAGIC_LINK", "PASSWORD_RESET", "EMAIL_CHANGE", "ORG_INVITE")
         for part in ("SUBJECT", "BODY")
     },
+    "PYLON_ENCRYPTION_KEY": "Use PYLON_SECRET_KEY: encrypted fields are sealed under it as well",
     "PYLON_CHANGE_LOG_RETAIN": "Use PYLON_CHANGE_LOG_RETAIN_EVENTS and PYLON_CHANGE_LOG_RETAIN_DAYS",
 }
 """Variables of the older program, each with what replaces it."""

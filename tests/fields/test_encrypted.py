@@ -14,9 +14,10 @@ import pytest
 from pylon import App, Entity, Json, field
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.idempotency import Answer, answer_once, once_of
 from pylon.engine.keyring import KeyRing
 from pylon.engine.plan import Plans
-from pylon.engine.transaction import Authority
+from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.policy.rules import PolicyError
@@ -268,3 +269,15 @@ async def test_a_sealed_field_does_not_become_an_open_one(tmp_path: Path) -> Non
         async with open_engine(msgspec.structs.replace(spec, entities=(entity,)), tmp_path):
             pass
     assert error.value.code == "SCHEMA_REFUSED"
+
+
+async def test_an_answer_that_is_kept_for_a_retry_is_sealed_as_well(engine: Engine, tmp_path: Path) -> None:
+    once = once_of("alice", "key-1", b"request")
+
+    def operation(tx: Transaction) -> Answer:
+        return answer_once(tx, once, lambda _: Answer(f'{{"ssn":"{SECRET}"}}'.encode()))
+
+    first = (await engine.run(ALICE, operation)).value
+    again = (await engine.run(ALICE, operation)).value
+    assert (again.body, again.is_replay) == (first.body, True)
+    assert SECRET.encode() not in everything(tmp_path)
