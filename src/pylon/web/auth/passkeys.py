@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -13,6 +13,7 @@ from pylon.auth.methods.passkey import MAX_NAME, Assertion, Attestation, Passkey
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
 
 METHOD = "passkey"
@@ -30,6 +31,11 @@ class BeginRegistration(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {"challenge": str, "rpId": str, "userId": str, "userName": str, "options": dict[str, Any]},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "REAUTHENTICATION_REQUIRED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A challenge to register a passkey of the caller's with."""
         require_recent(req)
@@ -41,6 +47,12 @@ class FinishRegistration(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {"registered": Literal[True], "id": str, "name": str},
+        body={"clientDataJSON?": str, "attestationObject?": str, "response?": dict[str, Any], "name?": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_FIELD", "PASSKEY_REGISTER_FAILED", "CONFLICT"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Register what the browser made."""
         require_user(req)
@@ -61,6 +73,7 @@ class BeginLogin(MethodResource):
 
     method = METHOD
 
+    @describes({"challenge": str, "rpId": str, "options": dict[str, Any]}, errors=("METHOD_NOT_CONFIGURED",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A challenge to sign in with, the same for everybody."""
         resp.data = msgspec.json.encode(await _passkeys(req).begin_login(arrival(req)))
@@ -71,6 +84,25 @@ class FinishLogin(MethodResource):
 
     method = METHOD
 
+    @describes(
+        GRANT,
+        body={
+            "credentialId?": str,
+            "authenticatorData?": str,
+            "clientDataJSON?": str,
+            "signature?": str,
+            "userHandle?": str,
+            "id?": str,
+            "response?": dict[str, Any],
+        },
+        errors=(
+            "METHOD_NOT_CONFIGURED",
+            "MISSING_FIELD",
+            "PASSKEY_VERIFY_FAILED",
+            "SECOND_FACTOR_REQUIRED",
+            "ACCOUNT_LOCKED",
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in with what the browser signed."""
         body = await json_body(req)
@@ -92,6 +124,7 @@ class KeyList(MethodResource):
     method = METHOD
     open_responders = frozenset({"on_get", "on_head"})
 
+    @describes(list[dict[str, Any]], who="user", errors=("METHOD_NOT_CONFIGURED",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's passkeys, newest first."""
         user_id = require_user(req).identity.user_id or ""
@@ -115,6 +148,12 @@ class OneKey(MethodResource):
     method = METHOD
     open_responders = frozenset({"on_patch", "on_delete"})
 
+    @describes(
+        {"id": str, "name": str},
+        body={"name": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_NAME", "NOT_FOUND"),
+    )
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, key_id: str) -> None:
         """Call one something else."""
         user_id = require_user(req).identity.user_id or ""
@@ -123,6 +162,7 @@ class OneKey(MethodResource):
             raise PylonError("NOT_FOUND", "No such passkey")
         resp.data = msgspec.json.encode({"id": key_id, "name": name.strip()})
 
+    @describes({"deleted": Literal[True]}, who="user", errors=("METHOD_NOT_CONFIGURED", "NOT_FOUND", "LAST_METHOD"))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, key_id: str) -> None:
         """Take one away."""
         user_id = require_user(req).identity.user_id or ""
