@@ -29,6 +29,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("schema", "pylon.cli.schema", "Compare what is declared with the database, and change it"),
     Command("migrate", "pylon.cli.migrate", "Apply, follow and undo an app's own migrations"),
     Command("codegen", "pylon.cli.codegen", "Write an app's rows and functions as types for clients"),
+    Command("openapi", "pylon.cli.openapi", "Write an app's API as OpenAPI 3.1"),
     Command("backup", "pylon.cli.backup", "Take a backup, verify one, or list those there are"),
     Command("restore", "pylon.cli.restore", "Restore a backup, as it was or at a point in time"),
     Command("import", "pylon.cli.importing", "Import rows from NDJSON, CSV or JSON, and go on where it stopped"),
