@@ -230,6 +230,18 @@ async def test_unknown_providers_and_missing_callbacks_say_so(world: World) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "MISSING_CALLBACK")
 
 
+async def test_queries_and_forms_without_end_are_not_read(world: World) -> None:
+    browser = world.browser()
+    many = "&".join(f"a{number}=1" for number in range(200))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for answer in (
+        await browser.get(f"/api/auth/login/discord?{many}"),
+        await browser.get(f"/api/auth/callback/discord?{many}"),
+        await browser.post("/api/auth/callback/discord", content=many, headers=form),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_QUERY")
+
+
 async def test_a_server_without_providers_lists_none_and_knows_none() -> None:
     async with open_server(APP) as server:
         world = World(server, FakeProviders())

@@ -192,9 +192,10 @@ class Jwt:
 
     def _claims(self, said: dict[str, Any]) -> Claims | None:
         now = self._clock()
-        sub, sid, audience = said.get("sub"), said.get("sid"), said.get("aud", self._issuer)
+        sid, audience = said.get("sid"), said.get("aud", self._issuer)
+        sub: Any = said.get("sub")
         exp: Any = said.get("exp")
-        if not isinstance(sub, str) or not 0 < len(sub) <= MAX_TEXT or sub.startswith(("__", "guest_", "op_pylon_")):
+        if not _is_name(sub) or sub.startswith(("__", "guest_", "op_pylon_")):
             return None
         if not _is_time(exp) or exp <= now or said.get("iss") != self._issuer:
             return None
@@ -202,10 +203,10 @@ class Jwt:
             return None
         if self._issuer not in (audience if isinstance(audience, list) else [audience]):
             return None
-        if sid is not None and not isinstance(sid, str):
+        if sid is not None and not _is_name(sid):
             return None
         tenant, roles = _namespaced(said, "tenant"), _namespaced(said, "roles")
-        if tenant is not None and (not isinstance(tenant, str) or not 0 < len(tenant) <= MAX_TEXT):
+        if tenant is not None and not _is_name(tenant):
             return None
         if roles is not None and not _are_roles(roles):
             return None
@@ -259,9 +260,13 @@ def _namespaced(said: dict[str, Any], name: str) -> Any:
     return next((said[host + name] for host in _HOSTS if said.get(host + name) is not None), None)
 
 
+def _is_name(value: Any) -> bool:
+    """A text that may be an id or a role: nothing in it that a store can't hold, such as half a surrogate pair."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable()
+
+
 def _are_roles(roles: Any) -> bool:
-    is_list = isinstance(roles, list) and len(roles) <= MAX_ROLES
-    return is_list and all(isinstance(role, str) and len(role) <= MAX_TEXT for role in roles)
+    return isinstance(roles, list) and len(roles) <= MAX_ROLES and all(map(_is_name, roles))
 
 
 def _is_time(value: Any) -> bool:

@@ -6,6 +6,7 @@ its responders, here and nowhere else. `open_responders` names those that work w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from pylon.web.auth import (
     magic,
     oauth,
     orgs,
+    passkeys,
     password,
     sessions,
     totp,
@@ -36,6 +38,7 @@ _MODULES = (
     magic,
     oauth,
     orgs,
+    passkeys,
     password,
     sessions,
     totp,
@@ -68,6 +71,7 @@ def guarded(resource: object) -> object:
 
 
 def _checked(responder: Callable[..., Any], method: str) -> Callable[..., Any]:
+    @functools.wraps(responder)
     async def respond(req: Request, resp: falcon.asgi.Response, **params: Any) -> None:
         req.doors.identity.registry.check(method, req.session.identity)
         await responder(req, resp, **params)

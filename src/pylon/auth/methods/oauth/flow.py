@@ -182,7 +182,10 @@ class OAuth:
         if found is None or found.subject != source.name:
             raise invalid
         sealed = base64.b64decode(self._foundation.one_time.payload(found)["sealed"])
-        begun = msgspec.json.decode(self._foundation.vault.open(STATE.name, sealed, source.name), type=Begun)
+        try:
+            begun = msgspec.json.decode(self._foundation.vault.open(STATE.name, sealed, source.name), type=Begun)
+        except PylonError:  # the server's key was changed meanwhile
+            raise invalid from None
         candidates = self._foundation.vault.hashes(_BROWSER, back.browser) if back.browser else []
         is_same = any(hmac.compare_digest(one.hex(), begun.browser) for one in candidates)
         if not is_same and not (begun.is_native and back.is_native):
