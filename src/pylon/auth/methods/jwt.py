@@ -28,7 +28,6 @@ from pylon.auth.signing_keys import Signer, SigningKeys
 from pylon.engine.caller import Caller
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
-from pylon.model.identity import Identity
 from pylon.store.identity import SessionRecord, SigningKeyRecord
 
 MAX_TOKEN = 4096
@@ -237,7 +236,7 @@ class Jwt:
         if identity is None:
             return NOBODY
         if said.roles is not None:
-            identity = _with_roles(identity, said.roles)
+            identity = msgspec.structs.replace(identity, roles=said.roles)
         return Session(
             identity=identity,
             key=KEY_PREFIX + msgspec.json.encode(said),
@@ -250,10 +249,6 @@ def is_jwt(token: str) -> bool:
     """Whether a bearer token has the shape of a JWT."""
     parts = token.split(".", 3)
     return len(parts) == 3 and all(parts) and not is_key(token)
-
-
-def _with_roles(identity: Identity, roles: tuple[str, ...]) -> Identity:
-    return msgspec.structs.replace(identity, roles=roles)
 
 
 def _namespaced(said: dict[str, Any], name: str) -> Any:
