@@ -23,6 +23,8 @@ from pylon.cli.reference import PAGES
 from pylon.model.errors import REGISTRY
 from pylon.oauth_settings import is_oauth_variable
 from pylon.settings import RETIRED, VARIABLES
+from pylon.web.app import api_routes
+from pylon.web.openapi import undescribed
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -116,6 +118,14 @@ def test_every_command_variable_and_code_is_documented() -> None:
         assert f"| `{variable}` |" in text["env.md"]
     for code in [*REGISTRY, *CODES]:
         assert f"| `{code}` |" in text["errors.md"]
+
+
+def test_every_route_says_what_it_answers() -> None:
+    missing = undescribed(api_routes())
+    assert not missing, (
+        f"not described: {', '.join(missing)}. Put `@describes(<answer>, body=…, who=…, errors=…)` of "
+        "pylon.web.described over each responder."
+    )
 
 
 def test_no_code_means_two_things() -> None:

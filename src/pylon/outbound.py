@@ -9,6 +9,7 @@ are not used; size and time have limits.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import ssl
@@ -106,6 +107,12 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
+@functools.cache
+def _default_context() -> ssl.SSLContext:
+    """The system's authorities, read once, off the event loop: it takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
 async def resolve(host: str, port: int) -> Sequence[str]:
     """The system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -169,12 +176,15 @@ class Outbound:
         request_url = httpcore.URL(
             scheme=url.scheme.encode(), host=address.encode(), port=url.port, target=target.encode("ascii")
         )
+        context = self.verify
+        if context is None and url.scheme == "https":
+            context = await asyncio.to_thread(_default_context)
         extensions: dict[str, Any] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self.seconds)}
         if url.scheme == "https":
             extensions["sni_hostname"] = url.hostname  # the certificate is checked against the name, not the address
         try:
             async with (
-                httpcore.AsyncConnectionPool(ssl_context=self.verify, max_connections=1) as pool,
+                httpcore.AsyncConnectionPool(ssl_context=context, max_connections=1) as pool,
                 pool.stream("POST", request_url, headers=sent, content=body, extensions=extensions) as answer,
             ):
                 read = b""

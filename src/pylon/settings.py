@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pylon.oauth_settings import OAuthClient, is_oauth_variable, read_clients
 
@@ -34,6 +35,14 @@ class SameSite(enum.StrEnum):
     LAX = "lax"
     STRICT = "strict"
     NONE = "none"
+
+
+class UserVerification(enum.StrEnum):
+    """Whether a passkey's device must know its owner."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    DISCOURAGED = "discouraged"
 
 
 class JwtAlgorithm(enum.StrEnum):
@@ -199,6 +208,26 @@ def _origins(text: str) -> tuple[str, ...]:
                 "Write scheme, host and port without a path, comma-separated: https://app.example.com",
             )
     return tuple(origin.lower() for origin in origins)
+
+
+def _is_within(origin: str, domain: str | None) -> bool:
+    """Whether a browser lets a page of this origin use passkeys of a domain."""
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    is_secure = parts.scheme == "https" or host == "localhost" or host.endswith(".localhost")
+    return is_secure and (domain is None or host == domain or host.endswith(f".{domain}"))
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    import ipaddress  # only where one is named
+
+    networks = _words(text)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise _RefusedError(f"{network!r} is not a network", "Write 10.1.0.0/16, or one address") from None
+    return networks
 
 
 def _secret_keys(text: str) -> tuple[str, ...]:
@@ -469,6 +498,13 @@ class Settings:
         _http_url,
         "Address at which people reach this server, such as https://api.example.com: links in mail begin with it.",
     )
+    outbound_allow: tuple[str, ...] = _variable(
+        "PYLON_OUTBOUND_ALLOW",
+        (),
+        _networks,
+        "Networks that webhooks may call although they are not public, and over plain http too, comma-separated: "
+        "10.1.0.0/16, 127.0.0.1.",
+    )
     invite_url: str | None = _variable(
         "PYLON_INVITE_URL",
         None,
@@ -496,6 +532,28 @@ class Settings:
         _words,
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
+    )
+    webauthn_rp_id: str | None = _variable(
+        "PYLON_WEBAUTHN_RP_ID",
+        None,
+        _domain,
+        "Domain that passkeys are bound to: every page that asks for one is on it or below it. To change it is to lose "
+        "them.",
+        shown="the host of PYLON_WEBAUTHN_ORIGIN, else of PYLON_PUBLIC_URL",
+    )
+    webauthn_origins: tuple[str, ...] = _variable(
+        "PYLON_WEBAUTHN_ORIGIN",
+        (),
+        _origins,
+        "Origins of pages that may ask for passkeys, comma-separated.",
+        shown="that of PYLON_PUBLIC_URL",
+        shown_dev="that of PYLON_PUBLIC_URL, else localhost",
+    )
+    webauthn_user_verification: UserVerification = _variable(
+        "PYLON_WEBAUTHN_USER_VERIFICATION",
+        UserVerification.PREFERRED,
+        _choice(UserVerification),
+        "Whether a passkey's device must know its owner (PIN, finger, face). One that does counts as two factors.",
     )
     jwt_issuer: str | None = _variable(
         "PYLON_JWT_ISSUER", None, _text, "Name that JWTs are issued under; sets them up.", shown="unset (no JWTs)"
@@ -690,6 +748,13 @@ class Settings:
         _switch,
         "Compress answers with zstd or gzip for clients that take it, where it pays. Switch it off behind a proxy that "
         "does it.",
+    )
+    openapi_public: bool = _variable(
+        "PYLON_OPENAPI_PUBLIC",
+        False,
+        _switch,
+        "Show `/api/openapi.json` and the page at `/docs` to everybody. They name every entity and callable function; "
+        "without it only admins see them, or anybody in dev mode.",
     )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
@@ -1031,6 +1096,15 @@ class Settings:
         if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
             mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
             found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        wrong = [origin for origin in self.webauthn_origins if not _is_within(origin, self.webauthn_rp_id)]
+        if wrong:
+            found.append(
+                Problem(
+                    "PYLON_WEBAUTHN_ORIGIN",
+                    f"{wrong[0]} is not https on PYLON_WEBAUTHN_RP_ID or below it",
+                    "Browsers would refuse every passkey: name https origins of that domain, or http://localhost",
+                )
+            )
         if self.jwt_secrets and self.jwt_issuer is None:
             found.append(
                 Problem("PYLON_JWT_ISSUER", "PYLON_JWT_SECRET is set and nobody's tokens could be told", "Set both")
@@ -1094,6 +1168,9 @@ class Settings:
             found.append(Problem("PYLON_SMTP_SECURITY", "codes would cross the network in clear", mend))
         if self.metrics_token is not None and len(self.metrics_token) < MIN_TOKEN_LENGTH:
             found.append(Problem("PYLON_METRICS_TOKEN", "the token is too short to be safe", longer))
+        if self.public_url is None and any(not client.redirect for client in self.oauth):
+            mend = "Set it to the address at which people reach this server, such as https://api.example.com"
+            found.append(Problem("PYLON_PUBLIC_URL", "providers to sign in with must know where to lead back to", mend))
         name_them = "Name the origins that may call, for example https://app.example.com"
         if "*" in self.cors_origins:
             found.append(Problem("PYLON_CORS_ORIGIN", "`*` lets every website call this server", name_them))
@@ -1144,6 +1221,7 @@ RETIRED: dict[str, str] = {
         for kind in ("MAGIC_CODE", "MAGIC_LINK", "PASSWORD_RESET", "EMAIL_CHANGE", "ORG_INVITE")
         for part in ("SUBJECT", "BODY")
     },
+    "PYLON_ENCRYPTION_KEY": "Use PYLON_SECRET_KEY: encrypted fields are sealed under it as well",
     "PYLON_CHANGE_LOG_RETAIN": "Use PYLON_CHANGE_LOG_RETAIN_EVENTS and PYLON_CHANGE_LOG_RETAIN_DAYS",
 }
 """Variables of the older program, each with what replaces it."""

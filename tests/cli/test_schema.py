@@ -42,7 +42,8 @@ def test_a_drop_needs_consent_and_leaves_a_verified_backup(pylon: Cli, app: Path
     with ServerProcess(app, app.parent / ".pylon") as server:
         status, _ = server.request("POST", "/api/entities/Extra", {"title": "kept"}, token=ADMIN_TOKEN)
         assert status == 201
-        refused, problem = pylon.json("schema", "push")
+        assert pylon.json("schema", "push")[1]["code"] == "PUSH_PREPARED"
+        refused, problem = pylon.json("schema", "push", "--drop", "--yes")
         assert (refused, problem[0]["code"]) == (1, "DATA_DIR_LOCKED")
     app.write_text(APP)
     assert pylon.json("schema", "diff")[1]["leftovers"] == ["Extra"]

@@ -12,6 +12,7 @@ from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing, load_keyring
 from pylon.engine.resealing import Resealing
 from pylon.model.errors import PylonError
+from pylon.sync.subset import Subsets
 from pylon.testing.engine import open_engine
 from pylon.testing.waiting import eventually
 from tests.conftest import ADMINISTRATOR, ALICE
@@ -88,16 +89,19 @@ async def test_it_goes_on_after_it_was_stopped(tmp_path: Path) -> None:
         assert (await sealed(second))["born"] == {ring.ids[0]: 450, ring.ids[1]: 0}
 
 
-async def test_a_lost_key_is_told_and_stops_it(tmp_path: Path) -> None:
+async def test_a_lost_key_is_told_and_holds_up_no_other_row(tmp_path: Path) -> None:
     async with open_engine(app(), tmp_path, keys=KeyRing(["lost" * 20])) as engine:
         await make(engine, notes=SECRET)
-    ring = KeyRing(["new" * 20])
+    async with open_engine(app(), tmp_path, keys=KeyRing(["old" * 20])) as engine:
+        await make(engine, notes=SECRET)
+    ring = KeyRing(["new" * 20, "old" * 20])
     async with open_engine(app(), tmp_path, keys=ring) as engine:
         resealing = Resealing(engine, ring, None)
         assert [state.unknown for state in await resealing.states() if state.field == "notes"] == [1]
         await resealing.start(ADMINISTRATOR)
         await finished(resealing)
-        assert "key" in resealing.progress.error
+        assert "1 rows hold values that no key here opens" in resealing.progress.error
+        assert (await sealed(resealing))["notes"] == {ring.ids[0]: 1, ring.ids[1]: 0}
 
 
 async def test_configured_keys_are_not_the_servers_to_change(tmp_path: Path) -> None:
@@ -106,3 +110,22 @@ async def test_configured_keys_are_not_the_servers_to_change(tmp_path: Path) -> 
         with pytest.raises(PylonError) as error:
             await Resealing(engine, ring, None).rotate(ADMINISTRATOR)
         assert error.value.code == "KEYS_CONFIGURED"
+
+
+async def test_a_partial_replica_by_a_lookup_holds_the_same_rows_after_a_rotation(tmp_path: Path) -> None:
+    ring = load_keyring([], tmp_path)
+    async with open_engine(app(), tmp_path, keys=ring) as engine:
+        await with_rows(engine)
+        resealing, subsets = Resealing(engine, ring, tmp_path), Subsets(engine.plans)
+
+        async def held() -> int:
+            subset = subsets.of({"Patient": {"ssn": SECRET + "1"}}, ALICE.identity)
+            assert subset is not None
+            selection = subset.parts["Patient"].selection
+            return await engine.queries.count(ALICE, "Patient", selection)
+
+        assert await held() == 150
+        await resealing.rotate(ADMINISTRATOR)
+        await resealing.start(ADMINISTRATOR)
+        await finished(resealing)
+        assert await held() == 150

@@ -1,4 +1,4 @@
-"""A server process: open sockets follow their user in and out of organisations, and operators export and erase users."""
+"""A server process: sockets follow their user in and out of organisations, operators export and erase users."""
 
 from __future__ import annotations
 

@@ -34,6 +34,9 @@ CODES: dict[str, CommandCode] = {
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
     "START_FAILED": CommandCode("The server stopped while it started.", "The message says why."),
+    "OPENAPI_OK": CommandCode("The description of the API was written.", "Nothing."),
+    "OPENAPI_NO_ENTRY": CommandCode("`pylon openapi` found no app in this folder.", _NAME_IT),
+    "OPENAPI_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon openapi` does not exist.", _PATHS),
     "CODEGEN_CLIENT": CommandCode("The types of the app were written.", "Nothing."),
     "CODEGEN_STALE": CommandCode(
         "The file of types is not what the app declares now.", "Run `pylon codegen client` and commit what it writes."
@@ -60,6 +63,10 @@ CODES: dict[str, CommandCode] = {
     "PUSH_DRY_RUN": CommandCode("What `pylon schema push` would change.", "Leave --dry-run out to do it."),
     "PUSH_APPLIED": CommandCode("The database holds what the app declares.", "Nothing."),
     "PURGE_REFUSED": CommandCode("A user would be erased for good, and nobody agreed.", "Agree, or add --yes."),
+    "PUSH_PREPARED": CommandCode(
+        "A server uses the data, so what takes long was prepared beside it.",
+        "Start the new version: the rest is short.",
+    ),
     "PUSH_BLOCKED": CommandCode(
         "Something would be dropped with what it holds, and nobody agreed.",
         "Agree, or add --yes; a backup comes first.",

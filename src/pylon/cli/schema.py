@@ -3,7 +3,8 @@
 pylon schema check                  is what the app declares valid?
 pylon schema diff                   what a start would change, what it couldn't, and what nothing declares any more
 pylon schema diff OLD NEW           the same between two apps or manifests
-pylon schema push                   make the changes now; --drop also drops what nothing declares, after a backup
+pylon schema push                   make the changes now; --drop also drops what nothing declares, after a backup.
+                                    While a server uses the data, prepare them, so that its next start is short
 pylon schema inspect                tables, columns and indexes as they are
 pylon schema history                what was changed, when and by whom
 """
@@ -25,8 +26,9 @@ from pylon.model.errors import PylonError
 from pylon.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from pylon.model.schema import AppSpec
     from pylon.model.schema_change import Plan
-    from pylon.store.protocol import SchemaEntry
+    from pylon.store.protocol import SchemaEntry, SchemaWish
     from pylon.store.sqlite.database import SqliteStore
 
 
@@ -98,7 +100,12 @@ def _push(options: argparse.Namespace, output: Output) -> int:
         return _tell_plan(store.plan(spec.entities, wish), "PUSH_DRY_RUN", output)
     project.settings.data_dir.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(project.settings.data_dir)
-    lock.acquire()
+    try:
+        lock.acquire()
+    except PylonError:
+        if options.drop:
+            raise
+        return _prepare(spec, store, wish, output)
     try:
         plan = store.plan(spec.entities, wish)
         refuse(plan)
@@ -122,6 +129,22 @@ def _push(options: argparse.Namespace, output: Output) -> int:
     lines = [f"  {sentence}" for sentence in done] or ["  nothing to change"]
     if backup is not None:
         lines.append(f"  a backup from before is in {backup}")
+    output.answer(document, "\n".join(lines))
+    return Exit.OK
+
+
+def _prepare(spec: AppSpec, store: SqliteStore, wish: SchemaWish, output: Output) -> int:
+    """A server uses the folder: copy what is to be written anew, and leave the rest to its next start."""
+    from pylon.cli.backup import progress_bar
+    from pylon.store.sqlite.ddl import refuse
+
+    plan = store.plan(spec.entities, wish)
+    refuse(plan)
+    with progress_bar(output) as progress:
+        rows = store.prepare(spec.entities, plan, progress)
+    document = described(plan) | {"code": "PUSH_PREPARED", "prepared": rows}
+    lines = [f"  prepared {entity}: {count} rows" for entity, count in rows.items()]
+    lines += [f"  at the next start: {planned.sentence}" for planned in plan.steps] or ["  nothing to change"]
     output.answer(document, "\n".join(lines))
     return Exit.OK
 
@@ -217,7 +240,7 @@ def _step_text(step: dict[str, Any]) -> str:
     return f"{step['op']} {step['entity']}{f'.{field}' if field else ''}"
 
 
-def _wish(options: argparse.Namespace, version: str = "") -> Any:
+def _wish(options: argparse.Namespace, version: str = "") -> SchemaWish:
     from pylon.model.schema_change import Leftovers
     from pylon.store.protocol import SchemaWish
 

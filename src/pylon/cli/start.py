@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 
+from pylon.cli.check import examine
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure, finding
 from pylon.cli.project import (
@@ -15,6 +16,7 @@ from pylon.cli.project import (
     report_settings_error,
     unknown_findings,
 )
+from pylon.cli.takeover import WAIT_SECONDS, take_over
 from pylon.listeners import ListenError, Listeners, bind
 from pylon.loading import LoadError, NoEntryError, load
 from pylon.model.errors import PylonError
@@ -22,15 +24,22 @@ from pylon.model.findings import Severity
 from pylon.model.schema import AppSpec
 from pylon.settings import SettingsError
 
-configure = add_serving_options
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_serving_options(parser)
+    parser.add_argument("--replace", action="store_true", help="take the place of the server that uses the data")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     try:
         project = open_project(options, {})
         output.report(unknown_findings(project.environ))
-        listeners = bind(project.settings)
-        spec = load(project.entry)
+        if options.replace:
+            spec, _ = examine(project)
+            listeners = take_over(project)
+        else:
+            listeners = bind(project.settings)
+            spec = load(project.entry)
     except SettingsError as error:
         report_settings_error(error, output)
         return Exit.FAILED
@@ -42,7 +51,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return Exit.USAGE if isinstance(error, NoEntryError) else Exit.FAILED
     output.report([finding(Severity.WARNING, "PORT_UNAVAILABLE", warning) for warning in listeners.warnings])
     report_pending(project, output)
-    return serve(spec, project, listeners, Announcement(spec, project, listeners, output), output)
+    announcement = Announcement(spec, project, listeners, output)
+    announcement.lock_wait = WAIT_SECONDS if options.replace else 0.0
+    return serve(spec, project, listeners, announcement, output)
 
 
 def report_pending(project: Project, output: Output) -> None:
@@ -62,9 +73,8 @@ def report_pending(project: Project, output: Output) -> None:
 class Announcement:
     """Says that the server is serving, once it is; the server calls `ready`."""
 
-    lock_wait = 0.0
-
     def __init__(self, spec: AppSpec, project: Project, listeners: Listeners, output: Output) -> None:
+        self.lock_wait = 0.0
         self._spec = spec
         self._project = project
         self._listeners = listeners

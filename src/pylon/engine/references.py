@@ -86,20 +86,21 @@ class _Cascade(Stage):
 
     def __init__(self, references: dict[str, list[_Reference]]) -> None:
         self._references = references
-        self._waiting: deque[tuple[str, str]] | None = None
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._batch: list[Change] | None = None  # whose deletes are followed now; another's left nothing behind
 
     def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
         """Raises REFERENCED, CASCADE_TOO_LARGE, and what the entities' other stages raise."""
         if change.kind != "delete":
             return
-        if self._waiting is not None:
+        if self._batch is transaction.changes:
             self._waiting.append((plan.name, change.row_id))
             return
-        self._waiting = deque([(plan.name, change.row_id)])
         try:
+            self._batch, self._waiting = transaction.changes, deque([(plan.name, change.row_id)])
             self._follow(transaction, self._waiting)
         finally:
-            self._waiting = None
+            self._batch = None
 
     def _follow(self, transaction: Transaction, waiting: deque[tuple[str, str]]) -> None:
         trusted = transaction.trusted()

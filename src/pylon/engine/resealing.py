@@ -45,10 +45,12 @@ class FieldState(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct):
-    """How far sealing anew has come. `error` is why it stopped, empty when it didn't."""
+    """How far sealing anew has come; `unreadable` are rows passed over, since no key here opens a value of theirs.
+    `error` is why it is not done, empty when it is."""
 
     running: bool = False
     sealed: int = 0
+    unreadable: int = 0
     error: str = ""
 
 
@@ -84,11 +86,11 @@ class Resealing:
                 "The keys are configured with PYLON_SECRET_KEY, which a server can't change.",
                 hint="Put a new key in front of the others there, restart, and run `pylon keys reencrypt`.",
             )
-        key = await asyncio.to_thread(add_key, self._data_dir)
+        data_dir = self._data_dir
 
         def lead(transaction: Transaction) -> None:
-            # On the writer's thread, so that each value is sealed and marked with one and the same key.
-            self._ring.lead_with(key)
+            # On the writer's thread: one rotation after another, and each value sealed and marked with the same key.
+            self._ring.lead_with(add_key(data_dir))
             transaction.note("keys.rotate", self._ring.ids[0])
 
         await self._engine.run(caller, lead)
@@ -119,9 +121,13 @@ class Resealing:
                 while names and after is not None:
                     page = _Page(plan, names, self._ring.ids[0], after)
                     outcome = await self._engine.run(caller, page.seal_anew)
-                    after, sealed = outcome.value
+                    after, sealed, unreadable = outcome.value
                     progress.sealed += sealed
+                    progress.unreadable += unreadable
                     await asyncio.sleep(_REST_SECONDS)
+            if progress.unreadable:
+                progress.error = f"{progress.unreadable} rows hold values that no key here opens; they stay as they are"
+                log.error("values that no key opens", rows=progress.unreadable)
             log.info("encrypted fields are sealed with the current key", values=progress.sealed)
         except PylonError as error:
             progress.error = error.message
@@ -144,13 +150,17 @@ class _Page:
         where = Every((Test("id", Operator.GT, after), stale))
         self._selection = compile_query(Query(where, limit=PAGE_ROWS))
 
-    def seal_anew(self, transaction: Transaction) -> tuple[str | None, int]:
-        """(The last id, None behind the last page; how many values were sealed.)"""
+    def seal_anew(self, transaction: Transaction) -> tuple[str | None, int, int]:
+        """(The last id, None behind the last page; values sealed; rows that no key opens.)"""
         types, session = self._plan.types, transaction.session
         rows = session.select(self._plan.name, self._selection)
-        sealed = 0
+        sealed = unreadable = 0
         for stored in rows:
-            row = types.load(stored)
+            try:
+                row = types.load(stored)
+            except PylonError:
+                unreadable += 1
+                continue
             held = dict(zip(types.columns, stored, strict=True))
             stale = {
                 name: getattr(row, name)
@@ -160,7 +170,7 @@ class _Page:
             session.update(self._plan.name, row.id, types.dump_patch(row.id, stale))
             sealed += len(stale)
         last = rows[-1][types.columns.index("id")] if len(rows) == PAGE_ROWS else None
-        return None if last is None else str(last), sealed
+        return None if last is None else str(last), sealed, unreadable
 
 
 def _sealed_fields(plan: EntityPlan) -> list[str]:

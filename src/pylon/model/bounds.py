@@ -27,7 +27,9 @@ def bounded(field: Field, plain: Any) -> Any:
         return Annotated[int, Meta(ge=low, le=high)]
     if field.kind is Kind.FLOAT:
         return Annotated[float, Meta(ge=bounds.min, le=bounds.max)]
-    return Annotated[str, Meta(min_length=bounds.min_length, max_length=longest(bounds))]
+    if field.kind in _TEXTS:
+        return Annotated[str, Meta(min_length=bounds.min_length, max_length=longest(bounds))]
+    return plain
 
 
 def longest(bounds: Bounds) -> int | None:
@@ -47,10 +49,12 @@ def broken_bound(field: Field, value: Any) -> str | None:
     bounds = field.bounds
     if bounds is None:
         return None
-    if isinstance(value, int | float):
+    if field.kind in _NUMBERS:
         if bounds.min is not None and value < bounds.min:
             return f"must be at least {bounds.min}"
         return f"must be at most {bounds.max}" if bounds.max is not None and value > bounds.max else None
+    if field.kind not in _TEXTS:
+        return None
     if bounds.min_length is not None and len(value) < bounds.min_length:
         return f"must have at least {bounds.min_length} characters"
     most = longest(bounds)

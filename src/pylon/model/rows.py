@@ -364,7 +364,7 @@ def _problem(field: Field, value: Any) -> str | None:
     try:
         msgspec.convert(value, field_type(field))
     except (msgspec.ValidationError, RecursionError):
-        if field.bounds is not None and type(value) in _BOUNDED[field.kind]:
+        if field.bounds is not None and type(value) in _BOUNDED.get(field.kind, ()):
             return broken_bound(field, value) or "expected an int of 64 bits"
         if field.enum_values:
             return f"expected one of {', '.join(map(repr, field.enum_values))}"

@@ -15,11 +15,13 @@ from pylon.plugins.spec import Plugin, hookimpl
 from pylon.plugins.timestamps import Timestamps
 from pylon.plugins.validation import Validation
 from pylon.plugins.versioning import Versioning
+from pylon.plugins.webhooks import Endpoint, Webhooks
 from pylon.plugins.write import Write
 
 __all__ = [
     "Cascade",
     "Computed",
+    "Endpoint",
     "FeatureFlags",
     "Plugin",
     "PluginRequest",
@@ -30,6 +32,7 @@ __all__ = [
     "Timestamps",
     "Validation",
     "Versioning",
+    "Webhooks",
     "Write",
     "hookimpl",
 ]

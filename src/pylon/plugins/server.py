@@ -56,7 +56,7 @@ class PluginServer:
         outcome = await self.engine.run(caller, lambda tx: operation(database(tx)), authority=Authority.TRUSTED)
         return outcome.value
 
-    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Run a task beside the server until it stops. One that fails is logged and begun again a little later."""
 
         async def supervised() -> None:
@@ -72,6 +72,7 @@ class PluginServer:
         task = asyncio.create_task(supervised(), name=f"plugin {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def stop(self) -> None:
         """Cancel the tasks and wait for their end."""

@@ -12,6 +12,7 @@ from pylon.plugins.soft_delete import SoftDelete
 from pylon.plugins.timestamps import Timestamps
 from pylon.plugins.validation import Validation
 from pylon.plugins.versioning import Versioning
+from pylon.plugins.webhooks import Webhooks
 
 SHIPPED: dict[str, Callable[..., Any]] = {
     "timestamps": Timestamps,
@@ -21,5 +22,6 @@ SHIPPED: dict[str, Callable[..., Any]] = {
     "versioning": Versioning,
     "cascade": Cascade,
     "feature-flags": FeatureFlags,
+    "webhooks": Webhooks,
 }
 """Computed fields are Python functions, which no manifest holds."""

@@ -5,7 +5,7 @@ Nothing above this room knows SQL or which database it is. A session belongs to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -384,6 +384,12 @@ class Store(Protocol):
 
     def plan(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> Plan:
         """What `apply` would do, with what the rows don't allow."""
+
+    def prepare(
+        self, entities: Sequence[EntitySpec], plan: Plan, tell: Callable[[str, int, int], None]
+    ) -> dict[str, int]:
+        """Copy what a change is to write anew while a server goes on; `tell` hears (entity, rows, of rows). The rows by
+        entity. Raises SCHEMA_REFUSED."""
 
     def live_schema(self) -> LiveSchema:
         """The tables of rows that there are."""

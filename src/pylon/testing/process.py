@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -55,12 +55,14 @@ class ServerProcess:
         env: Mapping[str, str] | None = None,
         port: int | None = None,
         command: str = "start",
+        options: Sequence[str] = (),
     ) -> None:
         self.app = app
         self.data = data
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = command
+        self._options = options
         self._env = {
             **{k: v for k, v in os.environ.items() if not k.startswith("PYLON_")},
             "PYLON_DEV_MODE": "1",
@@ -82,10 +84,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start the process and wait until it answers. Raises RuntimeError with its log when it doesn't."""
-        command = [sys.executable, "-m", "pylon", self._command, str(self.app), "--port", str(self.port)]
+        words = ["--port", str(self.port), "--data-dir", str(self.data), *self._options]
+        command = [sys.executable, "-m", "pylon", self._command, str(self.app), *words]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603
-                [*command, "--data-dir", str(self.data)], env=self._env, stdout=log, stderr=log, cwd=self.app.parent
+                command, env=self._env, stdout=log, stderr=log, cwd=self.app.parent
             )
         until = time.monotonic() + _START_SECONDS
         while time.monotonic() < until:

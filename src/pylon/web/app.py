@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import falcon
 import falcon.asgi
+import msgspec
 
 from pylon.model.errors import PylonError
+from pylon.model.schema import AppSpec
+from pylon.plugins.requests import Route
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web import (
     admin,
+    api_page,
     auth,
     bulk,
     calls,
@@ -33,9 +37,11 @@ from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.limits import leave
+from pylon.web.openapi import openapi
 from pylon.web.origins import Origins
 from pylon.web.request import Request, choose_request_id
-from pylon.web.studio.pages import routes as studio_routes
+from pylon.web.studio.pages import doors as studio_doors
+from pylon.web.studio.pages import pages as studio_pages
 from pylon.web.tracing import Tracing
 
 EVENTS_PATH = "/api/sync/events"
@@ -84,8 +90,9 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     return asgi
 
 
-def _add_routes(app: Any, doors: Doors) -> None:
-    routes: dict[str, object] = {
+def api_routes() -> dict[str, object]:
+    """Everything that is described in `/api/openapi.json`, by path; the routes of plugins aside."""
+    return {
         "/health": status.Health(),
         "/readyz": status.Ready(),
         "/metrics": status.Metrics(),
@@ -105,7 +112,20 @@ def _add_routes(app: Any, doors: Doors) -> None:
         **rooms.ROUTES,
         **transfer.ROUTES,
         **admin.ROUTES,
+        **studio_doors(),
+        "/api/openapi.json": api_page.OpenApi(lambda: b"{}"),
     }
+
+
+def describe(app: AppSpec, added: Sequence[Route] = (), *, cookie: str = "pylon_session") -> bytes:
+    """`/api/openapi.json` of an app, with the routes that its plugins add."""
+    return msgspec.json.encode(openapi(app, api_routes(), added, cookie=cookie))
+
+
+def _add_routes(app: Any, doors: Doors) -> None:
+    added = [route for _, route in doors.plugins.routes]
+    routes = api_routes()
+    routes["/api/openapi.json"] = api_page.OpenApi(lambda: describe(doors.engine.app, added, cookie=doors.cookie_name))
     if doors.plugins.routes:
         routes = plugins.with_routes(routes, doors.plugins.routes)
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)
@@ -116,7 +136,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
         diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
         routes["/_pylon/dev/live"] = dev.Live(diagnostics)
-    routes |= studio_routes()
+    routes |= studio_pages()
     for path, resource in routes.items():
         app.add_route(path, resource)
     folder = doors.web_folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -10,9 +10,19 @@ import msgspec
 from pylon.engine.transaction import Transaction
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_json, invalid_json
+from pylon.web.described import WRITES, describes
 from pylon.web.request import Request, Resource, require_admin
 
 MAX_OPERATIONS = 10_000
+
+
+class Operation(msgspec.Struct):
+    """One write as it is described; each is read by itself, so that one that is malformed fails alone."""
+
+    op: Literal["insert", "update", "delete"]
+    entity: str
+    id: str | None = None
+    data: dict[str, Any] | None = None
 
 
 class _FailedOperation(PylonError):
@@ -26,6 +36,7 @@ class _FailedOperation(PylonError):
 class Transact(Resource):
     """`/api/transact`."""
 
+    @describes({"committed": bool, "results": list[dict[str, Any]]}, body=list[Operation], who="admin", errors=WRITES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All operations of the array, or none."""
         require_admin(req)
@@ -57,6 +68,12 @@ class Transact(Resource):
 class BatchWrites(Resource):
     """`/api/batch`."""
 
+    @describes(
+        {"failed": int, "succeeded": int, "results": list[dict[str, Any]]},
+        body={"operations": list[Operation]},
+        who="admin",
+        errors=("MISSING_OPERATIONS", *WRITES),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Every operation by itself."""
         require_admin(req)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import falcon.asgi
 import msgspec
 
 from pylon.compute.functions import Called
+from pylon.web.described import ANYTHING, READS, SEQ, WRITES, Media, describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 from pylon.web.writes import once_from
 
@@ -22,6 +24,24 @@ _STREAM_HEADERS = {
 class Call(Resource):
     """`/api/fn/{name}`."""
 
+    @describes(
+        ANYTHING,
+        body=dict[str, Any],
+        who="session",
+        headers=SEQ,
+        errors=(
+            "FN_NOT_FOUND",
+            "FORBIDDEN",
+            "INVALID_ARGS",
+            "FN_TIMEOUT",
+            "HANDLER_ERROR",
+            "STREAM_OVERLOADED",
+            "NOT_FOUND",
+            "POLICY_DENIED",
+            *READS,
+            *WRITES,
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         """Call it; the result as bare JSON, or as a stream for a client that takes one."""
         functions = req.doors.functions
@@ -41,6 +61,11 @@ class Call(Resource):
 class ResumeStream(Resource):
     """`/api/fn-streams/{stream_id}`."""
 
+    @describes(
+        Media(("text/event-stream",)),
+        query={"since": int},
+        errors=("STREAM_NOT_FOUND", "STREAM_GONE", "STREAM_OVERLOADED"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, stream_id: str) -> None:
         """The frames behind Last-Event-ID, or `since`."""
         req.doors.limits.become_stream(req)
@@ -51,6 +76,7 @@ class ResumeStream(Resource):
 class FunctionList(Resource):
     """`/api/fn`."""
 
+    @describes(list[dict[str, Any]], who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The registry, for admins."""
         require_admin(req)

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import falcon.asgi
 import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_json
+from pylon.web.described import ANYTHING, WRITES, describes
 from pylon.web.request import Request, Resource
 
 
 class PushDocument(Resource):
     """`/api/crdt/{entity}/{row_id}`."""
 
+    @describes(
+        {"ok": Literal[True]},
+        body={"update": str},
+        who="session",
+        headers=("X-Pylon-Change-Seq",),
+        errors=(
+            "BAD_PATH",
+            "MISSING_UPDATE",
+            "INVALID_HEX",
+            "NOT_SUPPORTED",
+            "ROW_NOT_FOUND",
+            "CRDT_DECODE_FAILED",
+            "CRDT_APPLY_FAILED",
+            "CRDT_OUTDATED",
+            "DOCUMENT_TOO_LARGE",
+            "POLICY_DENIED",
+            *WRITES,
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Merge an edit of a row's document, and write what it makes of the row."""
         caller = msgspec.structs.replace(req.caller, door="crdt")
@@ -37,6 +59,7 @@ class PushDocument(Resource):
 class NoRow(Resource):
     """`/api/crdt/{entity}`: the row is missing."""
 
+    @describes(ANYTHING, who="session", errors=("BAD_PATH",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str = "") -> None:
         """Say so."""
         if req.caller.identity.user_id is None:

@@ -42,7 +42,7 @@ _PROVIDERS_FORMS = "/api/auth/callback/"
 _UNLOGGED = frozenset({"/health", "/readyz", "/metrics", "/api/admin/overview"})
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
 
 
@@ -65,7 +65,7 @@ class Edge:
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Refuse what is too much, what a switch turns off, and writes that a strange page sends with its visitor's
         cookie."""
-        if not _is_open(req.path):
+        if not is_open(req.path):
             req.allowance = self._limits.enter(req)
             board = self._engine.switches.board
             if not board.is_quiet:

@@ -10,6 +10,7 @@ from pylon.engine.idempotency import Answer
 from pylon.engine.plan import EntityPlan
 from pylon.engine.reads import client_scope
 from pylon.engine.transaction import Transaction
+from pylon.web.described import CREATED, LISTED, READS, SEQ, WRITES, AnyOf, Ref, describes
 from pylon.web.list_parameters import list_selection
 from pylon.web.request import Request, Resource, whole_number
 from pylon.web.rows import tell_seq
@@ -17,11 +18,20 @@ from pylon.web.writes import created, is_plain, write
 
 PAGE_DEFAULT = 25
 _LAST_OFFSET = 2**63 - 1
+WINDOW = {"limit": int, "offset": int, "page": int, "per_page": int}
+PAGE = {"data": [Ref("{}Part")], "count": int, "limit": int | None, "offset": int}
+NUMBERED_PAGE = {"data": [Ref("{}Part")], "page": int, "per_page": int, "total": int}
 
 
 class Collection(Resource):
     """`/api/entities/{entity}`."""
 
+    @describes(
+        AnyOf((PAGE, NUMBERED_PAGE)),
+        who="policy",
+        query={**LISTED, **WINDOW},
+        errors=(*READS, "INVALID_JSON", "SEARCH_NOT_CONFIGURED"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """List, or with `page`/`per_page` one page and the total."""
         caller, reads = req.caller, req.doors.engine.reads
@@ -42,6 +52,7 @@ class Collection(Resource):
         rows, total = await reads.page(caller, entity, window)
         resp.data = b'{"data":%b,"page":%d,"per_page":%d,"total":%d}' % (rows, page, per_page, total)
 
+    @describes(CREATED, body=Ref("{}Insert"), who="policy", status=201, headers=SEQ, errors=WRITES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Insert."""
         body = await req.body()

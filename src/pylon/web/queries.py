@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
 import falcon.asgi
+import msgspec
 
 from pylon.engine.reads import client_scope
 from pylon.model.errors import PylonError
 from pylon.model.filters import Scope
 from pylon.model.rows import decode_json
 from pylon.store.selection import Selection
+from pylon.web.described import ANYTHING, LISTED, READS, Ref, describes
 from pylon.web.list_parameters import list_selection, typed
 from pylon.web.request import Request, Resource, whole_number
 
 CURSOR_DEFAULT = 20
 
 
+class GraphNode(msgspec.Struct):
+    """One level of a graph query, as it is described."""
+
+    where: dict[str, Any] | None = None
+    include: dict[str, GraphNode] | None = None
+    order: dict[str, Literal["asc", "desc"]] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    fields: list[str] | None = None
+
+
+class GroupKey(msgspec.Struct):
+    """A key of groups: the span of time that a field falls into."""
+
+    field: str
+    bucket: Literal["minute", "hour", "day", "week", "month", "year"] = "day"
+    timezone: str | None = None
+
+
+class AggregateSpec(msgspec.Struct, rename="camel"):
+    """What to compute, as it is described (`model.aggregates` reads it)."""
+
+    count: str | None = None
+    sum: list[str] | None = None
+    avg: list[str] | None = None
+    min: list[str] | None = None
+    max: list[str] | None = None
+    count_distinct: list[str] | None = None
+    group_by: list[str | GroupKey] | None = None
+    where: dict[str, Any] | None = None
+    having: dict[str, Any] | None = None
+    order_by: dict[str, Literal["asc", "desc"]] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
 class Filtered(Resource):
     """`/api/query/{entity}`: a filter object in, a bare array out."""
 
+    @describes([Ref("{}")], body=Ref("{}Filter"), who="policy", errors=(*READS, "SEARCH_NOT_CONFIGURED"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Rows that match. JSON that is no object counts as an empty filter."""
         conditions = decode_json(await req.body())
@@ -29,6 +70,12 @@ class Filtered(Resource):
 class Graph(Resource):
     """`/api/query`: rows of several entities with what is related to them."""
 
+    @describes(
+        dict[str, list[dict[str, Any]]],
+        body=dict[str, GraphNode],
+        who="policy",
+        errors=(*READS, "RELATION_NOT_FOUND", "SEARCH_NOT_CONFIGURED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The rows by entity."""
         spec = decode_json(await req.body())
@@ -38,6 +85,7 @@ class Graph(Resource):
 class Lookup(Resource):
     """`/api/lookup/{entity}/{field}/{value}`."""
 
+    @describes(Ref("{}"), who="policy", errors=(*READS, "NOT_FOUND"))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, field: str, value: str) -> None:
         """The first row with this value."""
         types = req.doors.engine.plans.for_read(entity, req.session.identity).types
@@ -47,6 +95,7 @@ class Lookup(Resource):
 class Aggregate(Resource):
     """`/api/aggregate/{entity}`."""
 
+    @describes({"rows": list[dict[str, Any]]}, body=AggregateSpec, who="policy", errors=READS)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """The groups."""
         spec = decode_json(await req.body())
@@ -56,6 +105,7 @@ class Aggregate(Resource):
 class Count(Resource):
     """`/api/entities/{entity}/count`."""
 
+    @describes({"count": int}, who="policy", query=LISTED, errors=(*READS, "SEARCH_NOT_CONFIGURED", "INVALID_JSON"))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """How many rows a list with the same parameters would hold without its window."""
         engine = req.doors.engine
@@ -67,6 +117,12 @@ class Count(Resource):
 class Cursor(Resource):
     """`/api/entities/{entity}/cursor`: pages that stay right while rows come and go."""
 
+    @describes(
+        {"data": [Ref("{}Part")], "has_more": bool, "next_cursor": str | None},
+        who="policy",
+        query={**LISTED, "after": str, "limit": int},
+        errors=(*READS, "CURSOR_INVALID", "SEARCH_NOT_CONFIGURED", "INVALID_JSON"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Rows behind `after`, by id or in the order of `sort`."""
         engine = req.doors.engine
@@ -83,6 +139,9 @@ class Cursor(Resource):
 class SearchDoor(Resource):
     """`/api/search/{entity}`."""
 
+    @describes(
+        dict[str, Any], body=dict[str, Any], who="policy", errors=(*READS, "ENTITY_NOT_FOUND", "SEARCH_NOT_CONFIGURED")
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Hits and facets, once the server has a search."""
         reads = req.doors.engine.reads
@@ -99,6 +158,7 @@ class SearchDoor(Resource):
 class SearchOfNothing(Resource):
     """`/api/search`."""
 
+    @describes(ANYTHING, errors=("MISSING_ENTITY",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Raises MISSING_ENTITY."""
         raise PylonError("MISSING_ENTITY", "search path is /api/search/<Entity>")

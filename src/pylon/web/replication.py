@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
 from pylon.engine.caller import Caller
 from pylon.sync.pull import parse_position
+from pylon.sync.push import PushRequest
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, whole_number
 
 _ROWS = 1000
@@ -28,6 +32,18 @@ def _cursor(text: str | None) -> int:
 class PullDoor(Resource):
     """`/api/sync/pull`."""
 
+    @describes(
+        {"changes": list[dict[str, Any]], "cursor": {"last_seq": int}, "has_more": bool, "snapshot_after?": str},
+        query={"since": int, "limit": int, "scope": str, "snapshot_after": str, "page_size": int},
+        errors=(
+            "RESYNC_REQUIRED",
+            "INVALID_SCOPE",
+            "SNAPSHOT_CURSOR_INVALID",
+            "QUERY_TIMEOUT",
+            "BUDGET_EXCEEDED",
+            "POLICY_DENIED",
+        ),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The log after `since`; at 0 the snapshot, streamed whole or in pages for a client that asks for them. With
         `scope`, of a part alone."""
@@ -55,6 +71,17 @@ class PullDoor(Resource):
 class PushDoor(Resource):
     """`/api/sync/push`."""
 
+    @describes(
+        {
+            "applied": int,
+            "deduped": int,
+            "errors": list[str],
+            "results": list[dict[str, Any]],
+            "cursor": {"last_seq": int},
+        },
+        body=PushRequest,
+        errors=("INVALID_DATA", "BUDGET_EXCEEDED", "STORAGE_UNAVAILABLE", "STORAGE_FULL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Apply the queue of an offline client."""
         resp.data = await req.doors.push.push(_syncing(req), await req.body())

@@ -15,12 +15,16 @@ from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_object
 from pylon.web.auth.sessions import MAX_USER_ID
+from pylon.web.described import ANYTHING, describes
 from pylon.web.request import Request, Resource, whole_number
 
 LISTED = 1000
 """Rooms that an admin is listed at once by default."""
 
 _NOT_IN_ROOM = "not_in_room"
+ORDER = {"room": str, "user_id?": str}
+MEMBERS = {"room": str, "count": int, "members": list[dict[str, Any]]}
+REFUSED = ("MISSING_ROOM", "MISSING_USER_ID", "INVALID_DATA", "ROOM_LIMIT_REACHED", "PAYLOAD_TOO_LARGE", "FORBIDDEN")
 
 
 class Order:
@@ -46,6 +50,7 @@ class Order:
 class RoomList(Resource):
     """`/api/rooms`."""
 
+    @describes(list[dict[str, Any]], who="session", query={"limit": int})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The rooms that the caller is in; for an admin all, the oldest first."""
         caller = _caller(req)
@@ -60,6 +65,7 @@ class RoomList(Resource):
 class Room(Resource):
     """`/api/rooms/{room}`."""
 
+    @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, room: str) -> None:
         """Who is in the room."""
         _show(req, resp, room)
@@ -68,6 +74,12 @@ class Room(Resource):
 class Join(Resource):
     """`/api/rooms/join`. Like those below it also answers GET, for the room of that name."""
 
+    @describes(
+        {"joined": str, "snapshot": {"type": str, "room": str, "peers": list[dict[str, Any]]}},
+        body={**ORDER, "data?": ANYTHING},
+        who="session",
+        errors=REFUSED,
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Enter a room, or enter it anew with other data."""
         order = await _order(req)
@@ -75,6 +87,7 @@ class Join(Resource):
         snapshot = {"type": "snapshot", "room": order.room, "peers": peers}
         resp.data = msgspec.json.encode({"joined": order.room, "snapshot": snapshot})
 
+    @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `join`."""
         _show(req, resp, "join")
@@ -83,12 +96,14 @@ class Join(Resource):
 class Leave(Resource):
     """`/api/rooms/leave`."""
 
+    @describes({"left": str, "was_present": bool}, body=ORDER, who="session", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Leave a room; no error for one that the caller isn't in."""
         order = await _order(req)
         was_present = req.doors.rooms.leave(order.room, order.user)
         resp.data = msgspec.json.encode({"left": order.room, "was_present": was_present})
 
+    @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `leave`."""
         _show(req, resp, "leave")
@@ -97,6 +112,7 @@ class Leave(Resource):
 class Presence(Resource):
     """`/api/rooms/presence`."""
 
+    @describes({"updated": bool, "reason?": str}, body={**ORDER, "data?": ANYTHING}, who="session", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set the caller's data in a room."""
         order = await _order(req)
@@ -105,6 +121,7 @@ class Presence(Resource):
         else:
             resp.data = msgspec.json.encode({"updated": False, "reason": _NOT_IN_ROOM})
 
+    @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `presence`."""
         _show(req, resp, "presence")
@@ -113,6 +130,12 @@ class Presence(Resource):
 class Broadcast(Resource):
     """`/api/rooms/broadcast`."""
 
+    @describes(
+        {"broadcasted": bool, "reason?": str},
+        body={**ORDER, "topic": str, "data?": ANYTHING},
+        who="session",
+        errors=(*REFUSED, "MISSING_TOPIC"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a message to a room."""
         order = await _order(req)
@@ -124,6 +147,7 @@ class Broadcast(Resource):
         else:
             resp.data = msgspec.json.encode({"broadcasted": False, "reason": _NOT_IN_ROOM})
 
+    @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `broadcast`."""
         _show(req, resp, "broadcast")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import falcon.asgi
 
 from pylon.engine.idempotency import Answer
@@ -9,6 +11,7 @@ from pylon.engine.plan import EntityPlan
 from pylon.engine.replacing import replace
 from pylon.engine.transaction import Transaction
 from pylon.model.change import Change
+from pylon.web.described import CREATED, READS, SEQ, WRITES, AnyOf, Ref, describes
 from pylon.web.list_parameters import list_fields
 from pylon.web.preconditions import etag_of, is_known
 from pylon.web.request import Request, Resource
@@ -16,6 +19,7 @@ from pylon.web.writes import created, is_plain, write
 
 _UPDATED = b'{"updated":true}'
 _DELETED = b'{"deleted":true}'
+UPDATED = {"updated": Literal[True]}
 
 
 def tell_seq(resp: falcon.asgi.Response, change: Change) -> None:
@@ -26,6 +30,14 @@ def tell_seq(resp: falcon.asgi.Response, change: Change) -> None:
 class Row(Resource):
     """`/api/entities/{entity}/{row_id}`; the id is everything behind the entity's slash."""
 
+    @describes(
+        AnyOf((Ref("{}"), Ref("{}Part"))),
+        who="policy",
+        status=(200, 304),
+        query={"fields": str},
+        headers=("ETag",),
+        errors=(*READS, "NOT_FOUND"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """One row, with its tag; 304 for a client that holds it as it is. A part of a row (`fields`) has no tag."""
         reads = req.doors.engine.reads
@@ -41,6 +53,14 @@ class Row(Resource):
             resp.status = 304
             resp.data = None
 
+    @describes(
+        AnyOf((CREATED, UPDATED)),
+        body=Ref("{}Insert"),
+        who="policy",
+        status=(200, 201),
+        headers=SEQ,
+        errors=(*WRITES, "NOT_FOUND"),
+    )
     async def on_put(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Make the row, or replace what clients may write of it."""
         body = await req.body()
@@ -51,6 +71,7 @@ class Row(Resource):
 
         await write(req, resp, entity, row_id, body, put)
 
+    @describes(UPDATED, body=Ref("{}Update"), who="policy", headers=SEQ, errors=(*WRITES, "NOT_FOUND"))
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Change some fields. A patch of none changes nothing and is no error (spec 05 §24.16)."""
         body = await req.body()
@@ -67,6 +88,7 @@ class Row(Resource):
 
         await write(req, resp, entity, row_id, body, patch)
 
+    @describes({"deleted": Literal[True]}, who="policy", headers=SEQ, errors=(*WRITES, "NOT_FOUND"))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, entity: str, row_id: str) -> None:
         """Delete."""
         if is_plain(req):

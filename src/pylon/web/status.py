@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import re
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.model.manifest import public_manifest, to_manifest
 from pylon.signals.exposition import CONTENT_TYPE, prometheus_text
+from pylon.web.described import ANYTHING, Media, describes
 from pylon.web.request import Request, Resource
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
@@ -28,6 +30,7 @@ _READY_SECONDS = 1.5
 class Health(Resource):
     """`/health`: the process answers."""
 
+    @describes({"status": Literal["ok"], "uptime_secs": int, "version": str})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Always 200."""
         doors = req.doors
@@ -38,6 +41,7 @@ class Health(Resource):
 class Ready(Resource):
     """`/readyz`: the store takes writes, and the server is not stopping."""
 
+    @describes({"status": Literal["ready", "unavailable"], "reason?": str}, status=(200, 503))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """200, or 503 with the reason's code."""
         reason = await req.doors.readiness()
@@ -52,6 +56,7 @@ class Ready(Resource):
 class Metrics(Resource):
     """`/metrics`: Prometheus text, or JSON. Open in dev mode and, where nothing stands in front, on loopback."""
 
+    @describes((ANYTHING, Media(("text/plain",))), errors=("UNAUTHORIZED",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The form that Accept asks for."""
         if not self._may(req):
@@ -88,6 +93,7 @@ def _is_local(req: Request) -> bool:
 class Manifest(Resource):
     """`/api/manifest`: what the app declares, its policies by name only."""
 
+    @describes(dict[str, Any], query={"full": Literal["1", "true"]}, status=(200, 304))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The public form; the full one for an admin who asks with `full=1`."""
         app = req.doors.engine.app

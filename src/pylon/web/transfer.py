@@ -11,7 +11,7 @@ import falcon.asgi
 import msgspec
 
 from pylon.engine.bulk.exporting import Columns, pages
-from pylon.engine.bulk.importing import Decode, Import, OnError, progress_of
+from pylon.engine.bulk.importing import Decode, Import, OnError, Progress, Report, progress_of
 from pylon.engine.bulk.pieces import batches, split_lines
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
@@ -19,11 +19,16 @@ from pylon.engine.plan import EntityPlan
 from pylon.model.csv_rows import header_of, parse_record, reader_of, split_records, write_records
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_object
+from pylon.web.described import WRITES, AnyOf, Media, describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
 _MAX_ID = 200
 _INTERNAL = "__internal__"
 _NDJSON = "application/x-ndjson"
+
+EXPORTED = {"entities": dict[str, list[dict[str, Any]]], "counts": dict[str, int], "exported_at": str}
+IMPORTED = {"by_entity": list[dict[str, Any]], "failed": int, "imported": int}
+IMPORT_ERRORS = ("IMPORT_STOPPED", "IMPORT_CONFLICT", "MISSING_FIELD", *WRITES)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -52,6 +57,12 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 class ExportAll(Resource):
     """`/api/export`."""
 
+    @describes(
+        (EXPORTED, Media((_NDJSON,))),
+        who="admin",
+        query={"format": Format, "fields": Columns},
+        errors=("AUDIT_UNAVAILABLE",),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Every entity's rows."""
         require_admin(req)
@@ -73,6 +84,12 @@ class ExportAll(Resource):
 class ExportOne(Resource):
     """`/api/export/{entity}`."""
 
+    @describes(
+        (EXPORTED, Media((_NDJSON, "text/csv"))),
+        who="admin",
+        query={"format": Format, "fields": Columns},
+        errors=("ENTITY_NOT_FOUND@400", "AUDIT_UNAVAILABLE"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """One entity's rows."""
         require_admin(req)
@@ -138,6 +155,13 @@ async def _records(engine: Engine, caller: Caller, plan: EntityPlan, columns: Co
 class ImportAll(Resource):
     """`/api/import`."""
 
+    @describes(
+        AnyOf((Report, IMPORTED)),
+        body=({"entities": dict[str, list[dict[str, Any]]]}, Media((_NDJSON,))),
+        who="admin",
+        query={"format": Format, "on_error": OnError, "import_id": str, "from": int},
+        errors=IMPORT_ERRORS,
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The document that an export makes, or its lines as NDJSON."""
         require_admin(req)
@@ -154,6 +178,13 @@ class ImportAll(Resource):
 class ImportOne(Resource):
     """`/api/import/{entity}`."""
 
+    @describes(
+        Report,
+        body=Media((_NDJSON, "text/csv")),
+        who="admin",
+        query={"format": Format, "on_error": OnError, "import_id": str, "from": int},
+        errors=IMPORT_ERRORS,
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, entity: str) -> None:
         """Rows of one entity, as NDJSON or CSV."""
         require_admin(req)
@@ -174,6 +205,7 @@ class ImportOne(Resource):
 class ImportProgress(Resource):
     """`/api/imports/{import_id}`."""
 
+    @describes(Progress, who="admin", errors=("NOT_FOUND",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, import_id: str) -> None:
         """How far an import has come."""
         require_admin(req)

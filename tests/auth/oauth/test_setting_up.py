@@ -18,6 +18,7 @@ def refusal(**variables: str) -> str:
 def test_providers_are_read_by_name() -> None:
     settings = Settings.load(
         {
+            "PYLON_PUBLIC_URL": "https://api.example.com",
             "PYLON_OAUTH_GITHUB_CLIENT_ID": "id",
             "PYLON_OAUTH_GITHUB_CLIENT_SECRET": "the-secret",
             "PYLON_OAUTH_GITHUB_SCOPES": "user:email  read:org",
@@ -36,6 +37,7 @@ def test_providers_are_read_by_name() -> None:
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
+        ({"GITHUB_CLIENT_ID": "x", "GITHUB_CLIENT_SECRET": "y"}, "PYLON_PUBLIC_URL"),
         ({"FRIENDSTER_CLIENT_ID": "x"}, "PYLON_OAUTH_FRIENDSTER_OIDC_ISSUER"),
         ({"GITHUB_CLIENT_ID": "x"}, "PYLON_OAUTH_GITHUB_CLIENT_SECRET"),
         ({"GITHUB_CLIENT_SECRET": "x"}, "PYLON_OAUTH_GITHUB_CLIENT_ID"),

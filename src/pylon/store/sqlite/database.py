@@ -19,8 +19,9 @@ from pylon.store.protocol import SchemaEntry, SchemaWish
 from pylon.store.sqlite import schema_history
 from pylon.store.sqlite.checkpoint import SqliteCheckpoints
 from pylon.store.sqlite.connection import connect_reader, connect_writer
-from pylon.store.sqlite.ddl import apply_schema, plan_schema
+from pylon.store.sqlite.ddl import apply_schema, iso_now, plan_schema
 from pylon.store.sqlite.introspection import read_schema
+from pylon.store.sqlite.prepared import prepare
 from pylon.store.sqlite.read import SqliteReader
 from pylon.store.sqlite.statements import Statements
 from pylon.store.sqlite.write import SqliteWriter
@@ -45,6 +46,8 @@ class SqliteStore:
     def apply(self, entities: Sequence[EntitySpec], wish: SchemaWish | None = None) -> list[str]:
         """Bring the live schema to the declared one; what was done, in words. Raises SCHEMA_REFUSED."""
         with contextlib.closing(connect_writer(self.path, self._synchronous)) as connection:
+            # Whoever opens the database next checkpoints what a large change wrote; nobody need wait for it here.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             done = apply_schema(connection, entities, wish, clock=self._clock)
         return [planned.sentence for planned in done.steps]
 
@@ -52,6 +55,13 @@ class SqliteStore:
         """What `apply` would do, with what the rows don't allow."""
         with self._looking() as connection:
             return plan_schema(connection, entities, wish or SchemaWish())
+
+    def prepare(
+        self, entities: Sequence[EntitySpec], plan: Plan, tell: Callable[[str, int, int], None]
+    ) -> dict[str, int]:
+        """Copy what a change is to write anew while a server goes on; `tell` hears (entity, rows, of rows). The rows by
+        entity. Raises SCHEMA_REFUSED."""
+        return prepare(self.path, entities, plan, iso_now(self._clock), tell)
 
     def live_schema(self) -> LiveSchema:
         """The tables of rows that there are."""

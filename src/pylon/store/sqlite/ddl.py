@@ -39,7 +39,9 @@ from pylon.store.sqlite import documents, identity, schema_history, system
 from pylon.store.sqlite.introspection import read_schema
 from pylon.store.sqlite.obstacles import examined
 from pylon.store.sqlite.partial import with_conditions
-from pylon.store.sqlite.rebuild import create_table, declared_column, rebuild
+from pylon.store.sqlite.prepared import discard_all
+from pylon.store.sqlite.rebuild import rebuild
+from pylon.store.sqlite.recipe import create_table, declared_column
 from pylon.store.sqlite.samples import outdated
 
 
@@ -70,6 +72,8 @@ def apply_schema(
         plan = examined(connection, diff(entities, live, wish.leftovers))
         refuse(plan)
         _carry_out(connection, entities, plan, clock)
+        if plan.steps:
+            discard_all(connection)
         _remember(connection, entities, live, plan, wish, clock)
         for statement in outdated(connection, [entity.name for entity in entities]):
             connection.execute(statement)
@@ -80,6 +84,11 @@ def apply_schema(
     finally:
         connection.execute("PRAGMA foreign_keys=ON")
     return plan
+
+
+def iso_now(clock: Callable[[], float]) -> str:
+    """The time, as rows hold it."""
+    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def refuse(plan: Plan) -> None:
@@ -96,7 +105,7 @@ def _carry_out(
     connection: apsw.Connection, entities: Sequence[EntitySpec], plan: Plan, clock: Callable[[], float]
 ) -> None:
     by_name = {entity.name: entity for entity in entities}
-    now = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = iso_now(clock)
     waiting = list(plan.steps)
     while waiting:
         entity, is_index = waiting[0].step.entity, isinstance(waiting[0].step, AddIndex)

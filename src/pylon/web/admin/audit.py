@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -16,10 +17,12 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.model.timestamps import iso_millis
 from pylon.web.admin.body import moment
+from pylon.web.described import Media, describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
 DEFAULT_LIMIT = 100
 _EXPORT_PAGE = 2000
+FILTER = dict.fromkeys(("kind", "entity", "row", "user", "ip", "action", "since", "until"), str) | {"limit": int}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "at",
@@ -42,6 +45,7 @@ COLUMNS = (
 class AuditSearch(Resource):
     """`/api/admin/audit`."""
 
+    @describes({"entries": list[AuditEntry]}, who="admin", query=FILTER, errors=("QUERY_TIMEOUT",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Matching entries, newest first."""
         require_admin(req)
@@ -52,6 +56,7 @@ class AuditSearch(Resource):
 class AuditVerify(Resource):
     """`/api/admin/audit/verify`."""
 
+    @describes(dict[str, Any], who="admin", query={"expect": str})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Recompute the chain; `expect=ID:HASH` is a head noted earlier."""
         require_admin(req)
@@ -62,6 +67,9 @@ class AuditVerify(Resource):
 class AuditExport(Resource):
     """`/api/admin/audit/export`."""
 
+    @describes(
+        Media(("application/x-ndjson", "text/csv")), who="admin", query={**FILTER, "format": Literal["json", "csv"]}
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Everything that matches, newest first, as NDJSON or CSV, streamed in constant memory."""
         require_admin(req)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 WAIT_SECONDS = 5.0
@@ -22,6 +25,7 @@ class CheckpointOrder(msgspec.Struct, forbid_unknown_fields=True):
 class Checkpoint(Resource):
     """`/api/admin/checkpoint`."""
 
+    @describes(dict[str, Any], body=CheckpointOrder, who="admin", errors=("INVALID_DATA", "STORAGE_UNAVAILABLE"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Run one; the readers that kept it from being complete, if any, come with the answer."""
         require_admin(req)

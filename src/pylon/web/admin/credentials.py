@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
@@ -9,6 +11,7 @@ from pylon.auth.methods.api_key import ApiKeys
 from pylon.auth.methods.jwt import Jwt
 from pylon.store.identity import SigningKeyRecord
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 
@@ -28,6 +31,7 @@ class RotateOrder(msgspec.Struct, forbid_unknown_fields=True):
 class PurgeKeys(Resource):
     """`/api/admin/api-keys/purge`."""
 
+    @describes({"keys_revoked": int}, body=PurgeOrder, who="admin", errors=("INVALID_DATA", "METHOD_NOT_CONFIGURED"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """End them, and their sockets."""
         require_admin(req)
@@ -40,6 +44,7 @@ class PurgeKeys(Resource):
 class Keys(Resource):
     """`/api/admin/signing-keys`."""
 
+    @describes({"keys": list[dict[str, Any]], "shared_secret": bool}, who="admin", errors=("METHOD_NOT_CONFIGURED",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Every key, newest first, without what signs. Whether JWTs are taken that a shared secret signed, which only
         PYLON_JWT_SECRET changes."""
@@ -52,6 +57,9 @@ class Keys(Resource):
 class Rotate(Resource):
     """`/api/admin/signing-keys/rotate`."""
 
+    @describes(
+        {"kid": str, "algorithm": str}, body=RotateOrder, who="admin", errors=("INVALID_DATA", "METHOD_NOT_CONFIGURED")
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new key. Raises METHOD_NOT_CONFIGURED where there are no JWTs."""
         require_admin(req)

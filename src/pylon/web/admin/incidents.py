@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -15,6 +16,7 @@ from pylon.ops.incident.page import CONTENT_SECURITY_POLICY, html
 from pylon.ops.incident.record import Event, Incident, Kind, Severity, new_event_id, new_incident_id
 from pylon.ops.incident.report import markdown
 from pylon.web.admin.body import decode_body
+from pylon.web.described import Media, describes
 from pylon.web.request import Request, Resource, require_admin
 
 DEFAULT_MINUTES = 30.0
@@ -62,11 +64,13 @@ class CloseOrder(msgspec.Struct, forbid_unknown_fields=True):
 class Incidents(Resource):
     """`/api/admin/incidents`."""
 
+    @describes({"incidents": list[Incident]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All of them, newest first."""
         require_admin(req)
         resp.data = msgspec.json.encode({"incidents": await req.doors.incidents.book.all()})
 
+    @describes(Incident, body=StartOrder, who="admin", status=(200, 201), errors=("INVALID_DATA", "INCIDENT_OPEN"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Open one: 201, or 200 for one that is known by its id."""
         require_admin(req)
@@ -87,6 +91,7 @@ class Incidents(Resource):
 class OneIncident(Resource):
     """`/api/admin/incidents/{incident_id}`; `open` and `latest` are ids too."""
 
+    @describes({"incident": Incident, "events": list[Event]}, who="admin", errors=("INCIDENT_NOT_FOUND",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, incident_id: str) -> None:
         """It and its events."""
         require_admin(req)
@@ -97,6 +102,13 @@ class OneIncident(Resource):
 class Notes(Resource):
     """`/api/admin/incidents/{incident_id}/notes`."""
 
+    @describes(
+        Event,
+        body=NoteOrder,
+        who="admin",
+        status=(200, 201),
+        errors=("INVALID_DATA", "INCIDENT_NOT_FOUND", "INCIDENT_FULL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, incident_id: str) -> None:
         """Note something: 201, or 200 for a note that is known by its id."""
         require_admin(req)
@@ -122,6 +134,7 @@ class Notes(Resource):
 class Closing(Resource):
     """`/api/admin/incidents/{incident_id}/close`."""
 
+    @describes(Incident, body=CloseOrder, who="admin", errors=("INVALID_DATA", "INCIDENT_NOT_FOUND", "INCIDENT_CLOSED"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response, incident_id: str) -> None:
         """Close it."""
         require_admin(req)
@@ -139,6 +152,12 @@ class Closing(Resource):
 class Report(Resource):
     """`/api/admin/incidents/{incident_id}/report`."""
 
+    @describes(
+        (dict[str, Any], Media(("text/markdown", "text/html"))),
+        who="admin",
+        query={"format": Literal["md", "html", "json"]},
+        errors=("INCIDENT_NOT_FOUND",),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, incident_id: str) -> None:
         """The post-mortem, as `format` asks: md (Markdown), html or json."""
         require_admin(req)
@@ -160,6 +179,7 @@ class Report(Resource):
 class Capture(Resource):
     """`/api/admin/capture`."""
 
+    @describes(Media(("application/gzip",)), who="admin", query={"minutes": float})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A tar.gz of what the server knows of the last `minutes`, made while it is sent."""
         require_admin(req)

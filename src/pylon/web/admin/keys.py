@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
+from pylon.web.described import ANYTHING, describes
 from pylon.web.request import Request, Resource, require_admin
 
 
 class Keys(Resource):
     """`/api/admin/keys`."""
 
+    @describes({"keys": list[str], "fields": ANYTHING, "reencrypting": ANYTHING}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The ids of the keys, the current one first, what each of them sealed, and how sealing anew stands."""
         require_admin(req)
@@ -24,6 +28,7 @@ class Keys(Resource):
 class Rotation(Resource):
     """`/api/admin/keys/rotate`."""
 
+    @describes({"key": str}, who="admin", errors=("KEYS_CONFIGURED", "CONFLICT", "STORAGE_UNAVAILABLE"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new key, which seals from now on."""
         require_admin(req)
@@ -33,6 +38,7 @@ class Rotation(Resource):
 class Reencryption(Resource):
     """`/api/admin/keys/reencrypt`."""
 
+    @describes(dict[str, Any], who="admin", status=202, errors=("CONFLICT", "STORAGE_UNAVAILABLE"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Begin to seal anew what the current key didn't seal; `/api/admin/keys` tells how far it has come."""
         require_admin(req)

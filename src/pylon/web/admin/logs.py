@@ -10,6 +10,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.model.timestamps import iso_millis
 from pylon.signals import logs
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 DEFAULT_MINUTES = 30.0
@@ -27,6 +28,11 @@ class LevelOrder(msgspec.Struct, forbid_unknown_fields=True):
 class RecentLines(Resource):
     """`/api/admin/logs?minutes=&level=`."""
 
+    @describes(
+        {"lines": list[dict[str, str]], "dropped": int, "level": str},
+        who="admin",
+        query={"minutes": float, "level": str},
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Lines that memory still holds, oldest first, as they were written; secrets were masked then."""
         require_admin(req)
@@ -51,11 +57,13 @@ class RecentLines(Resource):
 class Level(Resource):
     """`/api/admin/log-level`."""
 
+    @describes({"level": str}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The level in force."""
         require_admin(req)
         resp.data = msgspec.json.encode({"level": logs.level()})
 
+    @describes({"level": str, "before": str}, body=LevelOrder, who="admin", errors=("INVALID_DATA",))
     async def on_put(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Log from this level on, until the next start."""
         require_admin(req)

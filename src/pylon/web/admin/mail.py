@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -11,6 +11,7 @@ from pylon.auth.users import normal_email
 from pylon.model.errors import PylonError
 from pylon.store.mail import MailRecord, MailState
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -25,6 +26,12 @@ class TestOrder(msgspec.Struct, forbid_unknown_fields=True):
 class MailList(Resource):
     """`/api/admin/mail`."""
 
+    @describes(
+        {"transport": str, "mail": list[dict[str, Any]]},
+        who="admin",
+        query={"state": MailState, "limit": int},
+        errors=("INVALID_DATA",),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Letters, newest first; `?state=` and `?limit=` narrow it. No address in full, and no content."""
         require_admin(req)
@@ -40,6 +47,9 @@ class MailList(Resource):
 class MailRetry(Resource):
     """`/api/admin/mail/{mail_id}/retry`."""
 
+    @describes(
+        {"retried": Literal[True]}, who="admin", errors=("NOT_FOUND", "MAIL_NOT_CONFIGURED", "MAIL_EXPIRED", "CONFLICT")
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, mail_id: str) -> None:
         """Try it again, now."""
         require_admin(req)
@@ -50,6 +60,12 @@ class MailRetry(Resource):
 class MailTest(Resource):
     """`/api/admin/mail/test`."""
 
+    @describes(
+        {"sent": Literal[True], "transport": str},
+        body=TestOrder,
+        who="admin",
+        errors=("INVALID_DATA", "INVALID_EMAIL", "MAIL_NOT_CONFIGURED", "MAIL_FAILED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a test letter, and tell what came of it."""
         require_admin(req)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import falcon.asgi
 import msgspec
 
+from pylon.engine.readers import RunningRead, SlowQuery
+from pylon.ops.alarms import ActiveAlarm
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 
 class OverviewDoor(Resource):
     """`/api/admin/overview`."""
 
+    @describes(dict[str, Any], who="admin", query={"history": Literal["1", "true"]})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The figures of now; with `history=1` also those of the last ten minutes."""
         require_admin(req)
@@ -24,6 +30,7 @@ class OverviewDoor(Resource):
 class AlarmList(Resource):
     """`/api/admin/alarms`."""
 
+    @describes({"alarms": list[ActiveAlarm], "watched": list[str]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """What is raised, and the names of all that are watched."""
         require_admin(req)
@@ -34,6 +41,16 @@ class AlarmList(Resource):
 class ReaderList(Resource):
     """`/api/admin/readers`."""
 
+    @describes(
+        {
+            "readers": list[RunningRead],
+            "slow_queries": list[SlowQuery],
+            "oldest_seconds": float,
+            "max_seconds": float,
+            "interrupted": int,
+        },
+        who="admin",
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Reads that run, and those that were slow."""
         require_admin(req)

@@ -13,6 +13,7 @@ from pylon.policy.cases import Person
 from pylon.policy.explain import Situation, Verdict, explain
 from pylon.store.protocol import ReadSession
 from pylon.web.admin.body import decode_body
+from pylon.web.described import READS, WRITES, describes
 from pylon.web.request import Request, Resource, require_admin
 
 _READ_SECONDS = 5.0
@@ -33,6 +34,7 @@ class ExplainOrder(msgspec.Struct, forbid_unknown_fields=True, rename={"who": "a
 class Explain(Resource):
     """`/api/admin/policy/explain`."""
 
+    @describes(dict[str, Any], body=ExplainOrder, who="admin", errors=("NOT_FOUND", *READS, *WRITES))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The verdict and its reasons."""
         require_admin(req)

@@ -7,6 +7,7 @@ import msgspec
 
 from pylon.store.identity import SessionFilter
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 
@@ -24,6 +25,7 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
 class Purge(Resource):
     """`/api/admin/sessions/purge`."""
 
+    @describes({"sessions_revoked": int}, body=PurgeOrder, who="admin", errors=("INVALID_DATA",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """End them, and their sockets."""
         require_admin(req)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.sync.connection import matching
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
 DEFAULT_LIMIT = 200
@@ -38,6 +41,12 @@ class ThrottleOrder(msgspec.Struct, forbid_unknown_fields=True):
 class SocketList(Resource):
     """`/api/admin/sockets`."""
 
+    @describes(
+        {"sockets": list[dict[str, Any]], "total": int},
+        who="admin",
+        query={"user": str, "ip": str, "limit": int},
+        errors=("INVALID_DATA",),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """What is open, oldest first, with how much waits for each; `total` counts all that match."""
         require_admin(req)
@@ -52,6 +61,7 @@ class SocketList(Resource):
 class Bounce(Resource):
     """`/api/admin/sockets/bounce`."""
 
+    @describes({"bouncing": int, "seconds": float}, body=BounceOrder, who="admin", errors=("INVALID_DATA",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Recycle every connection, spread over a while."""
         require_admin(req)
@@ -66,6 +76,7 @@ class Bounce(Resource):
 class Kick(Resource):
     """`/api/admin/sockets/kick`."""
 
+    @describes({"closed": int}, body=KickOrder, who="admin", errors=("INVALID_DATA",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """End the connections of a user or an address. They may come back; a switch keeps them out."""
         require_admin(req)
@@ -79,6 +90,7 @@ class Kick(Resource):
 class FanoutThrottle(Resource):
     """`/api/admin/fanout/throttle`."""
 
+    @describes({"default": float, "entities": dict[str, float]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The server's own setting, and the entities with another rate."""
         require_admin(req)
@@ -86,6 +98,9 @@ class FanoutThrottle(Resource):
         default = doors.settings.fanout_entity_rate
         resp.data = msgspec.json.encode({"default": default, "entities": doors.throttles.rates})
 
+    @describes(
+        {"entities": dict[str, float]}, body=ThrottleOrder, who="admin", errors=("INVALID_DATA", "ENTITY_NOT_FOUND")
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set one."""
         require_admin(req)

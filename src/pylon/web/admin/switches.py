@@ -5,9 +5,10 @@ from __future__ import annotations
 import falcon.asgi
 import msgspec
 
-from pylon.engine.limits.switch import DEFAULT_RETRY_SECONDS, Blocks, Scope
+from pylon.engine.limits.switch import DEFAULT_RETRY_SECONDS, Blocks, Scope, Switch
 from pylon.model.errors import PylonError
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 MAX_EXPIRY_SECONDS = 366 * 86_400
@@ -27,11 +28,13 @@ class SwitchOrder(msgspec.Struct, forbid_unknown_fields=True):
 class SwitchList(Resource):
     """`/api/admin/switches`."""
 
+    @describes({"switches": list[Switch]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All that are on, oldest first."""
         require_admin(req)
         resp.data = msgspec.json.encode({"switches": req.doors.engine.switches.current()})
 
+    @describes(Switch, body=SwitchOrder, who="admin", status=201, errors=("INVALID_DATA", "CONFLICT"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Turn one on."""
         require_admin(req)
@@ -54,6 +57,7 @@ class SwitchList(Resource):
 class SwitchItem(Resource):
     """`/api/admin/switches/{switch_id}`."""
 
+    @describes(Switch, who="admin", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, switch_id: str) -> None:
         """Turn it off."""
         require_admin(req)

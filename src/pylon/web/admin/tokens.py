@@ -7,8 +7,10 @@ from typing import Literal
 import falcon.asgi
 import msgspec
 
+from pylon.auth.admin_tokens import AdminToken, Rotation
 from pylon.model.errors import PylonError
 from pylon.web.admin.body import decode_body
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
 MAX_GRACE_SECONDS = 7 * 86_400
@@ -33,11 +35,13 @@ class RotationOrder(msgspec.Struct, forbid_unknown_fields=True):
 class TokenList(Resource):
     """`/api/admin/tokens`."""
 
+    @describes({"tokens": list[AdminToken]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All tokens without their secrets."""
         require_admin(req)
         resp.data = msgspec.json.encode({"tokens": req.doors.sessions.admin_tokens.all()})
 
+    @describes(Rotation, body=TokenOrder, who="admin", status=201, errors=("INVALID_DATA", "CONFLICT"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new one; its secret is in this answer and nowhere else."""
         require_admin(req)
@@ -52,6 +56,7 @@ class TokenList(Resource):
 class TokenRotation(Resource):
     """`/api/admin/tokens/rotate`."""
 
+    @describes(Rotation, body=RotationOrder, who="admin", errors=("INVALID_DATA", "CONFLICT"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new one in place of others."""
         require_admin(req)
@@ -67,6 +72,7 @@ class TokenRotation(Resource):
 class TokenItem(Resource):
     """`/api/admin/tokens/{token_id}`."""
 
+    @describes(AdminToken, who="admin", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, token_id: str) -> None:
         """Revoke it."""
         require_admin(req)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -12,6 +13,7 @@ from pylon.engine.limits.usage import Meter, periods
 from pylon.model.errors import PylonError
 from pylon.store.protocol import ReadSession
 from pylon.web.admin.body import decode_body
+from pylon.web.described import ANYTHING, describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
 _PERIOD = re.compile(r"\d{4}-\d\d(-\d\d)?\Z")
@@ -23,6 +25,7 @@ _TOP_MAX = 1000
 class UsageReport(Resource):
     """`/api/admin/usage`."""
 
+    @describes(dict[str, Any], who="admin", query={"period": str, "user": str, "limit": int}, errors=("QUERY_TIMEOUT",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Totals of a day or month and who used most; `user` asks for one alone, `meter` for one meter's list."""
         require_admin(req)
@@ -48,6 +51,7 @@ class UsageReport(Resource):
 class BudgetList(Resource):
     """`/api/admin/budgets`."""
 
+    @describes({"budgets": list[dict[str, Any]], "states": ANYTHING}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All budgets, and how they stand."""
         require_admin(req)
@@ -55,6 +59,7 @@ class BudgetList(Resource):
         shown = [{"key": budget.key, **msgspec.to_builtins(budget)} for budget in budgets.all()]
         resp.data = msgspec.json.encode({"budgets": shown, "states": budgets.states})
 
+    @describes({"key": str}, body=Budget, who="admin", status=201, errors=("INVALID_DATA", "CONFLICT"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set one."""
         require_admin(req)
@@ -67,6 +72,7 @@ class BudgetList(Resource):
 class BudgetItem(Resource):
     """`/api/admin/budgets/{key}`."""
 
+    @describes({"deleted": Literal[True]}, who="admin", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, key: str) -> None:
         """Forget it."""
         require_admin(req)

@@ -6,18 +6,45 @@ its responders, here and nowhere else. `open_responders` names those that work w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import falcon.asgi
 
-from pylon.web.auth import account, api_keys, audit, guests, jwt, oauth, orgs, sessions, totp, trusted_devices
+from pylon.web.auth import (
+    account,
+    api_keys,
+    audit,
+    guests,
+    jwt,
+    oauth,
+    orgs,
+    passkeys,
+    sessions,
+    totp,
+    trusted_devices,
+)
 from pylon.web.request import Request
+
+_MODULES = (
+    account,
+    api_keys,
+    audit,
+    guests,
+    jwt,
+    oauth,
+    orgs,
+    passkeys,
+    sessions,
+    totp,
+    trusted_devices,
+)
 
 
 def _routes() -> dict[str, object]:
     found: dict[str, object] = {}
-    for module in (account, api_keys, audit, guests, jwt, oauth, orgs, sessions, totp, trusted_devices):
+    for module in _MODULES:
         assert not found.keys() & module.ROUTES.keys()
         found |= {path: guarded(resource) for path, resource in module.ROUTES.items()}
     return found
@@ -40,6 +67,7 @@ def guarded(resource: object) -> object:
 
 
 def _checked(responder: Callable[..., Any], method: str) -> Callable[..., Any]:
+    @functools.wraps(responder)
     async def respond(req: Request, resp: falcon.asgi.Response, **params: Any) -> None:
         req.doors.identity.registry.check(method, req.session.identity)
         await responder(req, resp, **params)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
 from pylon.auth.methods.account import Account
+from pylon.auth.privacy.report import Line
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, require_recent, require_session
 from pylon.web.auth.cookies import take_cookie
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import describes
 from pylon.web.request import Request
 
 METHOD = "account"
+EXPORTED = {
+    "user_id": str,
+    "exported_at": str,
+    "entities": dict[str, list[dict[str, Any]]],
+    "stores": dict[str, list[dict[str, Any]]],
+    "counts": dict[str, int],
+}
+"""An export, as it is described."""
 
 
 def _account(req: Request) -> Account:
@@ -38,6 +50,23 @@ class OwnAccount(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {
+            "deleted": bool,
+            "revoked_sessions": int,
+            "revoked_api_keys": int,
+            "unlinked_accounts": int,
+            "report": list[Line],
+        },
+        who="session",
+        errors=(
+            "METHOD_NOT_CONFIGURED",
+            "REAUTHENTICATION_REQUIRED",
+            "LAST_OWNER",
+            "ACCOUNT_DELETE_HOOK_FAILED",
+            "ACCOUNT_DELETE_HOOK_MISSING",
+        ),
+    )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Delete one's account with everything of it. A user has to have signed in just now."""
         if not require_session(req).identity.is_guest:
@@ -63,6 +92,7 @@ class OwnExport(MethodResource):
 
     method = METHOD
 
+    @describes(EXPORTED, who="session", errors=("METHOD_NOT_CONFIGURED", "REAUTHENTICATION_REQUIRED"))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Everything that is stored of the caller and that it may read."""
         if not require_session(req).identity.is_guest:

@@ -12,6 +12,7 @@ from pylon.model.errors import PylonError
 from pylon.store.identity import ApiKeyRecord
 from pylon.web.auth.arriving import arrival, json_body, require_user
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import REVOKED, describes
 from pylon.web.request import Request
 
 METHOD = "api_key"
@@ -30,11 +31,18 @@ class KeyList(MethodResource):
     method = METHOD
     open_responders = frozenset({"on_get", "on_head"})
 
+    @describes(list[dict[str, Any]], who="user")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's keys, newest first, without what opens anything."""
         user_id = require_user(req).identity.user_id or ""
         resp.data = msgspec.json.encode([_shown(held) for held in _keys(req).of_user(user_id)])
 
+    @describes(
+        {"key": str, "id": str, "prefix": str, "name": str},
+        body={"name?": str, "scopes?": str | None, "expires_at?": int | None},
+        who="user",
+        errors=("INVALID_DATA", "METHOD_NOT_CONFIGURED", "CONFLICT"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new key; its secret is in this answer alone."""
         require_user(req)
@@ -58,6 +66,7 @@ class OneKey(MethodResource):
     method = METHOD
     open_responders = frozenset({"on_delete"})
 
+    @describes(REVOKED, who="user", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, key_id: str) -> None:
         """End one of the caller's keys."""
         user_id = require_user(req).identity.user_id or ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
@@ -9,6 +11,7 @@ from pylon.auth.events import MAX_EVENTS
 from pylon.auth.organisations.rules import manages
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import require_user
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource, whole_number
 
 DEFAULT_LIMIT = 100
@@ -17,6 +20,7 @@ DEFAULT_LIMIT = 100
 class AuthAudit(Resource):
     """`/api/auth/audit`."""
 
+    @describes(list[dict[str, Any]], who="user", query={"limit": int, "user": str, "tenant": str})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Events whose subject or actor the caller is, newest first; for an admin all, or those of `?user=`."""
         limit = _limit(req)
@@ -31,6 +35,7 @@ class AuthAudit(Resource):
 class TenantAudit(Resource):
     """`/api/auth/audit/tenant`."""
 
+    @describes(list[dict[str, Any]], who="user", query={"limit": int}, errors=("NO_ACTIVE_TENANT", "FORBIDDEN"))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Events of the active organisation, newest first, for its owners and admins."""
         identity = req.session.identity

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import falcon.asgi
 import msgspec
 
@@ -10,6 +12,7 @@ from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, granted, json_body
 from pylon.web.auth.cookies import give_cookie, wants_cookie
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
 
 METHOD = "guest"
@@ -25,6 +28,11 @@ class Guest(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {"guest": Literal[True], "token": str, "user_id": str},
+        status=201,
+        errors=("METHOD_NOT_CONFIGURED", "API_KEY_AUTH_FORBIDDEN"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new guest."""
         grant = await _enter(req)
@@ -39,6 +47,7 @@ class Anonymous(MethodResource):
 
     method = METHOD
 
+    @describes({**GRANT, "is_guest": Literal[True]}, errors=("METHOD_NOT_CONFIGURED", "API_KEY_AUTH_FORBIDDEN"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A new guest."""
         granted(req, resp, await _enter(req), is_guest=True)
@@ -49,6 +58,19 @@ class Upgrade(MethodResource):
 
     method = "session"
 
+    @describes(
+        {"upgraded": Literal[True], "user_id": str},
+        body={"user_id": str},
+        errors=(
+            "FORBIDDEN",
+            "MISSING_USER_ID",
+            "UPGRADE_FAILED",
+            "METHOD_NOT_CONFIGURED",
+            "AUTH_REQUIRED",
+            "MERGE_TOO_LARGE",
+            "ACCOUNT_LOCKED",
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Make the caller's session one of another user, with what the guest made: in dev mode, or with an admin's
         own session."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
@@ -9,6 +11,7 @@ from pylon.auth.methods.jwt import Jwt
 from pylon.auth.signing_keys import AHEAD_SECONDS
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, require_user
+from pylon.web.described import describes
 from pylon.web.request import Request, Resource
 
 METHOD = "jwt"
@@ -30,6 +33,7 @@ def jwt_of(req: Request) -> Jwt:
 class Mint(Resource):
     """`/api/auth/jwt`."""
 
+    @describes({"token": str, "expires_at": int}, who="user", errors=("JWT_NOT_CONFIGURED",))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A JWT of the caller's session."""
         require_user(req)
@@ -40,6 +44,7 @@ class Mint(Resource):
 class KeySet(Resource):
     """`/.well-known/jwks.json`."""
 
+    @describes({"keys": list[dict[str, Any]]})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The public keys; none where there are no JWTs."""
         try:

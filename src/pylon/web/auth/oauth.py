@@ -7,7 +7,7 @@ own page needs one that is sent from there as well.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlencode
 
 import falcon.asgi
@@ -17,15 +17,47 @@ from pylon.auth.methods.oauth.accounts import Accounts
 from pylon.auth.sign_in import MoreNeeded
 from pylon.auth.vault import new_secret
 from pylon.model.errors import PylonError
-from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user
+from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text
 from pylon.web.auth.cookies import give_cookie
 from pylon.web.auth.second_factor import carry
+from pylon.web.described import ANYTHING, GRANT, AnyOf, Media, describes
 from pylon.web.request import Request, Resource
 
 METHOD = "oauth"
+NATIVE_PROVIDERS = ("apple", "google")
 COOKIE_SECONDS = 600
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8192
+AWAY = {"redirect": str, "state": str}
+BEGIN = (
+    "MISSING_CALLBACK",
+    "PROVIDER_NOT_FOUND",
+    "METHOD_NOT_CONFIGURED",
+    "UNTRUSTED_REDIRECT",
+    "PUBLIC_URL_MISSING",
+    "OAUTH_PROVIDER_BROKEN",
+)
+FINISH = (
+    "PROVIDER_NOT_FOUND",
+    "METHOD_NOT_CONFIGURED",
+    "OAUTH_INVALID_STATE",
+    "OAUTH_DENIED",
+    "OAUTH_TOKEN_EXCHANGE_FAILED",
+    "OAUTH_ID_TOKEN_INVALID",
+    "OAUTH_NO_EMAIL",
+    "OAUTH_PROVIDER_BROKEN",
+    "MISSING_FIELD",
+    "ACCOUNT_NOT_FOUND",
+    "ACCOUNT_LINK_REQUIRED",
+    "ACCOUNT_TAKEN",
+    "ACCOUNT_LOCKED",
+    "SECOND_FACTOR_REQUIRED",
+    "LAST_METHOD",
+    "NO_REFRESH_TOKEN",
+    "REFRESH_FAILED",
+    "SESSION_EXPIRED",
+)
+MOST_FIELDS = 100
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
@@ -73,15 +105,25 @@ def _bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
     return secret
 
 
-def _parameter(req: Request, name: str) -> str:
-    """One query parameter, percent-decoded; `+` stays `+`."""
-    values = parse_qs(req.query_string.replace("+", "%2B"), max_num_fields=100).get(name, [""])
-    return values[0] if len(values[0]) <= LONGEST else ""
+def _fields(encoded: str) -> dict[str, str]:
+    """The fields of a query or a form, the first of each name; one that is too long is left out. Raises
+    INVALID_QUERY."""
+    try:
+        found = parse_qs(encoded, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise PylonError("INVALID_QUERY", f"More than {MOST_FIELDS} fields") from None
+    return {name: values[0] for name, values in found.items() if len(values[0]) <= LONGEST}
+
+
+def _query(req: Request) -> dict[str, str]:
+    """The query's parameters; `+` stays `+`."""
+    return _fields(req.query_string.replace("+", "%2B"))
 
 
 class Providers(Resource):
     """`/api/auth/providers`."""
 
+    @describes(list[dict[str, str]])
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The providers that may be used now: `[{"auth_url","provider"}]`."""
         registry = req.doors.identity.registry
@@ -92,18 +134,25 @@ class Providers(Resource):
 class Login(Resource):
     """`/api/auth/login/{provider}`."""
 
+    @describes(
+        AWAY,
+        status=(200, 302),
+        query={"callback": str, "error_callback": str, "redirect": Literal["1", "true"]},
+        errors=BEGIN,
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Begin a sign-in: `{"redirect","state"}`, or with `redirect=1` off to the provider."""
         service = _service(req, provider)
-        callback = _parameter(req, "callback")
+        query = _query(req)
+        callback = query.get("callback", "")
         if not callback:
             raise PylonError("MISSING_CALLBACK", "callback is required")
-        is_redirect = _parameter(req, "redirect") in ("1", "true")
+        is_redirect = query.get("redirect") in ("1", "true")
         away = await service.flow.begin(
             arrival(req),
             provider,
             callback=callback,
-            error_callback=_parameter(req, "error_callback"),
+            error_callback=query.get("error_callback", ""),
             browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
             is_native=not is_redirect and not _is_browser(req),
         )
@@ -116,16 +165,23 @@ class Login(Resource):
 class Callback(Resource):
     """`/api/auth/callback/{provider}`."""
 
+    @describes(ANYTHING, status=302, query={"state": str, "code": str, "error": str, "iss": str}, errors=FINISH)
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The browser comes back from the provider, and goes on to where the sign-in leads."""
         names = ("state", "code", "error", "iss")
-        await _navigate(req, resp, provider, {name: _parameter(req, name) for name in names})
+        query = _query(req)
+        await _navigate(req, resp, provider, {name: query[name] for name in names if name in query})
 
+    @describes(
+        AnyOf((GRANT, {"linked": Literal[True], "provider": str})),
+        body=({"state": str, "code?": str}, Media((FORM,))),
+        status=(200, 302),
+        errors=FINISH,
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The same with a form; or JSON of a client that took the code itself: `{"state","code"}`."""
         if (req.content_type or "").partition(";")[0].strip().lower() == FORM:
-            fields = parse_qs((await req.body()).decode("utf-8", "replace"), max_num_fields=100)
-            await _navigate(req, resp, provider, {name: values[0] for name, values in fields.items()})
+            await _navigate(req, resp, provider, _fields((await req.body()).decode("utf-8", "replace")))
             return
         service = _service(req, provider)
         body = await json_body(req)
@@ -148,7 +204,6 @@ class Callback(Resource):
 async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sent: dict[str, str]) -> None:
     service = _service(req, provider)
     kept = _kept(req, cross_site=service.flow.source(provider).form_post)
-    sent = {name: value for name, value in sent.items() if len(value) <= LONGEST}
     done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
     if done.failure is not None:
         if isinstance(done.failure, MoreNeeded):
@@ -176,10 +231,10 @@ def _back(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any
     )
 
 
-def _apple_name(text: str) -> str | None:
+def _apple_name(sent: str) -> str | None:
     """The name that Apple's form carries at the first sign-in. It is only shown, never believed."""
     try:
-        name = msgspec.json.decode(text)["name"]
+        name = msgspec.json.decode(sent)["name"]
         parts = [name.get("firstName"), name.get("lastName")]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return None
@@ -201,9 +256,32 @@ def _with_failure(url: str, failure: PylonError) -> str:
     return f"{page}{joint}{urlencode(told, quote_via=quote)}{mark}{fragment}"
 
 
+class Native(Resource):
+    """`/api/auth/native/{provider}`."""
+
+    @describes(
+        GRANT,
+        body={"id_token": str, "name?": str | None},
+        errors=(*FINISH, "INVALID_ID_TOKEN", "PROVIDER_KEYS_UNAVAILABLE"),
+    )
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Sign in with the id_token that a phone gave its app: `{"id_token","name"?}`."""
+        if provider not in NATIVE_PROVIDERS:
+            raise PylonError("PROVIDER_NOT_FOUND", 'Native sign-in supports "apple" and "google"')
+        if not req.doors.identity.registry.is_built(f"{METHOD}:{provider}"):
+            raise PylonError("PROVIDER_NOT_FOUND", f"Native {provider} sign-in is not configured on this server")
+        body = await json_body(req)
+        token = text(body, "id_token", "MISSING_FIELD", longest=32_768)
+        name = body.get("name")
+        shown = "".join(c for c in name if c.isprintable()).strip()[:200] if isinstance(name, str) else ""
+        grant = await _service(req, provider).native.enter(arrival(req), provider, token, shown or None)
+        granted(req, resp, grant)
+
+
 class Refresh(Resource):
     """`/api/auth/oauth/refresh/{provider}`."""
 
+    @describes(dict[str, Any], who="user", errors=("MISSING_PROVIDER", "PROVIDER_NOT_CONFIGURED", *FINISH))
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str = "") -> None:
         """The user's own token at a provider, renewed where it is about to run out."""
         session = require_user(req)
@@ -224,6 +302,7 @@ class Refresh(Resource):
 class Links(Resource):
     """`/api/auth/link`."""
 
+    @describes(list[dict[str, Any]], who="user")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The accounts elsewhere that the caller has linked."""
         accounts = Accounts(req.doors.identity)
@@ -246,6 +325,9 @@ class Links(Resource):
 class Link(Resource):
     """`/api/auth/link/{provider}`."""
 
+    @describes(
+        AWAY, body={"callback": str, "error_callback?": str}, who="user", errors=(*BEGIN, "REAUTHENTICATION_REQUIRED")
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Begin to link an account with a provider to the caller: `{"redirect","state"}`."""
         session = require_recent(req)
@@ -265,6 +347,12 @@ class Link(Resource):
         )
         resp.data = msgspec.json.encode({"redirect": away.url, "state": away.state})
 
+    @describes(
+        {"unlinked": Literal[True]},
+        who="user",
+        query={"id": str},
+        errors=(*FINISH, "NOT_FOUND", "REAUTHENTICATION_REQUIRED"),
+    )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Unlink it, unless nothing else would let the caller in; `?id=` for one of several. Works while the method is
         off."""
@@ -277,6 +365,7 @@ ROUTES: dict[str, object] = {
     "/api/auth/providers": Providers(),
     "/api/auth/login/{provider}": Login(),
     "/api/auth/callback/{provider}": Callback(),
+    "/api/auth/native/{provider}": Native(),
     "/api/auth/oauth/refresh": Refresh(),
     "/api/auth/oauth/refresh/{provider}": Refresh(),
     "/api/auth/link": Links(),

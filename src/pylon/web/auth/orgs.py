@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -12,9 +12,30 @@ from pylon.auth.organisations.organisations import Organisations
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, json_body, require_user
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import REVOKED, describes
 from pylon.web.request import Request
 
 METHOD = "orgs"
+REFUSED = (
+    "ORG_NOT_CONFIGURED",
+    "METHOD_NOT_CONFIGURED",
+    "ORG_CREATE_FAILED",
+    "ORG_NOT_FOUND",
+    "ORG_LIMIT_REACHED",
+    "BAD_ROLE",
+    "LAST_OWNER",
+    "NOT_A_MEMBER",
+    "ALREADY_MEMBER",
+    "ALREADY_ACCEPTED",
+    "INVITE_NOT_FOUND",
+    "INVITE_EXPIRED",
+    "NO_EMAIL",
+    "WRONG_EMAIL",
+    "READONLY_FIELD",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "RATE_LIMITED",
+)
 
 
 def _orgs(req: Request) -> Organisations:
@@ -36,10 +57,12 @@ class OrgList(MethodResource):
 
     method = METHOD
 
+    @describes(dict[str, Any], body={"name": str}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Make an organisation."""
         _answer(resp, await _orgs(req).create(_caller(req), (await json_body(req)).get("name")))
 
+    @describes(list[dict[str, Any]], who="user", errors=REFUSED)
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's organisations."""
         _answer(resp, await _orgs(req).of_user(_caller(req)))
@@ -50,15 +73,18 @@ class OneOrg(MethodResource):
 
     method = METHOD
 
+    @describes(dict[str, Any], who="user", errors=REFUSED)
     async def on_get(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """One organisation, with the caller's role."""
         _answer(resp, await _orgs(req).get(_caller(req), org_id))
 
+    @describes({"id": str, "name": str}, body={"name": str}, who="user", errors=REFUSED)
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Give it another name."""
         name = await _orgs(req).rename(_caller(req), org_id, (await json_body(req)).get("name"))
         _answer(resp, {"id": org_id, "name": name})
 
+    @describes({"deleted": Literal[True]}, who="user", errors=REFUSED)
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Delete it."""
         await _orgs(req).delete(_caller(req), org_id)
@@ -70,6 +96,7 @@ class Transfer(MethodResource):
 
     method = METHOD
 
+    @describes({"transferred": Literal[True]}, body={"user_id": str}, who="user", errors=(*REFUSED, "MISSING_USER_ID"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Make another member the owner in one's own place."""
         caller, user_id = _caller(req), (await json_body(req)).get("user_id")
@@ -84,6 +111,7 @@ class Members(MethodResource):
 
     method = METHOD
 
+    @describes(list[dict[str, Any]], who="user", errors=REFUSED)
     async def on_get(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Everybody in it."""
         _answer(resp, await _orgs(req).members(_caller(req), org_id))
@@ -94,11 +122,13 @@ class OneMember(MethodResource):
 
     method = METHOD
 
+    @describes({"role": str, "updated": Literal[True]}, body={"role": str}, who="user", errors=REFUSED)
     async def on_put(self, req: Request, resp: falcon.asgi.Response, org_id: str, user_id: str) -> None:
         """Give a member another role."""
         role = await _orgs(req).set_role(_caller(req), org_id, user_id, (await json_body(req)).get("role"))
         _answer(resp, {"role": role, "updated": True})
 
+    @describes({"removed": Literal[True]}, who="user", errors=REFUSED)
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, org_id: str, user_id: str) -> None:
         """Remove a member, or leave."""
         await _orgs(req).remove(_caller(req), org_id, user_id)
@@ -110,12 +140,19 @@ class InviteList(MethodResource):
 
     method = METHOD
 
+    @describes(
+        dict[str, Any],
+        body={"email": str, "role?": str},
+        who="user",
+        errors=(*REFUSED, "INVALID_EMAIL", "DISPOSABLE_EMAIL", "MAIL_NOT_CONFIGURED", "PUBLIC_URL_MISSING"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Invite an address."""
         caller, body = _caller(req), await json_body(req)
         made = await _orgs(req).invites.send(caller, org_id, body.get("email"), body.get("role", "member"))
         _answer(resp, made)
 
+    @describes(list[dict[str, Any]], who="user", errors=REFUSED)
     async def on_get(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
         """Open invitations."""
         _answer(resp, await _orgs(req).invites.open_ones(_caller(req), org_id))
@@ -126,6 +163,7 @@ class OneInvite(MethodResource):
 
     method = METHOD
 
+    @describes(REVOKED, who="user", errors=REFUSED)
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, org_id: str, invite_id: str) -> None:
         """Take an invitation back."""
         await _orgs(req).invites.revoke(_caller(req), org_id, invite_id)
@@ -137,6 +175,7 @@ class Offer(MethodResource):
 
     method = METHOD
 
+    @describes(dict[str, Any], errors=REFUSED)
     async def on_get(self, req: Request, resp: falcon.asgi.Response, token: str) -> None:
         """What a link offers, to whoever holds it. Nothing is accepted by looking."""
         resp.set_header("Referrer-Policy", "no-referrer")
@@ -148,6 +187,7 @@ class Accept(MethodResource):
 
     method = METHOD
 
+    @describes({"org_id": str, "role": str}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, token: str) -> None:
         """Join."""
         org_id, role = await _orgs(req).invites.accept(_caller(req), token)
@@ -159,6 +199,12 @@ class SelectOrg(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {"tenantId": str | None},
+        body={"orgId": str | None},
+        who="user",
+        errors=(*REFUSED, "UNAUTHENTICATED", "MISSING_ORG_ID"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Choose the active organisation; null for none."""
         if req.session.api_key_id is None and not req.session.is_user:

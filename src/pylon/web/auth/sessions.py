@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import falcon.asgi
 import msgspec
 
@@ -11,14 +13,17 @@ from pylon.web.auth.arriving import arrival, granted, json_body, require_session
 from pylon.web.auth.context import avatar_url, context, session_shown, user_row
 from pylon.web.auth.cookies import take_cookie
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import GRANT, REVOKED, describes
 from pylon.web.request import Request, Resource
 
 MAX_USER_ID = 255
+CONTEXT = {"avatar_url": str | None, "is_admin": bool, "roles": list[str], "tenant_id?": str, "user_id": str | None}
 
 
 class Me(Resource):
     """`/api/auth/me`: never 401."""
 
+    @describes(CONTEXT)
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's context."""
         shown = {"avatar_url": avatar_url(req), **context(session_shown(req))}
@@ -31,6 +36,19 @@ class SessionDoor(MethodResource):
     method = "session"
     open_responders = frozenset({"on_get", "on_head", "on_delete"})
 
+    @describes(
+        {"token": str, "user_id": str},
+        body={"user_id": str},
+        status=201,
+        errors=(
+            "FORBIDDEN",
+            "API_KEY_AUTH_FORBIDDEN",
+            "MISSING_USER_ID",
+            "METHOD_NOT_CONFIGURED",
+            "ACCOUNT_LOCKED",
+            "SECOND_FACTOR_REQUIRED",
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """A session for any user id: in dev mode, or for an admin."""
         if not req.doors.dev and not req.session.identity.is_admin:
@@ -44,11 +62,13 @@ class SessionDoor(MethodResource):
         resp.status = 201
         resp.data = msgspec.json.encode({"token": grant.token, "user_id": user_id})
 
+    @describes({"avatar_url": str | None, "session": dict[str, Any], "user": dict[str, Any] | None})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's context, and its user row where there is one."""
         shown = {"avatar_url": avatar_url(req), "session": context(session_shown(req)), "user": await user_row(req)}
         resp.data = msgspec.json.encode(shown)
 
+    @describes(REVOKED)
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign out."""
         await req.doors.identity.sign_in.sign_out(arrival(req))
@@ -59,6 +79,7 @@ class SessionDoor(MethodResource):
 class SessionList(Resource):
     """`/api/auth/sessions`."""
 
+    @describes(list[dict[str, Any]], who="session")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's sessions, newest first. The prefix tells them apart without being a secret."""
         session = require_session(req)
@@ -81,6 +102,7 @@ class SessionList(Resource):
             ]
         )
 
+    @describes({"revoked_count": int}, who="session", query={"others": Literal["1", "true"]})
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign out everywhere; with `?others=1` everywhere else."""
         session = require_session(req)
@@ -97,6 +119,7 @@ class SessionList(Resource):
 class OneSession(Resource):
     """`/api/auth/sessions/{session_id}`."""
 
+    @describes(REVOKED, who="session", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, session_id: str) -> None:
         """Sign one of the caller's sessions out."""
         session = require_session(req)
@@ -113,6 +136,7 @@ class OneSession(Resource):
 class Refresh(Resource):
     """`/api/auth/refresh`."""
 
+    @describes(GRANT, errors=("AUTH_REQUIRED", "SESSION_EXPIRED"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Exchange the token for the next one of the same session."""
         token = req.token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import falcon.asgi
 import msgspec
@@ -12,9 +13,18 @@ from pylon.auth.methods.totp import Totp
 from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text
 from pylon.web.auth.resource import MethodResource
 from pylon.web.auth.second_factor import challenge_of, drop_challenge, give_device
+from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
 
 METHOD = "totp"
+REFUSED = (
+    "METHOD_NOT_CONFIGURED",
+    "INVALID_TOTP_CODE",
+    "TOTP_NOT_ENROLLED",
+    "MISSING_CODE",
+    "REAUTHENTICATION_REQUIRED",
+    "CONFLICT",
+)
 
 
 def _totp(req: Request) -> Totp:
@@ -32,6 +42,7 @@ class Enroll(MethodResource):
 
     method = METHOD
 
+    @describes({"qr": str, "secret": str, "url": str}, body={"code?": str}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """What to set an app up with, as text and as a QR code. It is in use once a code of it was verified."""
         require_user(req)
@@ -45,6 +56,12 @@ class Verify(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {"enrolled": bool, "trust_device": bool, "verified": Literal[True], "backup_codes?": list[str]},
+        body={"code": str, "trust_device?": bool},
+        who="user",
+        errors=REFUSED,
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Check a code of a signed-in user; the first one of a new app puts it to use and answers backup codes."""
         require_user(req)
@@ -67,6 +84,11 @@ class Login(MethodResource):
 
     method = METHOD
 
+    @describes(
+        {**GRANT, "trust_device": bool},
+        body={"code": str, "challenge?": str, "trust_device?": bool},
+        errors=(*REFUSED, "CHALLENGE_EXPIRED", "ACCOUNT_LOCKED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The second step of a sign-in: a challenge and a code, for a session."""
         body = await json_body(req)
@@ -84,6 +106,7 @@ class Disable(MethodResource):
 
     method = METHOD
 
+    @describes({"disabled": Literal[True]}, body={"code?": str}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Do without an app from now on."""
         require_user(req)
@@ -96,6 +119,7 @@ class BackupCodes(MethodResource):
 
     method = METHOD
 
+    @describes({"codes": list[str]}, body={"code?": str}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """New backup codes in place of the old ones, shown this once."""
         require_user(req)
@@ -109,6 +133,7 @@ class Status(MethodResource):
     method = METHOD
     open_responders = frozenset({"on_get", "on_head"})
 
+    @describes({"enrolled": bool, "backup_codes_left": int}, who="user")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Whether the caller has an app, and how many backup codes are left."""
         user_id = require_user(req).identity.user_id or ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import falcon.asgi
 import msgspec
 
@@ -9,6 +11,7 @@ from pylon.auth.trusted_devices import TrustedDevices
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import TRUSTED_DEVICE_COOKIE, arrival, require_user
 from pylon.web.auth.cookies import cookie
+from pylon.web.described import REVOKED, describes
 from pylon.web.request import Request, Resource
 
 
@@ -20,6 +23,7 @@ def _devices(req: Request) -> TrustedDevices:
 class DeviceList(Resource):
     """`/api/auth/trusted-devices`."""
 
+    @describes({"devices": list[dict[str, Any]]}, who="user")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The caller's devices, newest first. Times are strings, as clients expect them here."""
         user_id = require_user(req).identity.user_id or ""
@@ -37,6 +41,7 @@ class DeviceList(Resource):
         ]
         resp.data = msgspec.json.encode({"devices": shown})
 
+    @describes({"revoked": int}, who="user")
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Trust none of them any more."""
         user_id = require_user(req).identity.user_id or ""
@@ -48,6 +53,7 @@ class DeviceList(Resource):
 class OneDevice(Resource):
     """`/api/auth/trusted-devices/{device_id}`."""
 
+    @describes(REVOKED, who="user", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, device_id: str) -> None:
         """Trust this one no more."""
         user_id = require_user(req).identity.user_id or ""

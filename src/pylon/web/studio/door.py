@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import falcon.asgi
 import msgspec
@@ -13,6 +13,7 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN
 from pylon.model.rows import decode_object
 from pylon.signals.logs import Log
+from pylon.web.described import REVOKED, describes
 from pylon.web.request import Request, Resource, require_admin
 from pylon.web.studio.attempts import Attempts
 from pylon.web.studio.cookie import operator_of, require_studio, set_cookie
@@ -30,11 +31,13 @@ class SessionDoor(Resource):
         self._attempts = Attempts(SIGN_INS_PER_MINUTE, 60.0)
         self._noted = Attempts(_NOTED_PER_MINUTE, 60.0)
 
+    @describes(dict[str, Any])
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is signed in; never an error, since every page asks first."""
         resp.set_header("Cache-Control", "no-store")
         resp.data = msgspec.json.encode(_described(req, operator_of(req)))
 
+    @describes(dict[str, Any], body={"token": str}, errors=("FORBIDDEN", "UNAUTHORIZED", "CSRF_REJECTED"))
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Exchange an admin token for an operator's cookie."""
         require_studio(req)
@@ -63,6 +66,7 @@ class SessionDoor(Resource):
         resp.append_header("Set-Cookie", set_cookie(req, secret, LIFETIME_SECONDS))
         resp.data = msgspec.json.encode(_described(req, operator))
 
+    @describes({"signed_in": Literal[False]}, errors=("FORBIDDEN",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign out."""
         require_studio(req)
@@ -86,6 +90,7 @@ class SessionDoor(Resource):
 class SessionList(Resource):
     """`/api/admin/studio/sessions`."""
 
+    @describes({"sessions": list[dict[str, Any]]}, who="admin")
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The operators who are signed in."""
         require_admin(req)
@@ -97,6 +102,7 @@ class SessionList(Resource):
 class OneSession(Resource):
     """`/api/admin/studio/sessions/{id}`."""
 
+    @describes(REVOKED, who="admin", errors=("NOT_FOUND",))
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, identifier: str) -> None:
         """Sign an operator out."""
         require_admin(req)

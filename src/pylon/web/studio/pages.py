@@ -39,12 +39,15 @@ class Pages(Resource):
         send(req, resp, file)
 
 
-def routes() -> dict[str, Resource]:
-    """Everything that Studio answers."""
-    pages = Pages()
+def pages() -> dict[str, Resource]:
+    """Studio's files."""
+    files = Pages()
+    return {"/studio": files, "/studio/{name:path}": files}
+
+
+def doors() -> dict[str, Resource]:
+    """What Studio asks of the server beside the admin's routes."""
     return {
-        "/studio": pages,
-        "/studio/{name:path}": pages,
         "/studio/session": SessionDoor(),
         "/api/admin/studio/sessions": SessionList(),
         "/api/admin/studio/sessions/{identifier}": OneSession(),

@@ -10,16 +10,16 @@ import msgspec
 from pylon.auth.arrival import Arrival
 from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
-from pylon.auth.linking import attach, by_address, has_proved
+from pylon.auth.linking import attach, by_address
 from pylon.auth.methods.oauth.records import Person, Tokens
+from pylon.auth.profiles import is_locked
 from pylon.auth.vault import new_id
+from pylon.auth.ways_in import ways_in
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
-from pylon.store.identity import AccountRecord, PasskeyRecord
+from pylon.store.identity import AccountRecord
 
 SEAL = "oauth token"
-MAIL_METHODS = ("magic_code", "magic_link", "magic")
-"""Ways of signing in by proving an address."""
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -37,9 +37,12 @@ class Accounts:
         self._users = foundation.users
         self._vault = foundation.vault
 
-    def arrive(self, tx: Transaction, arrival: Arrival, person: Person, tokens: Tokens | None) -> Arrived:
+    def arrive(
+        self, tx: Transaction, arrival: Arrival, person: Person, tokens: Tokens | None, *, may_be_new: bool = True
+    ) -> Arrived:
         """The user of a person at a provider: whom its account is linked to, else the account that its address leads
-        to, else a new one. Raises OAUTH_NO_EMAIL, ACCOUNT_LINK_REQUIRED."""
+        to, else a new one, unless its address is one that none is made with. Raises OAUTH_NO_EMAIL, DISPOSABLE_EMAIL,
+        ACCOUNT_LINK_REQUIRED."""
         held = tx.session.identity.one(AccountRecord, provider=person.provider, subject=person.subject)
         if held is not None and tx.get(self._users.plan, held.user_id) is not None:
             self._attach(tx, held.user_id, person, tokens)
@@ -51,6 +54,8 @@ class Accounts:
             raise PylonError("OAUTH_NO_EMAIL", "The provider gave no e-mail address")
         if person.is_made_up and self._users.find(tx, email=email) is not None:
             email = person.spare_email  # a handle can be given up and taken by somebody else, an id can't
+        if not may_be_new and self._users.find(tx, email=email) is None:
+            raise PylonError("DISPOSABLE_EMAIL", "Throw-away addresses can't be used here")
         found = by_address(self._users, tx, email, display_name=person.name or email, is_proven=person.is_verified)
         self._attach(tx, found.row.id, person, tokens)
         if not found.is_new:
@@ -58,9 +63,13 @@ class Accounts:
         return Arrived(found.row.id, found.is_new)
 
     def link(self, tx: Transaction, arrival: Arrival, user_id: str, person: Person, tokens: Tokens | None) -> None:
-        """Link a person at a provider to who is signed in. Raises ACCOUNT_TAKEN, ACCOUNT_NOT_FOUND."""
-        if tx.get(self._users.plan, user_id) is None:
+        """Link a person at a provider to who is signed in. Raises ACCOUNT_TAKEN,
+        ACCOUNT_NOT_FOUND, ACCOUNT_LOCKED."""
+        row = tx.get(self._users.plan, user_id)
+        if row is None:
             raise PylonError("ACCOUNT_NOT_FOUND", "The account is gone")
+        if is_locked(row):
+            raise PylonError("ACCOUNT_LOCKED", "This account is locked")
         self._attach(tx, user_id, person, tokens)
         record(tx, arrival, Event.OAUTH_LINK, user_id, provider=person.provider, by="user")
 
@@ -80,9 +89,7 @@ class Accounts:
         found = tables.find(AccountRecord, **wanted)
         if not found:
             raise PylonError("ACCOUNT_NOT_FOUND", "No such account is linked")
-        others = [one for one in tables.find(AccountRecord, user_id=user_id) if one.id not in {f.id for f in found}]
-        row = tx.get(self._users.plan, user_id)
-        if not any(self.is_usable(one.provider) for one in others) and not self._other_ways(tx, user_id, row):
+        if not ways_in(self._foundation, tx, user_id) - {one.id for one in found}:
             raise PylonError("LAST_METHOD", "This is the only way to sign in to the account")
         for one in found:
             tables.remove(AccountRecord, id=one.id)
@@ -114,21 +121,6 @@ class Accounts:
             "refresh_expires_at": now + tokens.refresh_expires_in if tokens.refresh_expires_in else 0,
             "scope": tokens.scope or None,
         }
-
-    def _other_ways(self, tx: Transaction, user_id: str, row: Any) -> bool:
-        registry = self._foundation.registry
-        if self._users.has("passwordHash") and row is not None and row.passwordHash and registry.is_built("password"):
-            return True
-        if tx.session.identity.one(PasskeyRecord, user_id=user_id) is not None:
-            return True
-        by_mail = any(registry.is_built(name) for name in MAIL_METHODS)
-        return (
-            by_mail
-            and row is not None
-            and self._users.has("email")
-            and bool(row.email)
-            and has_proved(self._users, row)
-        )
 
     def _attach(self, tx: Transaction, user_id: str, person: Person, tokens: Tokens | None) -> None:
         tables = tx.session.identity
