@@ -80,11 +80,13 @@ def _login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) 
 
 
 @contextlib.contextmanager
-def smtp_server(context: ssl.SSLContext | None = None, *, implicit: bool = False) -> Iterator[tuple[Inbox, int]]:
+def smtp_server(
+    context: ssl.SSLContext | None = None, *, implicit: bool = False, port: int = 0
+) -> Iterator[tuple[Inbox, int]]:
     """(what it got, its port). With a context it asks for STARTTLS and a login; `implicit` encrypts from the
     start instead, and asks for none."""
     inbox = Inbox()
-    options: dict[str, Any] = {"hostname": "127.0.0.1", "port": 0}
+    options: dict[str, Any] = {"hostname": "127.0.0.1", "port": port}
     if implicit:
         options["ssl_context"] = context
     elif context is not None:

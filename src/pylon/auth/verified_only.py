@@ -19,6 +19,7 @@ _OPEN_PATHS = frozenset(
         "/api/auth/audit",
         "/api/auth/account",
         "/api/auth/providers",
+        "/api/auth/totp/login",
     }
 )
 _OPEN_FOLDERS = (
@@ -29,6 +30,8 @@ _OPEN_FOLDERS = (
     "/api/auth/sessions/",
     "/api/auth/login/",
     "/api/auth/callback/",
+    "/api/auth/native/",
+    "/api/auth/passkey/login/",
 )
 
 
