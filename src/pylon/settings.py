@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pylon.oauth_settings import OAuthClient, is_oauth_variable, read_clients
 
@@ -34,6 +35,14 @@ class SameSite(enum.StrEnum):
     LAX = "lax"
     STRICT = "strict"
     NONE = "none"
+
+
+class UserVerification(enum.StrEnum):
+    """Whether a passkey's device must know its owner."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    DISCOURAGED = "discouraged"
 
 
 class JwtAlgorithm(enum.StrEnum):
@@ -199,6 +208,14 @@ def _origins(text: str) -> tuple[str, ...]:
                 "Write scheme, host and port without a path, comma-separated: https://app.example.com",
             )
     return tuple(origin.lower() for origin in origins)
+
+
+def _is_within(origin: str, domain: str | None) -> bool:
+    """Whether a browser lets a page of this origin use passkeys of a domain."""
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    is_secure = parts.scheme == "https" or host == "localhost" or host.endswith(".localhost")
+    return is_secure and (domain is None or host == domain or host.endswith(f".{domain}"))
 
 
 def _networks(text: str) -> tuple[str, ...]:
@@ -515,6 +532,28 @@ class Settings:
         _words,
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
+    )
+    webauthn_rp_id: str | None = _variable(
+        "PYLON_WEBAUTHN_RP_ID",
+        None,
+        _domain,
+        "Domain that passkeys are bound to: every page that asks for one is on it or below it. To change it is to lose "
+        "them.",
+        shown="the host of PYLON_WEBAUTHN_ORIGIN, else of PYLON_PUBLIC_URL",
+    )
+    webauthn_origins: tuple[str, ...] = _variable(
+        "PYLON_WEBAUTHN_ORIGIN",
+        (),
+        _origins,
+        "Origins of pages that may ask for passkeys, comma-separated.",
+        shown="that of PYLON_PUBLIC_URL",
+        shown_dev="that of PYLON_PUBLIC_URL, else localhost",
+    )
+    webauthn_user_verification: UserVerification = _variable(
+        "PYLON_WEBAUTHN_USER_VERIFICATION",
+        UserVerification.PREFERRED,
+        _choice(UserVerification),
+        "Whether a passkey's device must know its owner (PIN, finger, face). One that does counts as two factors.",
     )
     jwt_issuer: str | None = _variable(
         "PYLON_JWT_ISSUER", None, _text, "Name that JWTs are issued under; sets them up.", shown="unset (no JWTs)"
@@ -1057,6 +1096,15 @@ class Settings:
         if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
             mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
             found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        wrong = [origin for origin in self.webauthn_origins if not _is_within(origin, self.webauthn_rp_id)]
+        if wrong:
+            found.append(
+                Problem(
+                    "PYLON_WEBAUTHN_ORIGIN",
+                    f"{wrong[0]} is not https on PYLON_WEBAUTHN_RP_ID or below it",
+                    "Browsers would refuse every passkey: name https origins of that domain, or http://localhost",
+                )
+            )
         if self.jwt_secrets and self.jwt_issuer is None:
             found.append(
                 Problem("PYLON_JWT_ISSUER", "PYLON_JWT_SECRET is set and nobody's tokens could be told", "Set both")

@@ -136,6 +136,11 @@ async def test_a_key_may_do_nothing_to_the_account() -> None:
             ("GET", "/api/auth/trusted-devices"),
             ("DELETE", "/api/auth/trusted-devices"),
             ("POST", "/api/auth/jwt"),
+            ("POST", "/api/auth/passkey/register/begin"),
+            ("POST", "/api/auth/passkey/register/finish"),
+            ("GET", "/api/auth/passkey/keys"),
+            ("PATCH", "/api/auth/passkey/keys/x"),
+            ("DELETE", "/api/auth/passkey/keys/x"),
             ("GET", "/api/auth/sessions"),
             ("DELETE", "/api/auth/sessions"),
         ]

@@ -110,8 +110,16 @@ async def test_an_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: py
 
 async def test_a_server_that_keeps_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbound, "SECONDS", 0.05)
-    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(30), "127.0.0.1", 0)
+    given_up = asyncio.Event()
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        given_up.set()
+
+    silent = await asyncio.start_server(keep_silent, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     with pytest.raises(OutboundError):
         await Outbound(Guarded(inside=["127.0.0.1"])).send("GET", f"http://127.0.0.1:{port}/")
+    await given_up.wait()
     silent.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -41,6 +43,17 @@ def test_a_new_version_takes_the_place_of_the_old_one_with_its_data_and_port(app
             reader.join()
             new.stop()
     assert set(reads) == {200}
+
+
+def test_only_a_process_that_has_the_folder_is_asked_to_leave(pylon: Cli, app: Path) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with ServerProcess(app, app.parent / ".pylon") as old:
+        (app.parent / ".pylon" / "lock").write_text(str(bystander.pid))  # as from another container
+        code, problem = pylon.json("start", "--replace", "--port", str(old.port), PYLON_ADMIN_TOKEN=ADMIN_TOKEN)
+        assert (code, problem[0]["code"]) == (1, "LISTEN_FAILED")
+        assert old.request("GET", "/api/entities/Note")[0] == 200
+    assert bystander.poll() is None
+    bystander.communicate(b"\n")
 
 
 @pytest.mark.parametrize(

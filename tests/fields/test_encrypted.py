@@ -23,6 +23,7 @@ from pylon.model.schema import AppSpec
 from pylon.policy.rules import PolicyError
 from pylon.store.sqlite.connection import connect_reader
 from pylon.store.sqlite.database import SqliteStore
+from pylon.store.sqlite.replay import replay
 from pylon.sync.log import change_of
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR, ALICE, BOB
@@ -281,3 +282,21 @@ async def test_an_answer_that_is_kept_for_a_retry_is_sealed_as_well(engine: Engi
     again = (await engine.run(ALICE, operation)).value
     assert (again.body, again.is_replay) == (first.body, True)
     assert SECRET.encode() not in everything(tmp_path)
+
+
+async def test_changes_that_are_replayed_over_a_backup_need_no_key_and_open_with_it(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    async with open_engine(app(), source, keys=KeyRing([OLD])) as engine:
+        row_id = await make(engine, ssn=SECRET, born=1970, history=[SECRET])
+        await engine.update(ALICE, "Patient", row_id, b'{"notes":"later"}')
+        entries = await engine.reads.run(lambda session: session.log_after(0, 9), 1.0)
+        before = await found(engine, ALICE, {})
+    types = {name: plan.types for name, plan in Plans(app()).items()}
+    SqliteStore(target / "pylon.db", types).apply(app().entities)
+    assert replay(target / "pylon.db", types, [(entry, ()) for entry in entries]).applied == 2
+    assert SECRET.encode() not in everything(target)
+    async with open_engine(app(), target, keys=KeyRing([NEW, OLD])) as engine:
+        assert await found(engine, ALICE, {}) == before
+        assert await found(engine, ALICE, {"ssn": SECRET}) == before

@@ -12,6 +12,7 @@ from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing, load_keyring
 from pylon.engine.resealing import Resealing
 from pylon.model.errors import PylonError
+from pylon.sync.subset import Subsets
 from pylon.testing.engine import open_engine
 from pylon.testing.waiting import eventually
 from tests.conftest import ADMINISTRATOR, ALICE
@@ -109,3 +110,22 @@ async def test_configured_keys_are_not_the_servers_to_change(tmp_path: Path) -> 
         with pytest.raises(PylonError) as error:
             await Resealing(engine, ring, None).rotate(ADMINISTRATOR)
         assert error.value.code == "KEYS_CONFIGURED"
+
+
+async def test_a_partial_replica_by_a_lookup_holds_the_same_rows_after_a_rotation(tmp_path: Path) -> None:
+    ring = load_keyring([], tmp_path)
+    async with open_engine(app(), tmp_path, keys=ring) as engine:
+        await with_rows(engine)
+        resealing, subsets = Resealing(engine, ring, tmp_path), Subsets(engine.plans)
+
+        async def held() -> int:
+            subset = subsets.of({"Patient": {"ssn": SECRET + "1"}}, ALICE.identity)
+            assert subset is not None
+            selection = subset.parts["Patient"].selection
+            return await engine.queries.count(ALICE, "Patient", selection)
+
+        assert await held() == 150
+        await resealing.rotate(ADMINISTRATOR)
+        await resealing.start(ADMINISTRATOR)
+        await finished(resealing)
+        assert await held() == 150

@@ -26,6 +26,7 @@ from pylon.store.sqlite.ddl import apply_schema, plan_schema
 from pylon.store.sqlite.introspection import read_schema
 
 DROP = SchemaWish(leftovers=Leftovers.DROP)
+LONG = bool(os.environ.get("PYLON_TEST_LONG"))
 
 
 def entity(*fields: Field, name: str = "Task", **options: Any) -> EntitySpec:
@@ -89,6 +90,26 @@ def test_another_spelling_of_a_name_is_a_renaming(database: apsw.Connection) -> 
         "renamed column TASK.title to Title",
     ]
     assert rows(database, 'SELECT "Title" FROM "TASK"') == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        entity(text("secret", encrypted=True), name="Todo", renamed_from="Task"),
+        entity(text("hidden", encrypted=True, renamed_from="secret")),
+    ],
+    ids=["entity", "field"],
+)
+def test_what_is_encrypted_keeps_the_name_that_it_was_sealed_under(
+    database: apsw.Connection, renamed: EntitySpec
+) -> None:
+    apply(database, entity(text("secret", encrypted=True)))
+    rows(database, "INSERT INTO Task VALUES ('1', 'enc:v2:sealed')")
+    with pytest.raises(PylonError, match="encrypted values open under the name") as refused:
+        apply(database, renamed)
+    assert refused.value.code == "SCHEMA_REFUSED"
+    rows(database, "DELETE FROM Task")
+    apply(database, renamed)
 
 
 # -- types -------------------------------------------------------------------------------------------------------
@@ -236,6 +257,26 @@ def test_clients_fetch_anew_exactly_when_their_rows_are_other_ones(
     assert head(database) == (8 if resyncs else 0)
 
 
+@pytest.mark.parametrize(
+    ("after", "begins"),
+    [
+        (entity(text(), text("more", optional=True)), False),
+        (entity(text("name", renamed_from="title")), True),
+        (entity(Field(name="title", kind=Kind.JSON)), True),
+    ],
+    ids=["optional field", "rename", "type"],
+)
+def test_what_the_archive_recorded_before_is_not_brought_forward_over_another_name_or_type(
+    database: apsw.Connection, after: EntitySpec, begins: bool
+) -> None:
+    apply(database, entity(text()))
+    rows(database, "INSERT INTO Task VALUES ('1', 'a')")
+    rows(database, "INSERT INTO _pylon_change_log VALUES (7, 'Task', '1', 'insert', x'7b7d', NULL, '0Z')")
+    apply(database, after)
+    [(line,)] = database.execute(system.META_GET, (system.TIMELINE_KEY,)).fetchall()
+    assert bool(line) is begins
+
+
 def test_each_change_is_recorded_and_a_changed_record_shows(database: apsw.Connection) -> None:
     apply(database, entity(text()), wish=SchemaWish(by="ada", app_version="1.2"))
     apply(database, entity(text(), text("more", optional=True)))
@@ -300,7 +341,7 @@ def changes(draw: st.DrawFn) -> tuple[EntitySpec, list[tuple[Any, ...]], EntityS
 
 
 @pytest.mark.parametrize("wish", [SchemaWish(), DROP], ids=["keep", "drop"])
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1000 if LONG else 70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes())
 def test_a_change_is_done_whole_and_keeps_what_stays_or_is_not_done(
     wish: SchemaWish, change: tuple[EntitySpec, list[tuple[Any, ...]], EntitySpec]

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pylon.cli.project import Project
 from pylon.listeners import ListenError, Listeners, bind
@@ -22,8 +23,11 @@ _POLL = 0.01
 def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) -> Listeners:
     """Ask the server that holds the folder to stop, and listen as soon as its ports are free: whoever connects then
     waits until this one serves. Raises ListenError."""
-    holder = folder_holder(project.settings.data_dir)
-    if holder is not None and holder.isdigit():
+    folder = project.settings.data_dir
+    holder = folder_holder(folder)
+    if holder is not None:
+        if not holder.isdigit() or not _has_open(int(holder), folder / "lock"):
+            raise ListenError(f"the server that uses {folder} is not a process of this machine: stop it where it runs")
         with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
             os.kill(int(holder), signal.SIGTERM)
     until = clock() + WAIT_SECONDS
@@ -36,3 +40,17 @@ def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) 
         if clock() > until or holder is None:
             return bind(project.settings)
         time.sleep(_POLL)
+
+
+def _has_open(process: int, path: Path) -> bool:
+    """Whether that process has the file open. Its number may come from another container, where it means another one:
+    nobody else is ever signalled. Where the system doesn't tell, the lock file is believed."""
+    if process == os.getpid():
+        return False
+    opened = Path(f"/proc/{process}/fd")
+    if not Path("/proc/self/fd").is_dir():
+        return True
+    try:
+        return any(link.resolve() == path.resolve() for link in opened.iterdir())
+    except OSError:
+        return False

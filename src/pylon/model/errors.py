@@ -270,6 +270,14 @@ REGISTRY: dict[str, Code] = {
         "Wait for the next code of the app, or use a backup code. Check the clock of the phone.",
     ),
     "MISSING_CODE": Code(400, "The request carries no code.", "Send `code` as a string."),
+    "PASSKEY_REGISTER_FAILED": Code(
+        401,
+        "The passkey could not be registered: its challenge, origin or contents were not right.",
+        "Begin again; PYLON_WEBAUTHN_ORIGIN names the pages that may. The audit log has the reason.",
+    ),
+    "PASSKEY_VERIFY_FAILED": Code(
+        401, "The passkey could not be verified, for whatever reason.", "Begin again; the audit log has the reason."
+    ),
     "TOTP_NOT_ENROLLED": Code(400, "The account has no authenticator app.", "Begin with POST /api/auth/totp/enroll."),
     "CAPTCHA_FAILED": Code(
         400, "The captcha was not solved, or too long ago.", "Solve it and send its token as `captchaToken`."

@@ -45,6 +45,9 @@ def public_manifest(spec: AppSpec) -> dict[str, Any]:
     for entity in entities:
         entity.pop("sync_scope", None)
         entity.pop("audit_reads", None)
+        entity.pop("renamed_from", None)
+        for field in entity["fields"]:
+            field.pop("renamedFrom", None)
     manifest = _write(spec, policies, entities)
     return manifest | {"auth": filled_auth(manifest.pop("auth"))}
 

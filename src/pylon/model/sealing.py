@@ -30,6 +30,10 @@ _encode = msgspec.json.Encoder().encode
 class Keys(Protocol):
     """The keys that fields are sealed with (`engine.keyring.KeyRing`)."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, the current one first."""
+
     def seal(self, purpose: str, plain: bytes, context: bytes = b"") -> bytes:
         """Encrypt and authenticate."""
 

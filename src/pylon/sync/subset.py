@@ -6,7 +6,7 @@ delta and live alike: a row that an update moves out of it is a `delete`, one th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -107,7 +107,12 @@ class Subsets:
         encoded = msgspec.json.encode(named, order="deterministic")
         if len(encoded) > MAX_BYTES:
             raise _invalid(f"it has at most {MAX_BYTES} bytes")
-        return self._compiled(client_scope(identity), encoded)
+        return self._compiled(client_scope(identity), encoded, self._keys(named))
+
+    def _keys(self, named: Iterable[str]) -> tuple[str, ...]:
+        """The keys that filters on encrypted fields were compiled for: a new one asks for them anew."""
+        found = (self._plans[name].types.seals for name in named)
+        return next((seals.holder.need().ids for seals in found if seals is not None), ())
 
     def _may_name(self, name: str, identity: Identity) -> bool:
         plan = self._plans.get(name)
@@ -116,7 +121,7 @@ class Subsets:
         rule = plan.policy.read
         return rule.reads_row or rule.uses_exists or rule.allows(identity, None, now=datetime.now(UTC))
 
-    def _compile(self, scope: Scope, encoded: bytes) -> Subset:
+    def _compile(self, scope: Scope, encoded: bytes, _keys: tuple[str, ...]) -> Subset:
         parts: dict[str, Part] = {}
         operands = 0
         for name, conditions in msgspec.json.decode(encoded).items():

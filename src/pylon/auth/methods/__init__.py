@@ -5,11 +5,12 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import api_key, guest, jwt, oauth, orgs, session, totp
+from pylon.auth.methods import api_key, guest, jwt, oauth, orgs, passkey, session, totp
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
     oauth.METHOD,
+    passkey.METHOD,
     guest.METHOD,
     session.METHOD,
     totp.METHOD,

@@ -110,8 +110,9 @@ def _before(wish: Wish, to: int, found: list[Candidate]) -> list[Candidate]:
     if later:
         raise PylonError(
             "RESTORE_NO_BASE",
-            f"The data was restored at {manifest.moment(later[-1])}, and no backup was taken since then.",
-            hint="Name a time before that restore, or the data folder as it is now.",
+            f"The data was restored, or its schema changed in names or types, at {manifest.moment(later[-1])}, "
+            "and no backup was taken since then.",
+            hint="Name a time before that, or the data folder as it is now.",
         )
     return [candidate for candidate in fitting if candidate.manifest.timeline == line]
 

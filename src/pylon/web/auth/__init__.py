@@ -12,13 +12,37 @@ from typing import Any
 
 import falcon.asgi
 
-from pylon.web.auth import api_keys, audit, guests, jwt, oauth, orgs, sessions, totp, trusted_devices
+from pylon.web.auth import (
+    api_keys,
+    audit,
+    guests,
+    jwt,
+    oauth,
+    orgs,
+    passkeys,
+    sessions,
+    totp,
+    trusted_devices,
+)
 from pylon.web.request import Request
+
+_MODULES = (
+    api_keys,
+    audit,
+    guests,
+    jwt,
+    oauth,
+    orgs,
+    passkeys,
+    sessions,
+    totp,
+    trusted_devices,
+)
 
 
 def _routes() -> dict[str, object]:
     found: dict[str, object] = {}
-    for module in (api_keys, audit, guests, jwt, oauth, orgs, sessions, totp, trusted_devices):
+    for module in _MODULES:
         assert not found.keys() & module.ROUTES.keys()
         found |= {path: guarded(resource) for path, resource in module.ROUTES.items()}
     return found

@@ -10,17 +10,16 @@ import msgspec
 from pylon.auth.arrival import Arrival
 from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
-from pylon.auth.linking import attach, by_address, has_proved
+from pylon.auth.linking import attach, by_address
 from pylon.auth.methods.oauth.records import Person, Tokens
 from pylon.auth.profiles import is_locked
 from pylon.auth.vault import new_id
+from pylon.auth.ways_in import ways_in
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
-from pylon.store.identity import AccountRecord, PasskeyRecord
+from pylon.store.identity import AccountRecord
 
 SEAL = "oauth token"
-MAIL_METHODS = ("magic_code", "magic_link")
-"""Ways of signing in by proving an address."""
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -90,9 +89,7 @@ class Accounts:
         found = tables.find(AccountRecord, **wanted)
         if not found:
             raise PylonError("ACCOUNT_NOT_FOUND", "No such account is linked")
-        others = [one for one in tables.find(AccountRecord, user_id=user_id) if one.id not in {f.id for f in found}]
-        row = tx.get(self._users.plan, user_id)
-        if not any(self.is_usable(one.provider) for one in others) and not self._other_ways(tx, user_id, row):
+        if not ways_in(self._foundation, tx, user_id) - {one.id for one in found}:
             raise PylonError("LAST_METHOD", "This is the only way to sign in to the account")
         for one in found:
             tables.remove(AccountRecord, id=one.id)
@@ -124,21 +121,6 @@ class Accounts:
             "refresh_expires_at": now + tokens.refresh_expires_in if tokens.refresh_expires_in else 0,
             "scope": tokens.scope or None,
         }
-
-    def _other_ways(self, tx: Transaction, user_id: str, row: Any) -> bool:
-        registry = self._foundation.registry
-        if self._users.has("passwordHash") and row is not None and row.passwordHash and registry.is_built("password"):
-            return True
-        if tx.session.identity.one(PasskeyRecord, user_id=user_id) is not None:
-            return True
-        by_mail = any(registry.is_built(name) for name in MAIL_METHODS)
-        return (
-            by_mail
-            and row is not None
-            and self._users.has("email")
-            and bool(row.email)
-            and has_proved(self._users, row)
-        )
 
     def _attach(self, tx: Transaction, user_id: str, person: Person, tokens: Tokens | None) -> None:
         tables = tx.session.identity
