@@ -23,7 +23,7 @@ class Note(Entity):
     size: Literal["small", "large"] = "small"
     data: Json | None = None
     code: str | None = field(unique=True)
-    owner: Id["User"] = field(owner=True)
+    owner: Id[User] = field(owner=True)
     hidden: str | None = field(server_only=True)
 
     class Policy:

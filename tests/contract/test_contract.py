@@ -1,5 +1,5 @@
-"""The server keeps to its own description: whatever is sent, the status is a documented one, never 5xx of its own making,
-and the answer has the documented type and shape. A short run here, a long one with PYLON_TEST_LONG=1."""
+"""The server keeps to its own description: whatever is sent, the status is a documented one and never 5xx, and the
+answer has the documented type and shape. A short run here, a long one with PYLON_TEST_LONG=1."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -21,18 +22,20 @@ from schemathesis.checks import (
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
-EXAMPLES = 60 if os.environ.get("PYLON_TEST_LONG") else 2
+EXAMPLES = 40 if os.environ.get("PYLON_TEST_LONG") else 2
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
     response_headers_conformance,
 ]
-UNAVAILABLE = frozenset({"MAIL_NOT_CONFIGURED", "JWT_NOT_CONFIGURED", "ORG_NOT_CONFIGURED", "MAIL_FAILED"})
+UNAVAILABLE = frozenset(
+    {"MAIL_NOT_CONFIGURED", "JWT_NOT_CONFIGURED", "ORG_NOT_CONFIGURED", "MAIL_FAILED", "PROVIDER_NOT_CONFIGURED"}
+)
 """Codes of 501 and 502 that are no fault of the server's."""
 
 _ENDLESS = "/api/sync/events"
-_SHUTS_OUT = {("POST", "/api/admin/switches"), ("POST", "/api/admin/tokens/rotate")}
+_SHUTS_OUT = {("POST", "/api/admin/switches"), ("POST", "/api/admin/tokens/rotate"), ("POST", "/api/admin/budgets")}
 """They end what the test itself needs; tests/containment tries them."""
 
 
@@ -49,6 +52,7 @@ def schema(server: ServerProcess) -> Any:
     return schemathesis.openapi.from_url(f"{server.url}/api/openapi.json")
 
 
+@pytest.mark.timeout(900 if os.environ.get("PYLON_TEST_LONG") else 120)
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
 def test_every_operation_answers_as_described(server: ServerProcess, schema: Any, mode: Any) -> None:
     session = requests.Session()
@@ -61,7 +65,12 @@ def test_every_operation_answers_as_described(server: ServerProcess, schema: Any
         tokens = {"admin": ADMIN_TOKEN, "user": server.token_of("ada")}
         try:
             _try(server, session, operation, mode, tokens)
-        except (Exception, BaseExceptionGroup) as failure:  # every operation is tried, and all that fail are told at once
+        except Unsatisfiable:  # nothing can be sent there that isn't as described
+            continue
+        except (
+            Exception,
+            BaseExceptionGroup,
+        ) as failure:  # every operation is tried, and all that fail are told at once
             found.append(f"{key}: {_flat(failure)}")
     assert not found, "\n\n".join(found)
     log = server.log()
