@@ -266,7 +266,7 @@ class _Writer:
         for status in description.status:
             answer: JsonSchema = {"description": _STATUS[status]}
             answers[str(status)] = answer
-            if status not in (204, 302, 304):
+            if status not in (204, 302, 303, 304):
                 answer["content"] = self._content(description.answer, entity)
             if description.headers:
                 answer["headers"] = {name: {"schema": {"type": "string"}} for name in description.headers}
@@ -376,8 +376,9 @@ _STATUS = {
     202: "Begun.",
     204: "Done.",
     302: "Go there.",
-    400: "Refused.",
+    303: "Go there.",
     304: "The caller holds it already.",
+    400: "Refused.",
     503: "Not ready.",
 }
 

@@ -13,13 +13,17 @@ from typing import Any
 import falcon.asgi
 
 from pylon.web.auth import (
+    account,
     api_keys,
     audit,
+    email,
     guests,
     jwt,
+    magic,
     oauth,
     orgs,
     passkeys,
+    password,
     sessions,
     totp,
     trusted_devices,
@@ -27,13 +31,17 @@ from pylon.web.auth import (
 from pylon.web.request import Request
 
 _MODULES = (
+    account,
     api_keys,
     audit,
+    email,
     guests,
     jwt,
+    magic,
     oauth,
     orgs,
     passkeys,
+    password,
     sessions,
     totp,
     trusted_devices,
