@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import ipaddress
@@ -98,12 +99,33 @@ def smtp_server(context: ssl.SSLContext | None = None, *, implicit: bool = False
 
 
 class _AnyPort(Controller):
-    """A controller on a port of the system's choice: it looks for its server there, to see it start."""
+    """A controller on a port of the system's choice: it looks for its server there, to see it start. It leaves no
+    connection open."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sessions: list[Any] = []
+
+    def factory(self) -> Any:
+        made = super().factory()
+        self._sessions.append(made)
+        return made
 
     def _trigger_server(self) -> None:
         assert self.server is not None
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
+
+    def stop(self, no_assert: bool = False) -> None:
+        async def hang_up() -> None:
+            for session in self._sessions:
+                for transport in (session.transport, session._original_transport):
+                    if transport is not None:
+                        transport.abort()
+            await asyncio.sleep(0.01)
+
+        asyncio.run_coroutine_threadsafe(hang_up(), self.loop).result(5)
+        super().stop(no_assert)
 
 
 class Provider(BaseHTTPRequestHandler):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pylon.auth.mail.kinds import SAMPLES, MailKind
-from pylon.auth.mail.templates import Templates, languages_of
+from pylon.auth.mail.languages import languages_of
+from pylon.auth.mail.templates import Templates
 from pylon.model.errors import PylonError
 
 

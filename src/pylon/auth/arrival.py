@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from pylon.auth.mail.languages import languages_of
 from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
 
@@ -42,17 +43,23 @@ _SYSTEMS = (
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One request to an auth route. `agent` is its User-Agent, `session` what it came with, `trusted_device` the value
-    of that cookie."""
+    of that cookie, `accept_language` that header."""
 
     caller: Caller
     agent: str | None = None
     session: Session = NOBODY
     trusted_device: str | None = None
+    accept_language: str | None = None
 
     @property
     def ip(self) -> str:
         """The client's address."""
         return self.caller.ip
+
+    @property
+    def languages(self) -> list[str]:
+        """The languages that letters may be in, best first."""
+        return languages_of(self.accept_language)
 
     @property
     def device(self) -> str | None:

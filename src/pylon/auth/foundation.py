@@ -23,10 +23,12 @@ from pylon.auth.sign_in import SignIn
 from pylon.auth.user_stage import UserStage
 from pylon.auth.users import Users
 from pylon.auth.vault import Vault
+from pylon.auth.verified_only import VerifiedOnly
 from pylon.engine.caller import SYSTEM
 from pylon.engine.engine import Engine
 from pylon.engine.keyring import KeyRing
 from pylon.model.auth_block import DEFAULT_LIFETIME, AuthBlock
+from pylon.model.errors import PylonError
 from pylon.settings import Settings
 
 
@@ -51,6 +53,7 @@ class Foundation:
     addresses: Addresses
     redirects: Redirects
     outbox: Outbox
+    verified_only: VerifiedOnly
 
     async def refresh(self, arrival: Arrival, token: str) -> Grant:
         """Exchange a session's token; that an old one came back is recorded. Raises SESSION_EXPIRED."""
@@ -87,6 +90,12 @@ def lay_foundation(
         engine, settings.admin_tokens, ring, lifetime=lifetime, longest=settings.session_max_secs, clock=engine.clock
     )
     users = Users(engine)
+    if settings.require_email_verification and not users.has("emailVerified"):
+        raise PylonError(
+            "CONFIG_INVALID",
+            "PYLON_REQUIRE_EMAIL_VERIFICATION: the entity of users has no field `emailVerified`.",
+            hint="Declare it, or unset the variable.",
+        )
     if users.is_declared:
         users.plan.stages.append(UserStage(users, block.user.admin_field))
     registry = Registry(engine)
@@ -123,6 +132,7 @@ def lay_foundation(
             transport(settings),
             settings.email_from or f"{engine.app.name} <noreply@localhost>",
         ),
+        verified_only=VerifiedOnly(sessions, is_on=settings.require_email_verification),
     )
     for method in methods:
         registry.add(method, foundation)

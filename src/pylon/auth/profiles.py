@@ -33,13 +33,15 @@ _LOCKS = (
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """One user in one organisation, or in none. `is_member` is None where no organisation was asked for."""
+    """One user in one organisation, or in none. `is_member` is None where no organisation was asked for; `is_verified`
+    is false for a row whose address is not proved, where the app keeps a note of that."""
 
     email: str | None = None
     is_admin: bool = False
     is_locked: bool = False
     roles: tuple[str, ...] = ()
     is_member: bool | None = None
+    is_verified: bool = True
 
 
 class Profiles:
@@ -51,6 +53,8 @@ class Profiles:
         self._entity = block.user.entity if block.user.entity in engine.plans else None
         self._admin_field = block.user.admin_field
         self._member = self._member_entity(engine)
+        plan = None if self._entity is None else engine.plans[self._entity]
+        self._notes_verified = plan is not None and plan.spec.field("emailVerified") is not None
         self._known: dict[str, dict[str | None, Profile]] = {}
         self._on_changed: list[Callable[[set[str]], None]] = []
         engine.subscribe(self._changed)
@@ -89,6 +93,7 @@ class Profiles:
             is_locked=row is not None and is_locked(row),
             roles=roles,
             is_member=is_member,
+            is_verified=row is None or not self._notes_verified or bool(row.emailVerified),
         )
 
     def _changed(self, changes: list[Change]) -> None:

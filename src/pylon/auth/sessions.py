@@ -284,6 +284,10 @@ class Sessions:
         self.take_up()
         return _still(grant)
 
+    def replace_token(self, tx: Transaction, session_id: str) -> Grant | None:
+        """The same in a transaction; None for a session that is over. Call `take_up` after the commit."""
+        return self._refreshing.replace(tx, session_id, int(self._clock()))
+
     def alter(self, tx: Transaction, session_id: str, **values: object) -> bool:
         """Set columns of a session, such as `tenant_id`, and tell every process; whether it is still there. Call
         `take_up` after the commit."""

@@ -17,6 +17,8 @@ from pylon.model.errors import PylonError
 from pylon.store.filters import Scope, compile_filter
 
 MAX_EMAIL = 254
+_IN_HEADERS_ONLY = frozenset('<>()[]\\,;:"')
+"""What separates addresses and names in a header: an address with it could be read as another one."""
 
 _PALETTE = (
     "#8b5cf6",
@@ -113,7 +115,7 @@ def normal_email(text: str) -> str:
     """An address in the form that is stored and compared: trimmed, lower case. Raises INVALID_EMAIL."""
     email = text.strip().lower()
     local, at, domain = email.rpartition("@")
-    is_plain = email.isprintable() and not any(c.isspace() for c in email)
+    is_plain = email.isprintable() and not any(c.isspace() or c in _IN_HEADERS_ONLY for c in email)
     if not at or not local or not domain or "@" in local or len(email) > MAX_EMAIL or not is_plain:
         raise PylonError("INVALID_EMAIL", "This is not an e-mail address")
     return email

@@ -310,6 +310,28 @@ REGISTRY: dict[str, Code] = {
         500, "A template of the app's own for mail can't be used.", "The message names the file and what is wrong."
     ),
     "EMAIL_TAKEN": Code(409, "An account with this address exists already.", "Sign in, or reset its password."),
+    "INVALID_CODE": Code(
+        401, "The code is wrong, used or expired.", "Ask for a new one; a code is good for ten minutes."
+    ),
+    "INVALID_TOKEN": Code(401, "The link is unknown, used or expired.", "Ask for a new one."),
+    "INVALID_CREDENTIALS": Code(
+        401,
+        "The address or the password is wrong.",
+        "Try again, or reset the password: POST /api/auth/password/reset/request.",
+    ),
+    "WRONG_PASSWORD": Code(401, "The current password is wrong.", "Try again, or reset the password."),
+    "NO_PASSWORD_SET": Code(400, "The account has no password.", "Set one: POST /api/auth/password/reset/request."),
+    "PWNED_PASSWORD": Code(
+        400,
+        "The password is known from breaches.",
+        "Choose another. Operators: PYLON_DISABLE_HIBP=1 takes such passwords.",
+    ),
+    "USER_NOT_FOUND": Code(404, "The user has no row any more, or another address.", "Sign up, or ask for a new link."),
+    "MISSING_EMAIL": Code(400, "The request carries no address.", "Send `email` as a string."),
+    "MISSING_TOKEN": Code(400, "The request carries no token.", "Send `token` as the link has it."),
+    "MISSING_PASSWORD": Code(
+        400, "The request carries no password.", "The message names the field; send it as a string."
+    ),
     "WEAK_PASSWORD": Code(400, "The password is too short or too long.", "Choose one as the message says."),
     "PROVIDER_NOT_FOUND": Code(
         404,

@@ -55,7 +55,14 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
     """The app of one server: a plain ASGI callable, to be served or mounted anywhere."""
     bound = type("BoundRequest", (Request,), {"__slots__": (), "doors": doors})
     middleware: list[Any] = [
-        Edge(origins, doors.traffic, doors.engine, doors.limits, compresses=doors.settings.http_compress)
+        Edge(
+            origins,
+            doors.traffic,
+            doors.engine,
+            doors.limits,
+            doors.identity.verified_only,
+            compresses=doors.settings.http_compress,
+        )
     ]
     if doors.plugins.on_request or doors.plugins.on_response:
         middleware.append(plugins.Hooks(doors.plugins))

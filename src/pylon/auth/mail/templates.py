@@ -7,7 +7,6 @@ HTML; a name that a letter doesn't have refuses to start.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from typing import Any
 import msgspec
 
 from pylon.auth.mail.kinds import SAMPLES, MailKind
+from pylon.auth.mail.languages import LANGUAGE
 from pylon.model.errors import PylonError
 
 _PACKAGED = Path(__file__).parent / "templates"
 _SUBJECT = "Subject:"
-_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*\Z")
-_MOST_LANGUAGES = 8
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -80,24 +78,14 @@ class Templates:
         Raises MAIL_TEMPLATE_INVALID."""
         if self._folder is None:
             return
-        languages = ["", *sorted(d.name for d in self._folder.iterdir() if d.is_dir() and _LANGUAGE.match(d.name))]
+        languages = ["", *sorted(d.name for d in self._folder.iterdir() if d.is_dir() and LANGUAGE.match(d.name))]
         for language in languages:
             for kind in MailKind:
                 self.render(kind, SAMPLES[kind], [language] if language else [])
 
     def _first(self, name: str, languages: Iterable[str]) -> Any:
-        names = [f"{language}/{name}" for language in languages if _LANGUAGE.match(language)]
+        names = [f"{language}/{name}" for language in languages if LANGUAGE.match(language)]
         return self._environment.select_template([*names, name])
-
-
-def languages_of(header: str | None) -> list[str]:
-    """The languages of an `Accept-Language`, each followed by its plain form, in the order in which they are listed."""
-    found: list[str] = []
-    for part in (header or "")[:200].split(",")[:_MOST_LANGUAGES]:
-        tag = part.partition(";")[0].strip()
-        if _LANGUAGE.match(tag):
-            found += [tag.lower(), tag.partition("-")[0].lower()]
-    return list(dict.fromkeys(found))
 
 
 def _broken(name: str, problem: Exception) -> PylonError:

@@ -5,10 +5,29 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import api_key, guest, jwt, oauth, orgs, passkey, session, totp
+from pylon.auth.methods import (
+    api_key,
+    email,
+    guest,
+    jwt,
+    magic_code,
+    magic_link,
+    oauth,
+    orgs,
+    passkey,
+    password,
+    password_reset,
+    session,
+    totp,
+)
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
+    password.METHOD,
+    password_reset.METHOD,
+    magic_code.METHOD,
+    magic_link.METHOD,
+    email.METHOD,
     oauth.METHOD,
     passkey.METHOD,
     guest.METHOD,

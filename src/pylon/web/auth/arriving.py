@@ -27,6 +27,7 @@ def arrival(req: Request) -> Arrival:
         agent=req.get_header("User-Agent"),
         session=req.session,
         trusted_device=devices[0] if devices else None,
+        accept_language=req.get_header("Accept-Language"),
     )
 
 
