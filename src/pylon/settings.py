@@ -607,6 +607,13 @@ class Settings:
     )
     auth_nonce_ip_per_min: int = _limit("PYLON_AUTH_NONCE_IP_PER_MIN", 60, "Challenges given to one address a minute.")
     auth_guest_ip_per_min: int = _limit("PYLON_AUTH_GUEST_IP_PER_MIN", 60, "Guests of one address a minute.")
+    auth_pages: bool = _variable(
+        "PYLON_AUTH_PAGES",
+        True,
+        _switch,
+        "Serve pages for signing in and for one's account at /auth, and where links in mail lead. Switch it off for an "
+        "app that brings its own.",
+    )
     trust_proxy_hops: int = _variable(
         "PYLON_TRUST_PROXY_HOPS",
         0,

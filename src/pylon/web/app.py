@@ -34,6 +34,7 @@ from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.limits import leave
 from pylon.web.origins import Origins
+from pylon.web.pages.routes import routes as page_routes
 from pylon.web.request import Request, choose_request_id
 from pylon.web.studio.pages import routes as studio_routes
 from pylon.web.tracing import Tracing
@@ -81,6 +82,9 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
         finally:
             leave(scope)
 
+    if doors.settings.auth_pages:
+        for path, page in page_routes(asgi, doors.engine.app.name, doors.web_folder).items():
+            app.add_route(path, page)
     return asgi
 
 
