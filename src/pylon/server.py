@@ -35,6 +35,7 @@ from pylon.engine.limits.switches import FILE_NAME
 from pylon.engine.limits.usage import Meter
 from pylon.engine.plan import Plans
 from pylon.engine.readers import Readers
+from pylon.engine.resealing import Resealing
 from pylon.listeners import Listeners
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
@@ -55,6 +56,7 @@ from pylon.ops.incident import evidence
 from pylon.ops.incident.desk import IncidentDesk
 from pylon.ops.incident.mask import Mask
 from pylon.ops.mail_alarms import mail_alarms
+from pylon.ops.migrations.state import refuse_unfinished
 from pylon.ops.overview import Overview
 from pylon.plugins.host import Plugins
 from pylon.plugins.server import PluginServer
@@ -216,6 +218,7 @@ class Server:
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
             log.info(f"schema: {done}")
+        refuse_unfinished(store)
         self.engine = Engine(
             plans,
             store,
@@ -255,6 +258,7 @@ class Server:
         )
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        self.resealing = Resealing(self.engine, ring, None if settings.secret_keys else settings.data_dir)
         self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
             self.engine,
@@ -374,6 +378,7 @@ class Server:
                 incidents=self.incidents,
                 overview=self.overview,
                 alarms=self.alarms,
+                resealing=self.resealing,
                 live=self.door,
                 rooms=self.rooms,
                 throttles=self.throttles,
@@ -431,6 +436,7 @@ class Server:
             task.cancel()
         await self.live.stop()
         await self.functions.stop()
+        await self.resealing.stop()
         await self.plugins.stop()
         await self.identity.stop()
         await self.hub.stop()

@@ -36,6 +36,14 @@ class SameSite(enum.StrEnum):
     NONE = "none"
 
 
+class JwtAlgorithm(enum.StrEnum):
+    """What JWTs are signed with."""
+
+    ES256 = "ES256"
+    ED25519 = "Ed25519"
+    HS256 = "HS256"
+
+
 class CaptchaProvider(enum.StrEnum):
     HCAPTCHA = "hcaptcha"
     TURNSTILE = "turnstile"
@@ -482,6 +490,30 @@ class Settings:
         _words,
         "Addresses whose users become admins once they have proved to own them, comma-separated. Needs "
         "auth.user.admin_field.",
+    )
+    jwt_issuer: str | None = _variable(
+        "PYLON_JWT_ISSUER", None, _text, "Name that JWTs are issued under; sets them up.", shown="unset (no JWTs)"
+    )
+    jwt_secrets: tuple[str, ...] = _variable(
+        "PYLON_JWT_SECRET",
+        (),
+        _secret_keys,
+        "Secrets that are shared with who signs or checks JWTs with HS256, comma-separated: the first signs, all are "
+        f"taken. At least {MIN_SECRET_LENGTH} characters each. Needs PYLON_JWT_ISSUER.",
+        secret=True,
+    )
+    jwt_algorithm: JwtAlgorithm | None = _variable(
+        "PYLON_JWT_ALGORITHM",
+        None,
+        _choice(JwtAlgorithm),
+        "What JWTs are signed with: the server's own keys (ES256, Ed25519) or PYLON_JWT_SECRET (HS256).",
+        shown="HS256 with PYLON_JWT_SECRET, else ES256",
+    )
+    jwt_lifetime_secs: int = _variable(
+        "PYLON_JWT_LIFETIME_SECS", 3_600, _whole(30, 86_400), "Seconds that a JWT is good for."
+    )
+    jwt_key_days: int = _variable(
+        "PYLON_JWT_KEY_DAYS", 90, _whole(0), "Days after which a new key signs JWTs. 0 keeps one until you rotate it."
     )
     totp_issuer: str | None = _variable(
         "PYLON_TOTP_ISSUER", None, _text, "Name that authenticator apps show.", shown="the app's name"
@@ -997,6 +1029,14 @@ class Settings:
         if self.cookie_same_site is SameSite.NONE and not self.cookie_secure:
             mend = "Set PYLON_COOKIE_SECURE=1, or PYLON_COOKIE_SAME_SITE=lax"
             found.append(Problem("PYLON_COOKIE_SAME_SITE", "browsers take `none` over HTTPS only", mend))
+        if self.jwt_secrets and self.jwt_issuer is None:
+            found.append(
+                Problem("PYLON_JWT_ISSUER", "PYLON_JWT_SECRET is set and nobody's tokens could be told", "Set both")
+            )
+        if self.jwt_algorithm is JwtAlgorithm.HS256 and not self.jwt_secrets:
+            found.append(
+                Problem("PYLON_JWT_ALGORITHM", "HS256 needs a shared secret", "Set PYLON_JWT_SECRET, or choose ES256")
+            )
         if (self.captcha_provider is None) != (self.captcha_secret is None):
             found.append(
                 Problem("PYLON_CAPTCHA_PROVIDER", "a captcha needs a provider and a secret", "Set both PYLON_CAPTCHA_*")

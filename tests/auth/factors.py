@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -69,16 +70,30 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(folder: Any = None, env: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
-    """A server in production with Ann signed in."""
+async def open_house(folder: Any = None, env: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
+    """A server in production, with nobody signed in."""
     async with open_server(APP, folder, env={**ENV, **(env or {})}) as server:
         transport = httpx.ASGITransport(app=server.app)
         async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
-            door = Door(server, http)
-            door.user, door.token = await door.new_user()
-            yield door
+            yield Door(server, http)
+
+
+@asynccontextmanager
+async def open_door(folder: Any = None, env: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
+    """The same with Ann signed in."""
+    async with open_house(folder, env) as door:
+        door.user, door.token = await door.new_user()
+        yield door
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
     """(status, error code)."""
     return answer.status_code, answer.json()["error"]["code"]
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+    """The first truthy value of `condition`, asked again and again."""
+    async with asyncio.timeout(seconds):
+        while not (value := await condition()):  # noqa: ASYNC110 - polls another party
+            await asyncio.sleep(0.02)
+        return value

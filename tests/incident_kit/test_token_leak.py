@@ -71,7 +71,7 @@ def test_no_is_the_default_and_does_nothing(operator: Operator) -> None:
 
 def test_each_step_says_what_it_will_do_before_it_asks(operator: Operator) -> None:
     operator.server.request("POST", "/api/admin/tokens", {"label": "ci-robot"}, token=ADMIN_TOKEN)
-    done = operator("token-leak", answers="y\n" + "n\n" * 8)
+    done = operator("token-leak", answers="y\n" + "n\n" * (len(STEPS) - 1))
     assert done.stderr.count("[y/N]") == len(STEPS)
     for step in STEPS:
         assert step.title in done.stdout
@@ -86,7 +86,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(operator: Operator) -> None
     assert "<the new token>" in first.stderr
     assert is_accepted(operator, ADMIN_TOKEN)
     operator.token = f"{fresh},{ADMIN_TOKEN}"
-    second = operator("token-leak", answers="y\n" * 5)
+    second = operator("token-leak", answers="y\n" * (len(STEPS) - 4))
     assert second.returncode == 0, second.stderr
     assert "going on with: Revoke all other admin tokens" in second.stdout
     assert not NEW_TOKEN.search(second.stdout)
@@ -102,7 +102,7 @@ def test_a_run_with_the_old_token_first_finds_the_new_one(operator: Operator) ->
     first = operator("token-leak", "--yes")
     [fresh] = set(NEW_TOKEN.findall(first.stdout))
     operator.token = f"{ADMIN_TOKEN},{fresh}"
-    again = operator("token-leak", answers="n\n" * 9)
+    again = operator("token-leak", answers="n\n" * len(STEPS))
     assert again.returncode == 0, again.stderr
     assert "an earlier run got this far" in again.stdout
 
@@ -115,15 +115,15 @@ def test_a_run_with_the_old_token_alone_says_what_is_missing(operator: Operator)
 
 
 def test_what_was_declined_is_asked_again_once_all_was_reached(operator: Operator) -> None:
-    operator("token-leak", answers="y\n" + "n\n" * 8)
-    second = operator("token-leak", answers="y\n" + "n\n" * 8)
+    operator("token-leak", answers="y\n" + "n\n" * (len(STEPS) - 1))
+    second = operator("token-leak", answers="y\n" + "n\n" * (len(STEPS) - 1))
     assert "going on with: Capture signals" in second.stdout
     assert outcomes(operator)["capture"] == "done"
 
 
 def test_restart_begins_again(operator: Operator) -> None:
-    operator("token-leak", answers="y\n" + "n\n" * 8)
-    again = operator("token-leak", "--restart", answers="n\n" * 9)
+    operator("token-leak", answers="y\n" + "n\n" * (len(STEPS) - 1))
+    again = operator("token-leak", "--restart", answers="n\n" * len(STEPS))
     assert "earlier run" not in again.stdout
     assert again.stderr.count("[y/N]") == len(STEPS) - 1  # an incident is open already
 
@@ -139,7 +139,7 @@ def test_a_step_that_fails_is_noted_and_stops_no_other(operator: Operator) -> No
 
 
 def test_verify_fails_while_an_old_token_works(operator: Operator) -> None:
-    done = operator("token-leak", answers="y\nn\nn\ny\nn\nn\nn\ny\nn\n")
+    done = operator("token-leak", answers="y\nn\nn\ny\n" + "n\n" * 5 + "y\nn\n")
     assert done.returncode == 1
     assert "still accepted" in done.stderr
     assert outcomes(operator)["verify"] == "failed"
@@ -155,7 +155,7 @@ def test_sessions_are_purged_by_filter(operator: Operator) -> None:
 def test_what_admins_did_since_is_listed(operator: Operator) -> None:
     operator.server.request("POST", "/api/entities/Note", {"title": "by the thief"}, token=ADMIN_TOKEN)
     operator.server.request("POST", "/api/entities/Note", {"title": "by a user"}, token=operator.server.token_of("u"))
-    done = operator("token-leak", "--since", "1h", answers="y\nn\nn\nn\nn\nn\ny\nn\nn\n")
+    done = operator("token-leak", "--since", "1h", answers="y\n" + "n\n" * 7 + "y\nn\nn\n")
     assert "did insert Note: 1" in done.stdout
     assert "a token of this environment" in done.stdout
     [file] = operator.folder.glob("admin-actions-*.jsonl")

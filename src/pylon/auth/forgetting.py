@@ -33,6 +33,7 @@ def forget_user(tx: Transaction, user_id: str) -> None:
     sessions = tables.remove(SessionRecord, user_id=user_id)
     for session in sessions:
         tables.remove(SpentToken, session_id=session.id)
-    tables.end_sessions([session.id for session in sessions], int(tx.now.timestamp()))
+    keys = tables.remove(ApiKeyRecord, user_id=user_id)
+    tables.end_sessions([*(gone.id for gone in sessions), *(gone.id for gone in keys)], int(tx.now.timestamp()))
     for kind in KEYS_OF_A_USER:
         tables.remove(kind, user_id=user_id)

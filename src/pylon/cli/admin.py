@@ -1,10 +1,12 @@
-"""Admin tokens and sessions of a running server.
+"""Admin tokens, sessions, API keys and signing keys of a running server.
 
 pylon admin token create --label ci --for 24h
 pylon admin token rotate
 pylon admin token list
 pylon admin token revoke adm_0123456789ab
 pylon admin sessions purge --user mallory
+pylon admin api-keys purge --after 2h
+pylon admin signing-keys rotate --revoke
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pylon.settings import SettingsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    areas = parser.add_subparsers(dest="area", required=True, metavar="token|sessions")
+    areas = parser.add_subparsers(dest="area", required=True, metavar="token|sessions|api-keys|signing-keys")
     tokens = areas.add_parser("token", help="admin tokens").add_subparsers(
         dest="action", required=True, metavar="list|create|rotate|revoke"
     )
@@ -42,14 +44,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     purging.add_argument("--user", help="of this user only")
     purging.add_argument("--before", type=moment, metavar="TIME", help="made before this time only")
     purging.add_argument("--guests", action="store_true", help="of guests only")
-    for action in (listing, creating, rotating, revoking, purging):
+    keys = areas.add_parser("api-keys", help="users' API keys").add_subparsers(
+        dest="action", required=True, metavar="purge"
+    )
+    ending = keys.add_parser("purge", help="end API keys and their sockets; without options all of them")
+    ending.add_argument("--user", help="of this user only")
+    ending.add_argument("--after", type=moment, metavar="TIME", help="made after this time only")
+    ending.set_defaults(run=_purge_keys)
+    signing = areas.add_parser("signing-keys", help="what JWTs are signed with").add_subparsers(
+        dest="action", required=True, metavar="list|rotate"
+    )
+    shown_keys = signing.add_parser("list", help="all keys, without what signs")
+    shown_keys.set_defaults(run=_list_keys)
+    following = signing.add_parser("rotate", help="a new key; tokens of the old ones are good until they expire")
+    following.add_argument("--revoke", action="store_true", help="end every token of the old keys at once")
+    following.set_defaults(run=_rotate_keys)
+    for action in (listing, creating, rotating, revoking, purging, ending, shown_keys, following):
         add_remote_options(action)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     actions = {"list": _list, "create": _create, "rotate": _rotate, "revoke": _revoke, "purge": _purge}
+    action = getattr(options, "run", None) or actions[options.action]
     try:
-        return actions[options.action](Remote.from_options(options), options, output)
+        return int(action(Remote.from_options(options), options, output))
     except SettingsError as error:
         report_settings_error(error, output)
         return Exit.FAILED
@@ -96,6 +114,32 @@ def _purge(remote: Remote, options: argparse.Namespace, output: Output) -> int:
         order["guests"] = True
     answer = remote.post("/api/admin/sessions/purge", order)
     output.answer(answer, f"{answer['sessions_revoked']} sessions ended")
+    return Exit.OK
+
+
+def _purge_keys(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    order: dict[str, Any] = {}
+    if options.user is not None:
+        order["user"] = options.user
+    if options.after is not None:
+        order["after"] = int(options.after)
+    answer = remote.post("/api/admin/api-keys/purge", order)
+    output.answer(answer, f"{answer['keys_revoked']} API keys ended")
+    return Exit.OK
+
+
+def _list_keys(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    answer = remote.get("/api/admin/signing-keys")
+    lines = [f"{key['kid']}  {key['algorithm']}  signs from {shown(key['active_at'])}" for key in answer["keys"]]
+    if answer["shared_secret"]:
+        lines.append("PYLON_JWT_SECRET signs or is taken as well")
+    output.answer(answer, "\n".join(lines) or "no key was needed yet")
+    return Exit.OK
+
+
+def _rotate_keys(remote: Remote, options: argparse.Namespace, output: Output) -> int:
+    made = remote.post("/api/admin/signing-keys/rotate", {"revoke": options.revoke})
+    output.answer(made, f"{made['kid']} signs from {shown(made['active_at'])}")
     return Exit.OK
 
 

@@ -26,6 +26,10 @@ CODES: dict[str, CommandCode] = {
         "The audit log is not what was written: something was changed, removed or cut off.",
         "Keep the database as it is, compare it with a backup from before, and treat it as an incident.",
     ),
+    "REENCRYPT_FAILED": CommandCode(
+        "Sealing encrypted fields anew stopped before its end.",
+        "Mend what the message says, often a key that is missing, and run `pylon keys reencrypt` again: it goes on.",
+    ),
     "START_OK": CommandCode("The server is serving.", "Nothing."),
     "START_NO_ENTRY": CommandCode("`pylon start` found no app in this folder.", _NAME_IT),
     "START_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon start` does not exist.", _PATHS),
@@ -59,6 +63,13 @@ CODES: dict[str, CommandCode] = {
         "Something would be dropped with what it holds, and nobody agreed.",
         "Agree, or add --yes; a backup comes first.",
     ),
+    "MIGRATION_CREATED": CommandCode("A file for a migration was made.", "Write its steps."),
+    "MIGRATIONS_APPLIED": CommandCode("The migrations that were pending are applied.", "Nothing."),
+    "MIGRATIONS_PENDING": CommandCode(
+        "Migrations beside the app are not applied to its data.", "Stop the server, `pylon migrate apply`, start it."
+    ),
+    "MIGRATION_ROLLED_BACK": CommandCode("The last migration was undone.", "Nothing."),
+    "MIGRATION_NONE": CommandCode("There is no migration to undo.", "`pylon migrate status` lists them."),
     "HISTORY_INVALID_LIMIT": CommandCode("--limit is not a number of entries.", "Give a number from 1 on."),
     "HISTORY_ENTRY_NOT_FOUND": CommandCode(
         "There is no such entry in the record of schema changes.", "`pylon schema history` lists them."

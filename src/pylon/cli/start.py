@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure, finding
@@ -40,7 +41,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
         report_load_error(error, "START", output)
         return Exit.USAGE if isinstance(error, NoEntryError) else Exit.FAILED
     output.report([finding(Severity.WARNING, "PORT_UNAVAILABLE", warning) for warning in listeners.warnings])
+    report_pending(project, output)
     return serve(spec, project, listeners, Announcement(spec, project, listeners, output), output)
+
+
+def report_pending(project: Project, output: Output) -> None:
+    """Say which migrations wait: the app may count on them."""
+    from pylon.ops.migrations.files import FOLDER
+
+    if (project.entry.folder / FOLDER).is_dir():
+        from pylon.cli.migrate import unapplied
+
+        with contextlib.suppress(PylonError):  # a folder of that name may be somebody else's
+            if waiting := unapplied(project):
+                text = f"{', '.join(waiting)}: not applied to the data"
+                hint = "Stop the server, then `pylon migrate apply`."
+                output.report([finding(Severity.WARNING, "MIGRATIONS_PENDING", text, hint)])
 
 
 class Announcement:

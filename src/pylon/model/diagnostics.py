@@ -14,10 +14,12 @@ import msgspec
 
 from pylon.model.auth_block import auth_block, check_auth
 from pylon.model.bounds import bounds_problem, broken_bound
+from pylon.model.errors import PylonError
+from pylon.model.filters import EntityColumns, Scope, parse_filter
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
 from pylon.model.merging import merge_problem
 from pylon.model.names import is_reserved_entity, is_reserved_field, name_problem, suggestion
-from pylon.model.rows import field_type
+from pylon.model.rows import compile_rows, field_type
 from pylon.model.schema import (
     AppSpec,
     DefaultAuth,
@@ -276,7 +278,18 @@ def _indexes(entity: EntitySpec) -> Found:
                 yield _missing("INDEX_FIELD_NOT_FOUND", where, name, entity)
             elif field.encrypted:
                 yield error("INDEX_FIELD_ENCRYPTED", f"{where}: {name!r} is encrypted", "Use lookup=True instead.")
+        if isinstance(index.where, dict):
+            yield from _condition(entity, where, index.where)
         yield from _unknown_keys(where, index.extra)
+
+
+def _condition(entity: EntitySpec, where: str, condition: dict[str, Any]) -> Found:
+    if any(bounds_problem(field) for field in entity.fields):
+        return
+    try:
+        parse_filter(EntityColumns(compile_rows(entity), Scope.SERVER), condition)
+    except PylonError as problem:
+        yield error("INDEX_WHERE_INVALID", f"{where}: {problem.message}", problem.hint)
 
 
 def _relations(entity: EntitySpec) -> Found:

@@ -237,6 +237,17 @@ REGISTRY: dict[str, Code] = {
         404, "This way of signing in is not set up on this server.", "The hint names what to set; `pylon env` lists it."
     ),
     "ACCOUNT_LOCKED": Code(403, "The account is locked by its server.", "Ask whoever runs the server."),
+    "INVALID_API_KEY": Code(
+        401,
+        "The API key is malformed, unknown, expired or revoked, or its user is locked.",
+        "Make a new one with POST /api/auth/api-keys, or send a session's token.",
+    ),
+    "INVALID_JWT": Code(
+        401,
+        "The JWT is malformed, expired, not signed by a key that is taken here, or its session is over.",
+        "Ask for a new one with POST /api/auth/jwt; check its issuer.",
+    ),
+    "JWT_NOT_CONFIGURED": Code(501, "This server makes no JWTs.", "Set PYLON_JWT_ISSUER."),
     "API_KEY_AUTH_FORBIDDEN": Code(403, "An API key may not do this.", "Sign in and send the session's token instead."),
     "REAUTHENTICATION_REQUIRED": Code(
         403, "This needs a sign-in of the last minutes.", "Sign in again, then repeat the request."
@@ -347,6 +358,11 @@ REGISTRY: dict[str, Code] = {
     ),
     "MERGE_TOO_LARGE": Code(
         409, "The guest has more rows than one sign-in takes over.", "Move them with a function of your own."
+    ),
+    "KEYS_CONFIGURED": Code(
+        409,
+        "The secret keys are configured, so the server can't make another.",
+        "Put a new key in front of the others in PYLON_SECRET_KEY, restart, and run `pylon keys reencrypt`.",
     ),
     "ENCRYPTION_NOT_CONFIGURED": Code(
         500,
@@ -477,6 +493,27 @@ REGISTRY: dict[str, Code] = {
         500,
         "The declared schema can't be applied to the live database without losing or inventing data.",
         "The message names the column; the hint says how to get there.",
+    ),
+    "MIGRATION_INVALID": Code(
+        500, "A file in the folder of migrations is none.", "The message says what is wrong with it."
+    ),
+    "MIGRATION_FAILED": Code(
+        500,
+        "A migration raised an error; what was committed before it stays, and it goes on there.",
+        "The message names the row or statement. Mend it, then `pylon migrate apply` again.",
+    ),
+    "MIGRATION_UNFINISHED": Code(
+        500,
+        "A migration stopped half-way: some rows are as before it, others as after it.",
+        "`pylon migrate apply` (or `rollback`) goes on where it stopped.",
+    ),
+    "MIGRATION_DESTRUCTIVE": Code(
+        409, "A migration deletes rows or drops a table.", "Add --allow-destructive; a backup is taken first."
+    ),
+    "MIGRATION_IRREVERSIBLE": Code(
+        409,
+        "A migration says nothing of how to undo it.",
+        "Write its `down`, or go back to the backup from before it with `pylon migrate rollback --restore`.",
     ),
     "CONFIG_INVALID": Code(
         500,

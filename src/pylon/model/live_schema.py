@@ -107,6 +107,13 @@ def index_columns(index: Index) -> tuple[str, ...]:
     return index.fields if index.unique or "id" in index.fields else (*index.fields, "id")
 
 
+def index_condition(index: Index) -> str | None:
+    """The condition of a partial index as text: SQL where a store has written it as such, a filter's JSON before."""
+    if isinstance(index.where, dict):
+        return msgspec.json.encode(index.where).decode()
+    return index.where
+
+
 def as_live(entities: Sequence[EntitySpec]) -> LiveSchema:
     """The live schema of a database to which these entities were applied, with rows in every table."""
     return LiveSchema(
@@ -128,7 +135,7 @@ def as_live(entities: Sequence[EntitySpec]) -> LiveSchema:
                         name=f"{entity.name}_{index.name}",
                         columns=index_columns(index),
                         unique=index.unique,
-                        where=index.where,
+                        where=index_condition(index),
                     )
                     for index in entity.indexes
                 ),

@@ -143,7 +143,7 @@ def _write_field(field: Field) -> dict[str, Any]:
 def _write_index(index: Index) -> dict[str, Any]:
     written: dict[str, Any] = {"name": index.name, "fields": list(index.fields), "unique": index.unique}
     if index.where is not None:
-        written["where"] = index.where
+        written["where"] = copy.deepcopy(index.where)
     return written | copy.deepcopy(index.extra)
 
 

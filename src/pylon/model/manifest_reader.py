@@ -61,7 +61,7 @@ class _Index(msgspec.Struct):
     name: str
     fields: list[str]
     unique: bool
-    where: str | None = None
+    where: str | dict[str, Any] | None = None
 
 
 class _Relation(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -94,10 +95,14 @@ def field(
     )
 
 
-def index(*fields: str, unique: bool = False, where: str | None = None, name: str | None = None) -> Index:
-    """An index over fields, named by their attributes. `where` is an SQL predicate over columns for a partial index.
+def index(
+    *fields: str, unique: bool = False, where: Mapping[str, Any] | str | None = None, name: str | None = None
+) -> Index:
+    """An index over fields, named by their attributes. `where` makes it partial: a filter such as
+    `{"archived": False}`, by wire names, or an SQL predicate over columns.
     The name defaults to `by_<field>_<field>`."""
-    return Index(name=f"by_{'_'.join(fields)}" if name is None else name, fields=fields, unique=unique, where=where)
+    condition = dict(where) if isinstance(where, Mapping) else where
+    return Index(name=f"by_{'_'.join(fields)}" if name is None else name, fields=fields, unique=unique, where=condition)
 
 
 def relation(name: str, target: type | str, *, field: str, many: bool = False) -> Relation:

@@ -116,10 +116,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """`where` makes it partial: a filter (`model.filters`), or SQL as older manifests have it."""
+
     name: str
     fields: tuple[str, ...]
     unique: bool = False
-    where: str | None = None
+    where: str | dict[str, Any] | None = None
     extra: dict[str, Any] = {}
 
 

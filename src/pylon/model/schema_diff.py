@@ -23,6 +23,7 @@ from pylon.model.live_schema import (
     entity_shape,
     field_shape,
     index_columns,
+    index_condition,
 )
 from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field, Index, Kind
 from pylon.model.schema_change import (
@@ -174,7 +175,7 @@ def _add_index(entity: EntitySpec, name: str, index: Index, *, replaces: bool) -
         name=name,
         fields=index_columns(index),
         unique=index.unique,
-        where_clause=index.where,
+        where_clause=index_condition(index),
         replaces=replaces,
     )
     return _safe(step, f"created index {name}")
@@ -231,7 +232,7 @@ class _Change:
         for name, index in declared.items():
             found = live.get(name)
             columns = () if found is None else tuple(renamed.get(column, column) for column in found.columns)
-            wanted = (index_columns(index), index.unique, index.where)
+            wanted = (index_columns(index), index.unique, index_condition(index))
             if found is None or (columns, found.unique, found.where) != wanted:
                 yield _add_index(self._entity, name, index, replaces=found is not None)
 

@@ -122,6 +122,9 @@ class Rows(Protocol):
     def get(self, entity: str, row_id: str) -> tuple[Stored, ...] | None:
         """The stored values of one row, in column order."""
 
+    def undeclared(self, entity: str, row_id: str) -> dict[str, Stored]:
+        """What one row holds in columns that nothing declares."""
+
     def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
         """Stored values of the selected rows."""
 

@@ -13,6 +13,7 @@ from pylon.auth.operators import Operators
 from pylon.auth.sessions import Sessions
 from pylon.compute.functions import Functions
 from pylon.engine.engine import Engine
+from pylon.engine.resealing import Resealing
 from pylon.ops.alarms import Alarms
 from pylon.ops.backup.schedule import Backups
 from pylon.ops.incident.desk import IncidentDesk
@@ -61,6 +62,7 @@ class Doors:
     incidents: IncidentDesk
     overview: Overview
     alarms: Alarms
+    resealing: Resealing
     live: Door
     rooms: Rooms
     throttles: Throttles

@@ -10,6 +10,7 @@ import falcon.asgi
 from pylon.engine.engine import Engine
 from pylon.engine.limits.requests import headers as allowance_headers
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.signals.logs import access
 from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
@@ -101,7 +102,7 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity.is_admin and not session.id:
+            if session.identity == ADMIN:
                 self._admin_use.saw(req.caller, path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pylon.engine.limits.requests import Allowance, RequestRates, Requests
+from pylon.model.errors import PylonError
+from pylon.model.identity import ANONYMOUS
 from pylon.settings import Settings
 from pylon.web.admission import Admission, Caps
 
@@ -34,7 +36,12 @@ class EdgeLimits:
         admission.enter(ip)
         req.scope[_HELD] = (admission, ip)
         if self.requests.is_on and req.path.startswith("/api/"):
-            return self.requests.take(req.session.identity, ip)
+            try:
+                identity = req.session.identity
+            except PylonError:  # a bad key: counted as anybody of this address, so that trying keys is limited too
+                self.requests.take(ANONYMOUS, ip)
+                raise
+            return self.requests.take(identity, ip)
         return None
 
     def become_stream(self, req: Request) -> None:

@@ -1,4 +1,4 @@
-"""The steps for a leaked admin token. API keys and signing keys, once there are any, are one entry each of `STEPS`."""
+"""The steps for a leaked admin token."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _REFUSED = (401, 403)
 BY_HAND = (
     "put the new token into the environment of the server and of everything that calls it (PYLON_ADMIN_TOKEN), "
     "and restart nothing: it works already",
-    "rotate the secrets that stood beside the leaked token: OAuth client secrets, PYLON_METRICS_TOKEN, "
-    "proxy and cloud credentials",
+    "rotate the secrets that stood beside the leaked token: OAuth client secrets, PYLON_JWT_SECRET, "
+    "PYLON_METRICS_TOKEN, proxy and cloud credentials",
     "find out where the token leaked (repository, log, chat, backup, laptop) and remove it there",
     "look through the list of what admins did, and restore what should not have been changed",
 )
@@ -139,6 +139,28 @@ def purge_sessions(case: Case) -> str:
     return f"{answer['sessions_revoked']} sessions ended ({which_sessions(case)})"
 
 
+def _since(case: Case) -> float:
+    return when(case.since or DEFAULT_SINCE, "since")
+
+
+def revoke_api_keys(case: Case) -> str:
+    """End the API keys that were made since the leak: whoever held the token could sign in as anybody and make some."""
+    since = _since(case)
+    answer = case.line.remote.post("/api/admin/api-keys/purge", {"after": int(since)})
+    return f"{answer['keys_revoked']} API keys ended, of those made since {utc(since)}"
+
+
+def rotate_signing_keys(case: Case) -> str:
+    """A new key for JWTs; whatever the old ones signed is over."""
+    try:
+        made = case.line.remote.post("/api/admin/signing-keys/rotate", {"revoke": True})
+    except RemoteError as error:
+        if error.code != "METHOD_NOT_CONFIGURED":
+            raise
+        return "this server makes no JWTs"
+    return f"{made['kid']} signs JWTs now, and no older one is good"
+
+
 def contain(case: Case) -> str:
     """Maintenance mode."""
     body = {"scope": "server", "reason": "emergency maintenance"}
@@ -147,7 +169,7 @@ def contain(case: Case) -> str:
 
 
 def _audit(case: Case) -> str:
-    since = when(case.since or DEFAULT_SINCE, "since")
+    since = _since(case)
     case.folder.mkdir(parents=True, exist_ok=True)
     file = case.folder / f"admin-actions-{stamp(time.time())}.jsonl"
     patient = Remote(case.line.remote.url, case.line.remote.token, timeout=EXPORT_SECONDS)
@@ -244,6 +266,20 @@ STEPS: tuple[Step, ...] = (
         "Purge sessions",
         lambda case: (f"end {which_sessions(case)}, and close the sockets on them",),
         purge_sessions,
+    ),
+    Step(
+        "revoke-api-keys",
+        "Revoke new API keys",
+        lambda case: (
+            f"end the API keys made since {case.since or DEFAULT_SINCE + ' ago'}, and close the sockets on them",
+        ),
+        revoke_api_keys,
+    ),
+    Step(
+        "rotate-signing-keys",
+        "Rotate signing keys",
+        lambda case: ("sign JWTs with a new key from now on, and end every JWT that an older one signed",),
+        rotate_signing_keys,
     ),
     Step(
         "audit",

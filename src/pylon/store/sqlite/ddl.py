@@ -38,12 +38,14 @@ from pylon.store.protocol import SchemaWish
 from pylon.store.sqlite import documents, identity, schema_history, system
 from pylon.store.sqlite.introspection import read_schema
 from pylon.store.sqlite.obstacles import examined
+from pylon.store.sqlite.partial import with_conditions
 from pylon.store.sqlite.rebuild import create_table, declared_column, rebuild
 from pylon.store.sqlite.samples import outdated
 
 
 def plan_schema(connection: apsw.Connection, entities: Sequence[EntitySpec], wish: SchemaWish) -> Plan:
     """What `apply_schema` would do, with what the rows don't allow; nothing is written."""
+    entities = [with_conditions(entity) for entity in entities]
     return examined(connection, diff(entities, read_schema(connection), wish.leftovers))
 
 
@@ -57,6 +59,7 @@ def apply_schema(
     """Apply the declared schema in one transaction; what was done. Raises SCHEMA_REFUSED for what is impossible, and
     for what is destructive unless the wish allows it."""
     wish = wish or SchemaWish()
+    entities = [with_conditions(entity) for entity in entities]
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -195,6 +198,12 @@ def _add_index(connection: apsw.Connection, step: AddIndex) -> None:
             "SCHEMA_REFUSED",
             f"{step.entity}.{fields}: the unique index {step.name} can't be made, since rows share values.",
             hint="Make the values differ first, or drop unique=True.",
+        ) from error
+    except apsw.SQLError as error:
+        raise PylonError(
+            "SCHEMA_REFUSED",
+            f"{step.entity}: the index {step.name} can't be made: {error}.",
+            hint='Write its condition as a filter: where={"archived": False}.',
         ) from error
 
 

@@ -42,6 +42,18 @@ class SqliteRows:
         rows = self._fetch(self._tables[entity].get, (row_id,))
         return rows[0] if rows else None
 
+    def undeclared(self, entity: str, row_id: str) -> dict[str, Stored]:
+        """What one row holds in columns that nothing declares."""
+        table = self._tables[entity]
+        try:
+            cursor = self._execute(f"SELECT * FROM {table.table} WHERE id = ?", (row_id,))
+            for row in cursor:
+                names = [column[0] for column in cursor.get_description()]
+                return {n: v for n, v in zip(names, row, strict=True) if n not in table.types.columns}
+        except apsw.Error as error:
+            raise storage_error(error) from error
+        return {}
+
     def select(self, entity: str, selection: Selection) -> list[tuple[Stored, ...]]:
         """Stored values of the selected rows."""
         table = self._tables[entity]

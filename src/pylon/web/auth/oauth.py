@@ -14,10 +14,12 @@ import falcon.asgi
 import msgspec
 
 from pylon.auth.methods.oauth.accounts import Accounts
+from pylon.auth.sign_in import MoreNeeded
 from pylon.auth.vault import new_secret
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user
 from pylon.web.auth.cookies import give_cookie
+from pylon.web.auth.second_factor import carry
 from pylon.web.request import Request, Resource
 
 METHOD = "oauth"
@@ -149,6 +151,8 @@ async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sen
     sent = {name: value for name, value in sent.items() if len(value) <= LONGEST}
     done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
     if done.failure is not None:
+        if isinstance(done.failure, MoreNeeded):
+            carry(req, resp, done.failure)
         _redirect(resp, _with_failure(done.error_callback, done.failure))
         return
     if done.grant is not None:
@@ -190,10 +194,8 @@ def _redirect(resp: falcon.asgi.Response, url: str) -> None:
 
 
 def _with_failure(url: str, failure: PylonError) -> str:
-    """The page that is told of a failure, with its code and what it says; and with what a page needs to go on, such as
-    the challenge of a second factor."""
+    """The page that is told of a failure, with its code and what it says."""
     told = {"oauth_error": failure.code, "oauth_error_message": failure.message[:300]}
-    told |= {name: value for name, value in (failure.extra or {}).items() if isinstance(value, str)}
     page, mark, fragment = url.partition("#")
     joint = "&" if "?" in page else "?"
     return f"{page}{joint}{urlencode(told, quote_via=quote)}{mark}{fragment}"
