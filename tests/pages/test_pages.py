@@ -1,5 +1,7 @@
 """The pages without JavaScript, and what a stranger might try with them."""
 
+# ruff: noqa: N815 - fields have the names that clients know
+
 from __future__ import annotations
 
 import json
