@@ -118,9 +118,8 @@ def test_ending_a_session_elsewhere_signs_that_browser_out(
 ) -> None:
     here, there = Person(open_browser(), server), Person(open_browser(), server)
     here.signs_up("ben@example.com")
-    there.opens("/auth/code?return_to=/auth/account")
-    there.fills(email="ben@example.com")
-    there.fills(code=there.note())
+    there.opens("/auth/sign-in?return_to=/auth/account")
+    there.fills(email="ben@example.com", password=PASSWORD)
     assert there.path == "/auth/account"
     here.opens("/auth/account")
     here.clicks("#sessions .rows button")
