@@ -50,6 +50,7 @@ SUFFIXES: dict[str, str] = {
     "REDIRECT": "Address that the provider leads back to, where it isn't `PYLON_PUBLIC_URL/api/auth/callback/<name>`.",
     "SCOPES": "Scopes to ask for, in place of the provider's own. With `offline_access` its tokens are kept.",
     "EMAIL_DOMAINS": "Domains whose addresses the provider is believed to have verified, by commas; all where unset.",
+    "NATIVE_CLIENT_IDS": "Apple, Google: ids of your apps on phones, by commas, whose id_tokens are taken.",
     "OIDC_ISSUER": "Of a provider of your own: its issuer, where `/.well-known/openid-configuration` is found.",
     "TENANT": "Microsoft: `common`, `organizations`, `consumers`, or the id of one directory.",
     "TEAM_ID": "Apple: the team's id.",
@@ -72,6 +73,7 @@ class OAuthClient:
     redirect: str = ""
     scopes: tuple[str, ...] = ()
     email_domains: tuple[str, ...] = ()
+    native_client_ids: tuple[str, ...] = ()
     oidc_issuer: str = ""
     tenant: str = "common"
     team_id: str = ""
@@ -117,15 +119,18 @@ def _client(name: str, values: Mapping[str, str]) -> OAuthClient:
         client_secret=values.get("CLIENT_SECRET", ""),
         redirect=values.get("REDIRECT", ""),
         scopes=tuple(values.get("SCOPES", "").split()),
-        email_domains=tuple(
-            part.strip().lower().lstrip("@") for part in values.get("EMAIL_DOMAINS", "").split(",") if part.strip()
-        ),
+        email_domains=tuple(part.lower().lstrip("@") for part in _words(values.get("EMAIL_DOMAINS", ""))),
+        native_client_ids=tuple(_words(values.get("NATIVE_CLIENT_IDS", ""))),
         oidc_issuer=values.get("OIDC_ISSUER", ""),
         tenant=values.get("TENANT", "common").lower(),
         team_id=values.get("TEAM_ID", ""),
         key_id=values.get("KEY_ID", ""),
         private_key=values.get("PRIVATE_KEY", ""),
     )
+
+
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _faults(name: str, values: Mapping[str, str], *, dev: bool) -> list[Fault]:

@@ -469,6 +469,12 @@ class Settings:
         _http_url,
         "Address at which people reach this server, such as https://api.example.com: links in mail begin with it.",
     )
+    invite_url: str | None = _variable(
+        "PYLON_INVITE_URL",
+        None,
+        _http_url,
+        "Page of the app that an invitation to an organisation leads to; it is given the token as `?token=`.",
+    )
     trusted_origins: tuple[str, ...] = _variable(
         "PYLON_TRUSTED_ORIGINS",
         (),
@@ -638,6 +644,9 @@ class Settings:
         "PYLON_AUTH_REGISTER_IP_PER_MIN", 5, "Accounts made by one address a minute."
     )
     auth_nonce_ip_per_min: int = _limit("PYLON_AUTH_NONCE_IP_PER_MIN", 60, "Challenges given to one address a minute.")
+    auth_invite_ip_per_min: int = _limit(
+        "PYLON_AUTH_INVITE_IP_PER_MIN", 30, "Invitations to organisations sent by one address a minute."
+    )
     auth_guest_ip_per_min: int = _limit("PYLON_AUTH_GUEST_IP_PER_MIN", 60, "Guests of one address a minute.")
     auth_pages: bool = _variable(
         "PYLON_AUTH_PAGES",

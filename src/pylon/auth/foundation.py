@@ -138,4 +138,5 @@ def rates(settings: Settings) -> dict[Step, Rate]:
         Step.REGISTER: Rate(settings.auth_register_ip_per_min),
         Step.NONCE: Rate(settings.auth_nonce_ip_per_min),
         Step.GUEST: Rate(settings.auth_guest_ip_per_min),
+        Step.INVITE: Rate(settings.auth_invite_ip_per_min, settings.auth_send_account_per_hour),
     }

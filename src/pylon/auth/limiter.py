@@ -34,7 +34,7 @@ _KIND = "limit"
 
 class Step(enum.StrEnum):
     """What is limited: proving something, having something sent, checking a code or an answer, making an account,
-    asking for a challenge, and coming as a guest."""
+    asking for a challenge, coming as a guest, and inviting somebody."""
 
     LOGIN = "login"
     SEND = "send"
@@ -42,6 +42,7 @@ class Step(enum.StrEnum):
     REGISTER = "register"
     NONCE = "nonce"
     GUEST = "guest"
+    INVITE = "invite"
 
 
 @dataclass(frozen=True, slots=True)

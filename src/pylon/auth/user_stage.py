@@ -28,7 +28,7 @@ class UserStage(Stage):
 
     def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
         """Normal form; nothing guarded."""
-        if _is_client(transaction):
+        if is_client(transaction):
             self._guard(plan, {name: getattr(row, name) for name in self._names}, plan.types.row())
         if self._has_email and isinstance(row.email, str):
             row.email = row.email.strip().lower()
@@ -37,7 +37,7 @@ class UserStage(Stage):
         """The same; an address that a client changes is not verified any more."""
         if self._has_email and isinstance(patch.get("email"), str):
             patch["email"] = patch["email"].strip().lower()
-        if not _is_client(transaction):
+        if not is_client(transaction):
             return
         self._guard(plan, {name: patch[name] for name in self._names if name in patch}, old)
         if self._has_verified and "email" in patch and patch["email"] != old.email and old.emailVerified:
@@ -56,5 +56,6 @@ class UserStage(Stage):
                 raise PylonError("READONLY_FIELD", f"{plan.name}.{name} is set by the server")
 
 
-def _is_client(transaction: Transaction) -> bool:
+def is_client(transaction: Transaction) -> bool:
+    """Whether a client writes: neither server code nor an admin."""
     return transaction.authority is Authority.CALLER and not transaction.caller.identity.is_admin

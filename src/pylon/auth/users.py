@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.auth.declared import declared
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
 from pylon.model.errors import PylonError
-from pylon.model.schema import Kind
 from pylon.store.filters import Scope, compile_filter
 
 MAX_EMAIL = 254
@@ -63,14 +63,7 @@ class Users:
     def known(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values whose fields the entity declares, as the declared type holds them: a text for a list of lists in
         a json field stays what it is, a number becomes text in a string field."""
-        plan = self.plan
-        kept = {}
-        for name, value in values.items():
-            field = plan.spec.field(name)
-            if field is not None:
-                is_text = field.kind in (Kind.STRING, Kind.DATETIME, Kind.RICHTEXT)
-                kept[name] = str(value) if is_text and value is not None and not isinstance(value, str) else value
-        return kept
+        return declared(self.plan, values)
 
     # -- reading, on the event loop ------------------------------------------------------------------------------
 

@@ -133,21 +133,26 @@ def auth_block(spec: AppSpec) -> AuthBlock:
 
 
 def with_closed_secrets(spec: AppSpec) -> AppSpec:
-    """The app with the secrets of its user entity made serverOnly: `passwordHash`, what belongs to second factors, and
-    every name that begins with `_` (spec 05 §1.7)."""
-    user = auth_block(spec).user.entity
+    """The app with its secrets made serverOnly: of the user entity `passwordHash`, what belongs to second factors, and
+    every name that begins with `_` (spec 05 §1.7); of invitations the hash of their token."""
+    block = auth_block(spec)
+
+    def is_open_secret(entity: EntitySpec, field: Field) -> bool:
+        if field.server_only:
+            return False
+        if entity.name == block.org.invite_entity:
+            return field.name == "tokenHash"
+        return entity.name == block.user.entity and (field.name in _SECRET_FIELDS or field.name.startswith("_"))
 
     def closed(entity: EntitySpec) -> EntitySpec:
-        if entity.name != user or not any(_is_open_secret(f) for f in entity.fields):
+        if not any(is_open_secret(entity, f) for f in entity.fields):
             return entity
-        fields = tuple(msgspec.structs.replace(f, server_only=True) if _is_open_secret(f) else f for f in entity.fields)
+        fields = tuple(
+            msgspec.structs.replace(f, server_only=True) if is_open_secret(entity, f) else f for f in entity.fields
+        )
         return msgspec.structs.replace(entity, fields=fields)
 
     return msgspec.structs.replace(spec, entities=tuple(map(closed, spec.entities)))
-
-
-def _is_open_secret(field: Field) -> bool:
-    return not field.server_only and (field.name in _SECRET_FIELDS or field.name.startswith("_"))
 
 
 def check_auth(spec: AppSpec) -> Iterator[Diagnostic]:

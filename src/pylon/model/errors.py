@@ -205,7 +205,11 @@ REGISTRY: dict[str, Code] = {
     "UNAUTHORIZED": Code(
         401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
     ),
-    "FORBIDDEN": Code(403, "This needs admin rights.", "Send an admin token as `Authorization: Bearer`."),
+    "FORBIDDEN": Code(
+        403,
+        "This needs admin rights, or another role in the organisation.",
+        "Send an admin token as `Authorization: Bearer`, or ask an owner of the organisation.",
+    ),
     "POLICY_DENIED": Code(
         403,
         "The entity's policy does not allow this to the caller.",
@@ -332,6 +336,12 @@ REGISTRY: dict[str, Code] = {
         "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
         "Begin again. Operators: the log says why.",
     ),
+    "INVALID_ID_TOKEN": Code(
+        401,
+        "The token of a phone's sign-in was refused, or used before.",
+        "Let the phone sign in again. Operators: PYLON_OAUTH_<NAME>_NATIVE_CLIENT_IDS names the apps.",
+    ),
+    "PROVIDER_KEYS_UNAVAILABLE": Code(503, "The provider's keys can't be fetched now.", "Try again in a moment."),
     "OAUTH_NO_EMAIL": Code(
         400, "The provider gave no e-mail address.", "Allow it with the provider, or choose another way."
     ),
@@ -353,6 +363,40 @@ REGISTRY: dict[str, Code] = {
     "PUBLIC_URL_MISSING": Code(
         500, "A link was to be sent, and the server does not know its own address.", "Set PYLON_PUBLIC_URL."
     ),
+    "ORG_NOT_CONFIGURED": Code(
+        501,
+        "This app has no organisations.",
+        "Declare the entities Org, OrgMember and OrgInvite, as the guide on organisations shows, and leave "
+        "`organisations` on in the auth block.",
+    ),
+    "ORG_CREATE_FAILED": Code(
+        400,
+        "The organisation could not be made: the app lacks an entity for it, or its Org wants more than a name.",
+        "Declare Org, OrgMember and OrgInvite as the guide shows; further fields of theirs must be optional.",
+    ),
+    "ORG_NOT_FOUND": Code(404, "There is no such organisation, or the caller is no member.", "List those one is in."),
+    "ORG_LIMIT_REACHED": Code(
+        409, "An organisation, or its user, has as many of these as one may have.", "Remove some that are not needed."
+    ),
+    "MISSING_NAME": Code(400, "A name is required.", "Send one line of at most 200 characters."),
+    "INVALID_NAME": Code(400, "The name is empty or too long.", "Send one line of at most 200 characters."),
+    "MISSING_ORG_ID": Code(400, "No organisation was given.", 'Send {"orgId": "..."}, or null to leave it.'),
+    "BAD_ROLE": Code(400, "No such role.", "Use owner, admin, member or one of the app's `org_roles`."),
+    "LAST_OWNER": Code(
+        400,
+        "An organisation keeps at least one owner.",
+        "Make another member the owner first, or delete the organisation.",
+    ),
+    "NOT_A_MEMBER": Code(404, "The user is no member of the organisation.", "Check the ids; invite the user first."),
+    "ALREADY_MEMBER": Code(400, "The user is a member already.", "Change its role instead."),
+    "NO_ACTIVE_TENANT": Code(400, "No organisation is active.", "Choose one with POST /api/auth/select-org."),
+    "INVITE_NOT_FOUND": Code(
+        400, "The invitation does not exist, or was taken back.", "Ask whoever invited you for a new one."
+    ),
+    "INVITE_EXPIRED": Code(400, "The invitation is past its time.", "Ask for a new one."),
+    "ALREADY_ACCEPTED": Code(400, "The invitation was accepted already.", "Ask for a new one."),
+    "WRONG_EMAIL": Code(400, "The invitation is for another address.", "Sign in with the account of that address."),
+    "NO_EMAIL": Code(400, "The account has no e-mail address.", "Add the address that was invited."),
     "USER_ENTITY_MISSING": Code(
         500, "The app keeps no users.", "Declare an entity User with an `email`, or name yours in the auth block."
     ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import msgspec
+import pyotp
 import pytest
 
 from pylon import App, Auth, Entity, Id, field
@@ -37,6 +39,7 @@ ENV = {
     "PYLON_OAUTH_SPOTIFY_SCOPES": "user-read-email offline_access",
     "PYLON_OAUTH_APPLE_CLIENT_ID": "app.example",
     "PYLON_OAUTH_APPLE_CLIENT_SECRET": SECRET,
+    "PYLON_OAUTH_APPLE_NATIVE_CLIENT_IDS": "phone.example",
     "PYLON_OAUTH_CORP_CLIENT_ID": "the-client",
     "PYLON_OAUTH_CORP_CLIENT_SECRET": SECRET,
     "PYLON_OAUTH_CORP_OIDC_ISSUER": ISSUER,
@@ -508,6 +511,11 @@ async def test_an_address_that_is_only_claimed_leads_to_nobodys_account(world: W
         await world.browser(Authorization=f"Bearer {ADMIN_TOKEN}").delete(f"/api/entities/User/{user}")
 
 
+async def test_no_account_is_made_with_a_throw_away_address(world: World) -> None:
+    world.discord(email="ann@mailinator.com")
+    assert failure(await round_trip(world.browser())) == "DISPOSABLE_EMAIL"
+
+
 async def test_a_guest_keeps_what_it_made_although_the_way_back_lacks_its_token(world: World) -> None:
     guest = (await world.browser().post("/api/auth/guest")).json()
     holder = world.browser(Authorization=f"Bearer {guest['token']}")
@@ -720,6 +728,14 @@ async def test_a_profile_of_somebody_else_is_refused(world: World) -> None:
     assert failure(await corp(world, world.browser(), sub="c-1")) == "OAUTH_ID_TOKEN_INVALID"
 
 
+async def test_one_address_is_not_verified_by_what_is_said_of_another(world: World) -> None:
+    issue(world, sub="c-1", email="eve@corp.example", email_verified=True)
+    browser = world.browser()
+    await corp(world, browser, sub="c-1", email="ann@corp.example")
+    row = world.row((await me(browser))["user_id"])
+    assert (row.email, row.emailVerified) == ("ann@corp.example", None)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -748,3 +764,60 @@ async def test_an_account_of_one_issuer_is_not_that_of_another_under_the_same_na
         SYSTEM, lambda tx: tx.session.identity.change(AccountRecord, moved, id=account.id), authority=Authority.TRUSTED
     )
     assert failure(await corp(world, world.browser(), sub="c-1")) == "OAUTH_PROVIDER_BROKEN"
+
+
+# -- more than one proof ----------------------------------------------------------------------------------------------
+
+
+async def test_who_uses_an_authenticator_app_is_asked_for_its_code(world: World) -> None:
+    user = await world.user(email="ann@example.com", emailVerified="2026-01-01T00:00:00Z")
+    browser = await world.signed_in(user)
+    seed = (await browser.post("/api/auth/totp/enroll")).json()["secret"]
+    assert (await browser.post("/api/auth/totp/verify", json={"code": pyotp.TOTP(seed).now()})).status_code == 200
+    other = world.browser()
+    answer = await round_trip(other, error_callback=FAILED)
+    assert failure(answer) == "SECOND_FACTOR_REQUIRED"
+    assert (await me(other))["user_id"] is None
+    challenge = other.cookies["pylon_second_factor"]
+    assert challenge not in answer.headers["location"]
+    code = pyotp.TOTP(seed).at(time.time() + 30)
+    answer = await other.post("/api/auth/totp/login", json={"code": code}, headers={"Origin": PUBLIC})
+    assert answer.status_code == 200, answer.text
+    assert (await me(other))["user_id"] == user
+
+
+# -- without a browser ------------------------------------------------------------------------------------------------
+
+
+async def test_an_app_on_a_phone_signs_in_with_an_id_token_once(world: World) -> None:
+    flow = world.server.identity.registry.get("oauth").flow
+    provider = await flow.source("apple").provider()
+    world.fakes.answers[provider.jwks] = (200, public_keys(KEY))
+    claims = {"sub": "a-1", "email": "ann@example.com", "email_verified": True}
+    good = claims_for(provider, flow.source("apple").client, None, **claims, aud="phone.example")
+    client = world.browser()
+    answer = await client.post("/api/auth/native/apple", json={"id_token": signed(good), "name": "Ann"})
+    assert sorted(answer.json()) == ["expires_at", "token", "user_id"]
+    row = world.row(answer.json()["user_id"])
+    assert (row.email, row.displayName, bool(row.emailVerified)) == ("ann@example.com", "Ann", True)
+    for token in (signed(good), signed({**good, "aud": "app.example"}), signed({**good, "exp": 1}), "x"):
+        answer = await client.post("/api/auth/native/apple", json={"id_token": token})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "INVALID_ID_TOKEN")
+
+
+async def test_native_sign_in_says_what_is_missing(world: World) -> None:
+    client = world.browser()
+    for name, body, code in (
+        ("github", {"id_token": "x"}, "PROVIDER_NOT_FOUND"),
+        ("google", {"id_token": "x"}, "PROVIDER_NOT_FOUND"),
+        ("apple", {}, "MISSING_FIELD"),
+        ("apple", {"id_token": "x"}, "INVALID_ID_TOKEN"),
+    ):
+        assert (await client.post(f"/api/auth/native/{name}", json=body)).json()["error"]["code"] == code
+    assert (await client.get("/api/auth/native/apple")).status_code == 405
+    flow = world.server.identity.registry.get("oauth").flow
+    provider = await flow.source("apple").provider()
+    token = signed(claims_for(provider, flow.source("apple").client, None, sub="a", aud="phone.example"))
+    world.fakes.answers[provider.jwks] = (500, {})
+    answer = await client.post("/api/auth/native/apple", json={"id_token": token})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "PROVIDER_KEYS_UNAVAILABLE")

@@ -12,10 +12,12 @@ from joserfc.jwk import ECKey
 
 from pylon.auth.methods.oauth.flow import Back
 from pylon.auth.methods.oauth.providers import PROVIDERS, Shape
+from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.oauth_settings import BUILTIN, OAuthClient
 from pylon.store.identity import AccountRecord
 from pylon.testing.identity import open_foundation, somebody
+from tests.auth.conftest import Clock
 from tests.auth.oauth.fakes import (
     KEY,
     SECRET,
@@ -188,6 +190,43 @@ async def test_a_handle_that_changed_hands_leads_to_nobody_elses_account(
             assert done.grant is not None
             users.append(base.users.get(done.grant.record.user_id))
         assert [user.email for user in users] == ["ann@x.invalid", "2@x.invalid"]
+
+
+async def test_a_state_is_good_for_ten_minutes(
+    people: AppSpec, tmp_path: Path, fakes: FakeProviders, clock: Clock
+) -> None:
+    client = client_of("discord")
+    async with open_foundation(people, tmp_path, clock=clock, dev_mode=True, oauth=(client,)) as base:
+        service = base.registry.get("oauth")
+        use(service, fakes)
+        serve(fakes, "discord", client, None)
+        for seconds, is_good in ((599, True), (601, False)):
+            away = await service.flow.begin(somebody(), "discord", callback=PAGE, error_callback="", browser=BROWSER)
+            clock.now += seconds
+            back = Back(state=away.state, code="c", browser=BROWSER)
+            if is_good:
+                assert (await service.flow.finish(somebody(), "discord", back)).grant is not None
+            else:
+                with pytest.raises(PylonError, match="not begun here"):
+                    await service.flow.finish(somebody(), "discord", back)
+
+
+async def test_what_happened_is_in_the_audit_log(people: AppSpec, tmp_path: Path, fakes: FakeProviders) -> None:
+    client = client_of("discord")
+    async with open_foundation(people, tmp_path, dev_mode=True, oauth=(client,)) as base:
+        service = base.registry.get("oauth")
+        use(service, fakes)
+        serve(fakes, "discord", client, None)
+        away = await service.flow.begin(somebody(), "discord", callback=PAGE, error_callback="", browser=BROWSER)
+        done = await service.flow.finish(somebody(), "discord", Back(state=away.state, code="c", browser=BROWSER))
+        fakes.answers[PROVIDERS["discord"].token] = (400, {"error": "invalid_grant"})
+        away = await service.flow.begin(somebody(), "discord", callback=PAGE, error_callback="", browser=BROWSER)
+        await service.flow.finish(somebody(), "discord", Back(state=away.state, code="c", browser=BROWSER))
+        events = [(one["action"], one["metadata"]["method"], one["reason"]) for one in await base.events.search()]
+        assert ("sign_up", "oauth:discord", None) in events or ("sign_up", "oauth:discord", "") in events
+        assert ("sign_in_failed", "oauth:discord", "OAUTH_TOKEN_EXCHANGE_FAILED") in events
+        assert base.sign_in.granted["oauth:discord"] == 1
+        assert done.grant is not None
 
 
 def test_no_provider_is_asked_over_a_plain_connection() -> None:

@@ -5,7 +5,7 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 
 from __future__ import annotations
 
-from pylon.auth.methods import api_key, guest, jwt, oauth, session, totp
+from pylon.auth.methods import api_key, guest, jwt, oauth, orgs, session, totp
 from pylon.auth.registry import Method
 
 METHODS: tuple[Method, ...] = (
@@ -13,6 +13,7 @@ METHODS: tuple[Method, ...] = (
     guest.METHOD,
     session.METHOD,
     totp.METHOD,
+    orgs.METHOD,
     api_key.METHOD,
     jwt.METHOD,
 )

@@ -17,12 +17,13 @@ from pylon.auth.methods.oauth.accounts import Accounts
 from pylon.auth.sign_in import MoreNeeded
 from pylon.auth.vault import new_secret
 from pylon.model.errors import PylonError
-from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user
+from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text
 from pylon.web.auth.cookies import give_cookie
 from pylon.web.auth.second_factor import carry
 from pylon.web.request import Request, Resource
 
 METHOD = "oauth"
+NATIVE_PROVIDERS = ("apple", "google")
 COOKIE_SECONDS = 600
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 8192
@@ -176,10 +177,10 @@ def _back(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any
     )
 
 
-def _apple_name(text: str) -> str | None:
+def _apple_name(sent: str) -> str | None:
     """The name that Apple's form carries at the first sign-in. It is only shown, never believed."""
     try:
-        name = msgspec.json.decode(text)["name"]
+        name = msgspec.json.decode(sent)["name"]
         parts = [name.get("firstName"), name.get("lastName")]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return None
@@ -199,6 +200,23 @@ def _with_failure(url: str, failure: PylonError) -> str:
     page, mark, fragment = url.partition("#")
     joint = "&" if "?" in page else "?"
     return f"{page}{joint}{urlencode(told, quote_via=quote)}{mark}{fragment}"
+
+
+class Native(Resource):
+    """`/api/auth/native/{provider}`."""
+
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """Sign in with the id_token that a phone gave its app: `{"id_token","name"?}`."""
+        if provider not in NATIVE_PROVIDERS:
+            raise PylonError("PROVIDER_NOT_FOUND", 'Native sign-in supports "apple" and "google"')
+        if not req.doors.identity.registry.is_built(f"{METHOD}:{provider}"):
+            raise PylonError("PROVIDER_NOT_FOUND", f"Native {provider} sign-in is not configured on this server")
+        body = await json_body(req)
+        token = text(body, "id_token", "MISSING_FIELD", longest=32_768)
+        name = body.get("name")
+        shown = "".join(c for c in name if c.isprintable()).strip()[:200] if isinstance(name, str) else ""
+        grant = await _service(req, provider).native.enter(arrival(req), provider, token, shown or None)
+        granted(req, resp, grant)
 
 
 class Refresh(Resource):
@@ -277,6 +295,7 @@ ROUTES: dict[str, object] = {
     "/api/auth/providers": Providers(),
     "/api/auth/login/{provider}": Login(),
     "/api/auth/callback/{provider}": Callback(),
+    "/api/auth/native/{provider}": Native(),
     "/api/auth/oauth/refresh": Refresh(),
     "/api/auth/oauth/refresh/{provider}": Refresh(),
     "/api/auth/link": Links(),

@@ -1,8 +1,9 @@
 """Signing in with accounts elsewhere: 25 providers as data, and any issuer of OpenID Connect (spec 03 §10).
 
     providers  data           sources   set up here      keys, id_token  whether an id_token is good
-    person     who it is      accounts  whose it is      exchange        codes and refresh tokens for tokens
-    flow       away and back  refresh   tokens renewed   service         all of it, for one server
+    identify   who it is      person    read off answers exchange        codes and refresh tokens for tokens
+    flow       away and back  accounts  whose it is      refresh         tokens renewed
+    native     from a phone   records   what travels     service         all of it, for one server
 
 One method, `oauth`, stands for all of them; each provider is one more, `oauth:<name>`, with a kill-switch of its own.
 """

@@ -12,13 +12,14 @@ from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.linking import attach, by_address, has_proved
 from pylon.auth.methods.oauth.records import Person, Tokens
+from pylon.auth.profiles import is_locked
 from pylon.auth.vault import new_id
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.store.identity import AccountRecord, PasskeyRecord
 
 SEAL = "oauth token"
-MAIL_METHODS = ("magic_code", "magic_link", "magic")
+MAIL_METHODS = ("magic_code", "magic_link")
 """Ways of signing in by proving an address."""
 
 
@@ -37,9 +38,12 @@ class Accounts:
         self._users = foundation.users
         self._vault = foundation.vault
 
-    def arrive(self, tx: Transaction, arrival: Arrival, person: Person, tokens: Tokens | None) -> Arrived:
+    def arrive(
+        self, tx: Transaction, arrival: Arrival, person: Person, tokens: Tokens | None, *, may_be_new: bool = True
+    ) -> Arrived:
         """The user of a person at a provider: whom its account is linked to, else the account that its address leads
-        to, else a new one. Raises OAUTH_NO_EMAIL, ACCOUNT_LINK_REQUIRED."""
+        to, else a new one, unless its address is one that none is made with. Raises OAUTH_NO_EMAIL, DISPOSABLE_EMAIL,
+        ACCOUNT_LINK_REQUIRED."""
         held = tx.session.identity.one(AccountRecord, provider=person.provider, subject=person.subject)
         if held is not None and tx.get(self._users.plan, held.user_id) is not None:
             self._attach(tx, held.user_id, person, tokens)
@@ -51,6 +55,8 @@ class Accounts:
             raise PylonError("OAUTH_NO_EMAIL", "The provider gave no e-mail address")
         if person.is_made_up and self._users.find(tx, email=email) is not None:
             email = person.spare_email  # a handle can be given up and taken by somebody else, an id can't
+        if not may_be_new and self._users.find(tx, email=email) is None:
+            raise PylonError("DISPOSABLE_EMAIL", "Throw-away addresses can't be used here")
         found = by_address(self._users, tx, email, display_name=person.name or email, is_proven=person.is_verified)
         self._attach(tx, found.row.id, person, tokens)
         if not found.is_new:
@@ -58,9 +64,13 @@ class Accounts:
         return Arrived(found.row.id, found.is_new)
 
     def link(self, tx: Transaction, arrival: Arrival, user_id: str, person: Person, tokens: Tokens | None) -> None:
-        """Link a person at a provider to who is signed in. Raises ACCOUNT_TAKEN, ACCOUNT_NOT_FOUND."""
-        if tx.get(self._users.plan, user_id) is None:
+        """Link a person at a provider to who is signed in. Raises ACCOUNT_TAKEN,
+        ACCOUNT_NOT_FOUND, ACCOUNT_LOCKED."""
+        row = tx.get(self._users.plan, user_id)
+        if row is None:
             raise PylonError("ACCOUNT_NOT_FOUND", "The account is gone")
+        if is_locked(row):
+            raise PylonError("ACCOUNT_LOCKED", "This account is locked")
         self._attach(tx, user_id, person, tokens)
         record(tx, arrival, Event.OAUTH_LINK, user_id, provider=person.provider, by="user")
 

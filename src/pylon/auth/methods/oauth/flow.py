@@ -7,6 +7,7 @@ finish  state used up → code for tokens → who it is, from a verified id_toke
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 from collections.abc import Mapping
@@ -19,9 +20,10 @@ from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.methods.oauth.accounts import Accounts
 from pylon.auth.methods.oauth.exchange import ExchangeError, ask_for_tokens
-from pylon.auth.methods.oauth.id_token import IdTokenError, verify_id_token
+from pylon.auth.methods.oauth.id_token import IdTokenError
+from pylon.auth.methods.oauth.identify import identify
 from pylon.auth.methods.oauth.keys import Documents
-from pylon.auth.methods.oauth.person import MAX_NAME, read_person, with_addresses
+from pylon.auth.methods.oauth.person import MAX_NAME
 from pylon.auth.methods.oauth.providers import Provider
 from pylon.auth.methods.oauth.records import Begun, Person, Tokens
 from pylon.auth.methods.oauth.sources import Source
@@ -125,7 +127,7 @@ class OAuth:
         that the browser keeps; `is_native` says that no browser began. Raises PROVIDER_NOT_FOUND, MAINTENANCE,
         RATE_LIMITED, UNTRUSTED_REDIRECT, OAUTH_PROVIDER_BROKEN."""
         source = self.source(name)
-        self._check_on(source, arrival)
+        self.check_on(source, arrival)
         await self._foundation.limiter.take(Step.NONCE, arrival)
         callback = self._foundation.redirects.check(callback)
         error_callback = self._foundation.redirects.check(error_callback or callback)
@@ -165,7 +167,7 @@ class OAuth:
         await self._foundation.limiter.take(Step.VERIFY, arrival)
         begun = await self._use_state(arrival, source, back)
         try:
-            self._check_on(source, arrival)
+            self.check_on(source, arrival)
             person, tokens = await self._person(source, begun, back)
             grant = await self._settle(arrival, source, begun, person, tokens)
         except PylonError as problem:
@@ -205,7 +207,8 @@ class OAuth:
                 fields["code_verifier"] = begun.verifier
             now = self._engine.clock()
             tokens = await ask_for_tokens(self._outbound, provider, source.client.client_id, source.secret(now), fields)
-            person = await self._identify(source, provider, tokens, begun.nonce if provider.nonce else None)
+            nonce = begun.nonce if provider.nonce else None
+            person = await identify(self._outbound, self._documents, source, provider, tokens, nonce, now)
         except ExchangeError as problem:
             log.warning("a provider gave no tokens", provider=source.name, problem=str(problem))
             raise PylonError("OAUTH_TOKEN_EXCHANGE_FAILED", f"token exchange failed: {problem}") from None
@@ -219,58 +222,25 @@ class OAuth:
             person = msgspec.structs.replace(person, name=back.name)
         return person, tokens if source.keeps_tokens else None
 
-    async def _identify(self, source: Source, provider: Provider, tokens: Tokens, nonce: str | None) -> Person:
-        claims: dict[str, Any] = {}
-        issuer = ""
-        if provider.issuer:
-            if not tokens.id_token:
-                raise IdTokenError("there is none")
-            claims = await verify_id_token(
-                tokens.id_token, provider, (source.client.client_id,), nonce, self._documents, self._engine.clock()
-            )
-            issuer = claims["iss"]
-        mapping = provider.mapping
-        is_enough = claims and (claims.get(mapping.email) or not mapping.email) and claims.get(mapping.name)
-        answer: Any = claims
-        if provider.userinfo and not is_enough:
-            said = await self._ask(provider, provider.userinfo, tokens, provider.userinfo_json)
-            if claims and (not isinstance(said, dict) or said.get("sub") != claims["sub"]):
-                raise IdTokenError("the profile is somebody else's")
-            answer = {**said, **claims} if claims else said
-        person = read_person(answer, provider, source.client, issuer)
-        if person is None:
-            raise OutboundError("the provider names nobody")
-        if provider.emails:
-            try:
-                listed = await self._ask(provider, provider.emails, tokens, None, method="GET")
-            except OutboundError:  # without the scope for it the profile's own address stays, unverified
-                return person
-            person = with_addresses(person, listed, source.client)
-        return person
-
-    async def _ask(self, provider: Provider, url: str, tokens: Tokens, body: Any, *, method: str | None = None) -> Any:
-        headers = {**dict(provider.headers), "Authorization": f"Bearer {tokens.access_token}"}
-        answer = await self._outbound.send(method or provider.userinfo_method, url, headers=headers, json=body)
-        if answer.status != 200:
-            raise OutboundError(f"the provider answers {answer.status}")
-        return answer.json()
-
     async def _settle(
         self, arrival: Arrival, source: Source, begun: Begun, person: Person, tokens: Tokens | None
     ) -> Grant | None:
         if begun.link_user:
             await self._link(arrival, begun, person, tokens)
             return None
-        arrived = (
-            await self._engine.run(
-                arrival.caller,
-                lambda tx: self.accounts.arrive(tx, arrival, person, tokens),
-                authority=Authority.TRUSTED,
-            )
-        ).value
+        return await self.sign_in(self._with_guest(arrival, begun), source, person, tokens)
+
+    async def sign_in(self, arrival: Arrival, source: Source, person: Person, tokens: Tokens | None) -> Grant:
+        """A session for a person whom its provider knows. Raises OAUTH_NO_EMAIL, DISPOSABLE_EMAIL,
+        ACCOUNT_LINK_REQUIRED, and what completing a sign-in raises."""
+        email = person.email
+        is_disposable = email is not None and await asyncio.to_thread(self._foundation.addresses.is_disposable, email)
+        arrived = await self._run(
+            arrival, lambda tx: self.accounts.arrive(tx, arrival, person, tokens, may_be_new=not is_disposable)
+        )
         self._foundation.sessions.take_up()
         proof = Proof(user_id=arrived.user_id, method=source.method, factors=("fed",), is_new=arrived.is_new)
-        return await self._foundation.sign_in.complete(self._with_guest(arrival, begun), proof)
+        return await self._foundation.sign_in.complete(arrival, proof)
 
     async def _link(self, arrival: Arrival, begun: Begun, person: Person, tokens: Tokens | None) -> None:
         """Link to who began: the session that did must still be there, and be that user's."""
@@ -294,7 +264,8 @@ class OAuth:
         session = self._foundation.sessions.session_of(held)
         return arrival if session is NOBODY else msgspec.structs.replace(arrival, session=session)
 
-    def _check_on(self, source: Source, arrival: Arrival) -> None:
+    def check_on(self, source: Source, arrival: Arrival) -> None:
+        """Whether this provider may be used now. Raises MAINTENANCE."""
         self._foundation.registry.check(METHOD, arrival.session.identity)
         self._foundation.registry.check(source.method, arrival.session.identity)
 
@@ -308,6 +279,7 @@ _PROVIDER_FAILURES = frozenset(
         "OAUTH_TOKEN_EXCHANGE_FAILED",
         "OAUTH_ID_TOKEN_INVALID",
         "OAUTH_NO_EMAIL",
+        "DISPOSABLE_EMAIL",
         "ACCOUNT_LINK_REQUIRED",
     }
 )

@@ -26,7 +26,7 @@ async def verify_id_token(
     """The claims of an id_token for one of these audiences; `nonce` is None for providers that lose it. Raises
     IdTokenError, and OutboundError when the keys can't be fetched."""
     claims = await _signed_claims(token, provider, documents)
-    _check_issuer(claims, provider)
+    claims["iss"] = _issuer(claims, provider)
     _check_audience(claims, audiences)
     _check_times(claims, now)
     if nonce is not None:
@@ -62,15 +62,16 @@ async def _signed_claims(token: str, provider: Provider, documents: Documents) -
     raise IdTokenError("no key of its issuer signed it")
 
 
-def _check_issuer(claims: dict[str, Any], provider: Provider) -> None:
+def _issuer(claims: dict[str, Any], provider: Provider) -> str:
     expected = provider.issuer
     if "{tenantid}" in expected:
         tenant = claims.get("tid")
         if not isinstance(tenant, str) or not tenant.replace("-", "").isalnum():
             raise IdTokenError("it names no tenant")
         expected = expected.replace("{tenantid}", tenant)
-    if claims.get("iss") != expected:
+    if claims.get("iss") not in (expected, provider.issuer_alias or expected):
         raise IdTokenError("it is of another issuer")
+    return expected
 
 
 def _check_audience(claims: dict[str, Any], audiences: tuple[str, ...]) -> None:

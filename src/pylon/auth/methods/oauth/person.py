@@ -44,6 +44,17 @@ def read_person(answer: Any, provider: Provider, client: OAuthClient, issuer: st
     )
 
 
+def merged(claims: dict[str, Any], said: dict[str, Any], mapping: Mapping) -> dict[str, Any]:
+    """An id_token with what a profile adds. That an address is verified counts for that very address: what one of the
+    two says of its own is not taken for the other's."""
+    found = {**said, **claims}
+    first, second = (claims, said) if claims.get(mapping.email) else (said, claims)
+    verified = first.get(mapping.verified)
+    if verified is None and first.get(mapping.email) == second.get(mapping.email):
+        verified = second.get(mapping.verified)
+    return found | {mapping.verified: verified} if mapping.verified else found
+
+
 def with_addresses(person: Person, listed: Any, client: OAuthClient) -> Person:
     """The person with its primary address of those that a provider lists apart; one that isn't verified is left out."""
     for entry in listed if isinstance(listed, list) else ():

@@ -43,10 +43,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One provider.
 
     `issuer` and `jwks` are there where its id_token is verified; an issuer with `{tenantid}` is that of the token's own
-    `tid`. Claims that the id_token lacks come from `userinfo`. `emails` lists a person's addresses where the profile
-    may keep them to itself. `offline` are parameters, and `offline_scope` the scope, that ask for tokens which are
-    refreshed. `extra` are parameters of the authorize URL. `pkce` and `nonce` are off for those that refuse or lose
-    them. `form_post` says that it leads back with a form; `iss_parameter` that it names itself when it does (RFC 9207).
+    `tid`, `issuer_alias` another way in which it writes itself. Claims that the id_token lacks come from `userinfo`.
+    `emails` lists a person's addresses where the profile may keep them to itself. `offline` are parameters, and
+    `offline_scope` the scope, that ask for tokens which are refreshed. `extra` are parameters of the authorize URL.
+    `pkce` and `nonce` are off for those that refuse or lose them. `form_post` says that it leads back with a form;
+    `iss_parameter` that it names itself when it does (RFC 9207).
     """
 
     id: str
@@ -58,6 +59,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape = Shape.STANDARD
     mapping: Mapping = OIDC
     issuer: str = ""
+    issuer_alias: str = ""
     jwks: str = ""
     algorithms: tuple[str, ...] = (
         "RS256",
@@ -98,6 +100,7 @@ _ALL = (
         token="https://oauth2.googleapis.com/token",  # noqa: S106 - an address
         userinfo="https://www.googleapis.com/oauth2/v3/userinfo",
         issuer="https://accounts.google.com",
+        issuer_alias="accounts.google.com",
         jwks="https://www.googleapis.com/oauth2/v3/certs",
         offline=(("access_type", "offline"), ("prompt", "consent")),
     ),

@@ -9,6 +9,7 @@ import httpx
 from pylon.auth.foundation import Foundation
 from pylon.auth.methods.oauth.flow import OAuth
 from pylon.auth.methods.oauth.keys import Documents
+from pylon.auth.methods.oauth.native import Native
 from pylon.auth.methods.oauth.refresh import Refreshing
 from pylon.auth.methods.oauth.sources import Source
 from pylon.auth.outbound import Guarded, Outbound
@@ -29,6 +30,7 @@ class SignInElsewhere:
             for client in settings.oauth
         }
         self.flow = OAuth(foundation, outbound, sources, documents)
+        self.native = Native(foundation, self.flow, documents)
         self.refreshing = Refreshing(foundation, outbound, self.flow.accounts)
         for source in sources.values():
             foundation.registry.add(Method(source.method, source.title, lambda _: self), foundation)

@@ -56,6 +56,11 @@ class Source:
         return self._builtin is not None and self._builtin.form_post
 
     @property
+    def native_audiences(self) -> tuple[str, ...]:
+        """The client ids of this server's apps on phones, else that of its pages."""
+        return self.client.native_client_ids or (self.client.client_id,)
+
+    @property
     def keeps_tokens(self) -> bool:
         """Whether its tokens are kept, since the operator asked for what can be refreshed."""
         asked = self.client.scopes
