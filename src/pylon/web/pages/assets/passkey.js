@@ -15,7 +15,7 @@ async function post(path, body) {
 }
 
 function options(told) {
-  const found = told.publicKey ?? told.options?.publicKey ?? told.options ?? told;
+  const found = told.options;
   const shape = { ...found, challenge: decode(found.challenge) };
   if (found.user) shape.user = { ...found.user, id: decode(found.user.id) };
   for (const list of ["excludeCredentials", "allowCredentials"]) {
@@ -59,7 +59,7 @@ signIn?.addEventListener("click", async () => {
   try {
     const begun = await post("/api/auth/passkey/login/begin", {});
     const credential = await navigator.credentials.get({ publicKey: options(begun) });
-    await post("/api/auth/passkey/login/finish", { ...begun.state && { state: begun.state }, credential: sent(credential) });
+    await post("/api/auth/passkey/login/finish", sent(credential));
     location.assign(signIn.dataset.returnTo);
   } catch (error) { failed(error); }
 });
@@ -68,7 +68,7 @@ add?.addEventListener("click", async () => {
   try {
     const begun = await post("/api/auth/passkey/register/begin", {});
     const credential = await navigator.credentials.create({ publicKey: options(begun) });
-    await post("/api/auth/passkey/register/finish", { ...begun.state && { state: begun.state }, credential: sent(credential) });
+    await post("/api/auth/passkey/register/finish", sent(credential));
     location.assign("/auth/account?done=remove-passkey#passkeys");
   } catch (error) { failed(error); }
 });
