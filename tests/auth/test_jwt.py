@@ -340,21 +340,25 @@ async def test_the_servers_own_key_signs_for_sessions_only(people: AppSpec, tmp_
         {"sub": "guest_x"},
         {"sub": "op_pylon_x"},
         {"sub": "x" * 300},
+        {"sub": "\ud800"},
+        {"sid": "\ud800"},
+        {"https://pylonsync.com/tenant": "\ud800"},
+        {"https://pylonsync.com/roles": ["\ud800"]},
         {"sid": 7},
         {"sid": "ses_unknown"},
         {"https://pylonsync.com/roles": "admin"},
         {"https://pylonsync.com/roles": [7]},
         {"https://pylonsync.com/tenant": 7},
     ],
-    ids=str,
+    ids=ascii,
 )
 async def test_a_signed_token_that_says_something_wrong_is_refused(
     people: AppSpec, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     async with open_foundation(people, tmp_path, jwt_issuer=ISSUER, jwt_secrets=(SECRET,)) as base:
-        base.sessions.resolve(signed(claims()))
+        base.sessions.resolve(_hs256(claims(), SECRET.encode()))
         with pytest.raises(PylonError) as refused:
-            base.sessions.resolve(signed(claims(**changed)))
+            base.sessions.resolve(_hs256(claims(**changed), SECRET.encode()))
         assert refused.value.code == "INVALID_JWT"
 
 

@@ -127,6 +127,26 @@ def test_a_failing_row_is_named_and_the_rest_goes_on_from_there(data: Data) -> N
     assert data.numbers() == [*range(1, ROWS + 1), 1000]
 
 
+def test_encrypted_fields_are_open_to_a_migration_and_sealed_where_they_are_stored(data: Data) -> None:
+    label = msgspec.structs.replace(COUNTED.fields[1], default=None, optional=True)
+    code = Field(name="code", kind=Kind.STRING, optional=True, encrypted=True)
+    spec = AppSpec(
+        name="counted", entities=(msgspec.structs.replace(COUNTED, fields=(COUNTED.fields[0], label, code)),)
+    )
+    data.write(
+        "0001_seal.py",
+        """
+def up(m):
+    m.each("Counted", lambda rows, row: rows.update("Counted", row, code=f"secret {row.n}"))
+    m.each("Counted", lambda rows, row: rows.update("Counted", row, label=row.code.upper()))
+""",
+    )
+    run.apply(run.Workplace(spec, data.settings, "ada"), data.files(), None)
+    stored = data.sql("SELECT code, label FROM Counted ORDER BY id LIMIT 1")[0]
+    assert stored[0].startswith("enc:")
+    assert stored[1] == "SECRET 0"
+
+
 def test_down_undoes_what_up_did(data: Data) -> None:
     data.write("0001_add.py", ADD_ONE)
     data.apply()

@@ -92,6 +92,26 @@ def test_another_spelling_of_a_name_is_a_renaming(database: apsw.Connection) -> 
     assert rows(database, 'SELECT "Title" FROM "TASK"') == [("a",)]
 
 
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        entity(text("secret", encrypted=True), name="Todo", renamed_from="Task"),
+        entity(text("hidden", encrypted=True, renamed_from="secret")),
+    ],
+    ids=["entity", "field"],
+)
+def test_what_is_encrypted_keeps_the_name_that_it_was_sealed_under(
+    database: apsw.Connection, renamed: EntitySpec
+) -> None:
+    apply(database, entity(text("secret", encrypted=True)))
+    rows(database, "INSERT INTO Task VALUES ('1', 'enc:v2:sealed')")
+    with pytest.raises(PylonError, match="encrypted values open under the name") as refused:
+        apply(database, renamed)
+    assert refused.value.code == "SCHEMA_REFUSED"
+    rows(database, "DELETE FROM Task")
+    apply(database, renamed)
+
+
 # -- types -------------------------------------------------------------------------------------------------------
 
 

@@ -57,7 +57,6 @@ class SecondFactor:
         self._engine = foundation.engine
         self._vault = foundation.vault
         self._one_time = foundation.one_time
-        self._events = foundation.events
         self._limiter = foundation.limiter
         self._sign_in = foundation.sign_in
         self._factor = factor

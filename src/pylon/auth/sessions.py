@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -80,6 +81,7 @@ class Sessions:
         self._on_changed: list[Callable[[set[bytes], set[str]], None]] = []
         self._on_lost: list[Callable[[], None]] = []
         self.touches = 0
+        self.refusals: Counter[str] = Counter()
 
     @property
     def cached(self) -> int:
@@ -201,7 +203,11 @@ class Sessions:
     def _resolve_other(self, token: str) -> Session:
         for kind in self._kinds:
             if kind.matches(token):
-                return kind.resolve(token)
+                try:
+                    return kind.resolve(token)
+                except PylonError:
+                    self.refusals[kind.name] += 1
+                    raise
         return NOBODY
 
     # -- making --------------------------------------------------------------------------------------------------

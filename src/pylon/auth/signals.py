@@ -75,3 +75,10 @@ def watch_identity(registry: Registry, foundation: Foundation) -> None:
         ("reason",),
         lambda: [((reason,), count) for reason, count in outbox.failures.items()],
     )
+    registry.asked_by(
+        "pylon_auth_bearers_refused_total",
+        "API keys and JWTs that opened nothing.",
+        "counter",
+        ("kind",),
+        lambda: [((kind,), count) for kind, count in sessions.refusals.items()],
+    )

@@ -44,6 +44,10 @@ from pylon.model.schema_change import (
 )
 
 _GIVE_DEFAULT = "Give it a default, or make it optional (`| None`)."
+_KEEP_THE_NAME = (
+    'Keep the name on the wire (`field(name="old")`, `class New(Entity, name="Old")`), or copy the values into a new '
+    "field: `pylon migrate create NAME --python`."
+)
 _BY_PYTHON = "Keep its type, or declare it under a new name and copy the values: `pylon migrate create NAME --python`."
 
 
@@ -61,9 +65,6 @@ def diff(declared: Sequence[EntitySpec], live: LiveSchema, leftovers: Leftovers 
             changes += _created(entity, linked[entity.name])
             continue
         taken.add(before)
-        if before != entity.name:
-            step = RenameEntity(entity=entity.name, previous=before)
-            renames.append(_safe(step, f"renamed table {before} to {entity.name}"))
         table = live.table(before)
         assert table is not None
         change = _Change(entity, table, live.memory.get(before), leftovers)
@@ -198,10 +199,30 @@ class _Change:
         self._left = [column for column in table.columns if column.name not in gone]
 
     def renames(self) -> Iterator[Planned]:
-        name = self._entity.name
+        name, before = self._entity.name, self._table.name
+        if before != name:
+            sealed = [f.name for f in self._entity.fields if self._is_sealed(f)]
+            step = RenameEntity(entity=name, previous=before)
+            yield self._moved(step, f"renamed table {before} to {name}", sealed)
         for new, old in self._renamed.items():
-            step = RenameField(entity=name, field_name=new, previous=old)
-            yield _safe(step, f"renamed column {name}.{old} to {new}")
+            sealed = [f.name for f in self._entity.fields if f.name == new and self._is_sealed(f)]
+            field_step = RenameField(entity=name, field_name=new, previous=old)
+            yield self._moved(field_step, f"renamed column {name}.{old} to {new}", sealed)
+
+    def _moved(self, step: RenameEntity | RenameField, text: str, sealed: Sequence[str]) -> Planned:
+        """A renaming. An encrypted value is bound to its entity and field, and opens nowhere else."""
+        if not sealed or self._table.is_empty:
+            return _safe(step, text)
+        why = f"{self._entity.name}.{sealed[0]}: encrypted values open under the name that they were sealed under only."
+        return Planned(step=step, risk=Risk.IMPOSSIBLE, sentence=text, why=why, mend=_KEEP_THE_NAME)
+
+    def _is_sealed(self, field: Field) -> bool:
+        """Whether the field's stored values may be encrypted."""
+        old = self._renamed.get(field.name, field.name)
+        if self._table.column(old) is None:
+            return False
+        known = None if self._memory is None else self._memory.fields.get(old)
+        return field.encrypted if known is None else known.encrypted
 
     def columns(self) -> Iterator[Planned]:
         if self._memory is not None and self._memory.sync != self._entity.sync:

@@ -28,7 +28,6 @@ from pylon.auth.signing_keys import Signer, SigningKeys
 from pylon.engine.caller import Caller
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
-from pylon.model.identity import Identity
 from pylon.store.identity import SessionRecord, SigningKeyRecord
 
 MAX_TOKEN = 4096
@@ -192,9 +191,10 @@ class Jwt:
 
     def _claims(self, said: dict[str, Any]) -> Claims | None:
         now = self._clock()
-        sub, sid, audience = said.get("sub"), said.get("sid"), said.get("aud", self._issuer)
+        sid, audience = said.get("sid"), said.get("aud", self._issuer)
+        sub: Any = said.get("sub")
         exp: Any = said.get("exp")
-        if not isinstance(sub, str) or not 0 < len(sub) <= MAX_TEXT or sub.startswith(("__", "guest_", "op_pylon_")):
+        if not _is_name(sub) or sub.startswith(("__", "guest_", "op_pylon_")):
             return None
         if not _is_time(exp) or exp <= now or said.get("iss") != self._issuer:
             return None
@@ -202,10 +202,10 @@ class Jwt:
             return None
         if self._issuer not in (audience if isinstance(audience, list) else [audience]):
             return None
-        if sid is not None and not isinstance(sid, str):
+        if sid is not None and not _is_name(sid):
             return None
         tenant, roles = _namespaced(said, "tenant"), _namespaced(said, "roles")
-        if tenant is not None and (not isinstance(tenant, str) or not 0 < len(tenant) <= MAX_TEXT):
+        if tenant is not None and not _is_name(tenant):
             return None
         if roles is not None and not _are_roles(roles):
             return None
@@ -236,7 +236,7 @@ class Jwt:
         if identity is None:
             return NOBODY
         if said.roles is not None:
-            identity = _with_roles(identity, said.roles)
+            identity = msgspec.structs.replace(identity, roles=said.roles)
         return Session(
             identity=identity,
             key=KEY_PREFIX + msgspec.json.encode(said),
@@ -251,17 +251,17 @@ def is_jwt(token: str) -> bool:
     return len(parts) == 3 and all(parts) and not is_key(token)
 
 
-def _with_roles(identity: Identity, roles: tuple[str, ...]) -> Identity:
-    return msgspec.structs.replace(identity, roles=roles)
-
-
 def _namespaced(said: dict[str, Any], name: str) -> Any:
     return next((said[host + name] for host in _HOSTS if said.get(host + name) is not None), None)
 
 
+def _is_name(value: Any) -> bool:
+    """A text that may be an id or a role: nothing in it that a store can't hold, such as half a surrogate pair."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable()
+
+
 def _are_roles(roles: Any) -> bool:
-    is_list = isinstance(roles, list) and len(roles) <= MAX_ROLES
-    return is_list and all(isinstance(role, str) and len(role) <= MAX_TEXT for role in roles)
+    return isinstance(roles, list) and len(roles) <= MAX_ROLES and all(map(_is_name, roles))
 
 
 def _is_time(value: Any) -> bool:

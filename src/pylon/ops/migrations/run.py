@@ -47,8 +47,12 @@ class Workplace:
 
     @property
     def store(self) -> SqliteStore:
-        """The database, with the app's entities."""
-        types = {name: plan.types for name, plan in Plans(self.app).items()}
+        """The database, for its schema and records."""
+        return self.store_of(Plans(self.app))
+
+    def store_of(self, plans: Plans) -> SqliteStore:
+        """The database, whose rows are of these plans."""
+        types = {name: plan.types for name, plan in plans.items()}
         synchronous = self.settings.sqlite_synchronous.value
         return SqliteStore(self.settings.database_path, types, synchronous=synchronous, clock=self.clock)
 
@@ -204,8 +208,10 @@ async def _run_on_engine(
 @asynccontextmanager
 async def _engine(place: Workplace) -> AsyncIterator[Engine]:
     """The write path of a server, without its doors."""
-    engine = Engine(Plans(place.app), place.store, clock=place.clock)
+    plans = Plans(place.app)
     ring = load_keyring(place.settings.secret_keys, place.settings.data_dir)
+    plans.field_keys.keys = ring
+    engine = Engine(plans, place.store_of(plans), clock=place.clock)
     foundation = lay_foundation(engine, place.settings, ring, METHODS)
     Plugins(place.app.plugins, engine)  # their hooks of writes; what they do after a commit is a server's
     await engine.start()

@@ -18,6 +18,7 @@ import apsw
 import msgspec
 
 from pylon.model.errors import PylonError
+from pylon.model.live_schema import Memory
 from pylon.model.schema import EntitySpec
 from pylon.model.schema_change import Plan, Planned, RenameEntity, RenameField, Risk
 from pylon.store.filters import quote
@@ -67,13 +68,22 @@ def prepare(
     """Prepare each table that the plan writes anew; the rows of each. Raises SCHEMA_REFUSED when a row contradicts."""
     done = {}
     with contextlib.closing(connect_writer(path, "NORMAL")) as connection:
+        memory = read_schema(connection).memory
         for entity in entities:
             steps = [planned for planned in plan.steps if planned.step.entity == entity.name]
-            if any(field.encrypted for field in entity.fields):
-                continue  # a change of keys writes their values without a word in the log
+            if _is_resealed(entity, memory):
+                continue
             if any(planned.risk is Risk.REBUILD for planned in steps):
                 done[entity.name] = _Preparation(connection, entity, steps, now, tell).run()
     return done
+
+
+def _is_resealed(entity: EntitySpec, memory: Memory) -> bool:
+    """Whether the entity has encrypted values, or had: a change of keys writes these without a word in the log."""
+    shapes = [memory[name] for name in (entity.name, entity.renamed_from or "") if name in memory]
+    return any(field.encrypted for field in entity.fields) or any(
+        field.encrypted for shape in shapes for field in shape.fields.values()
+    )
 
 
 def take_prepared(connection: apsw.Connection, entity: str, made: Recipe) -> str | None:
