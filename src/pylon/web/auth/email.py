@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import falcon.asgi
 import msgspec
 
@@ -9,6 +11,7 @@ from pylon.auth.methods.email import EmailAddress
 from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text
 from pylon.web.auth.magic import MAX_TOKEN, answer
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
 
 
@@ -17,6 +20,11 @@ class SendVerification(MethodResource):
 
     method = "email"
 
+    @describes(
+        {"email": str, "sent": Literal[True], "dev_code?": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a code to one's own address."""
         require_user(req)
@@ -30,6 +38,12 @@ class Verify(MethodResource):
 
     method = "email"
 
+    @describes(
+        {"emailVerified": int, "verified": Literal[True]},
+        body={"code": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_CODE", "INVALID_CODE"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Prove to own the address."""
         require_user(req)
@@ -44,6 +58,12 @@ class ChangeRequest(MethodResource):
 
     method = "email"
 
+    @describes(
+        {"sent": Literal[True], "dev_token?": str},
+        body={"newEmail": str, "currentPassword?": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "INVALID_EMAIL", "WRONG_PASSWORD"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link to the new address; the answer is the same if somebody has it."""
         require_user(req)
@@ -59,6 +79,12 @@ class ChangeConfirm(MethodResource):
 
     method = "email"
 
+    @describes(
+        GRANT | {"changed": Literal[True], "email": str},
+        body={"token": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN", "EMAIL_TAKEN"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Take the new address, with the link's token and a session of the account."""
         token = text(await json_body(req), "token", "MISSING_TOKEN", longest=MAX_TOKEN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import falcon.asgi
@@ -17,6 +17,7 @@ from pylon.web.auth.cookies import cookie, give_cookie
 from pylon.web.auth.link_page import confirm_page
 from pylon.web.auth.resource import MethodResource
 from pylon.web.auth.second_factor import carry
+from pylon.web.described import GRANT, Media, describes
 from pylon.web.request import Request
 
 BROWSER_COOKIE = "pylon_link"
@@ -31,6 +32,11 @@ class MagicSend(MethodResource):
 
     method = "magic_code"
 
+    @describes(
+        {"email": str, "sent": Literal[True], "dev_code?": str},
+        body={"email": str, "captchaToken?": str},
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL", "DISPOSABLE_EMAIL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a code."""
         body = await json_body(req)
@@ -45,6 +51,11 @@ class MagicVerify(MethodResource):
 
     method = "magic_code"
 
+    @describes(
+        GRANT,
+        body={"email": str, "code": str},
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL", "MISSING_CODE", "INVALID_CODE", "SECOND_FACTOR_REQUIRED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in with a code."""
         body = await json_body(req)
@@ -58,6 +69,11 @@ class LinkSend(MethodResource):
 
     method = "magic_link"
 
+    @describes(
+        {"sent": Literal[True], "dev_token?": str, "dev_url?": str},
+        body={"email": str, "captchaToken?": str, "returnTo?": str},
+        errors=("METHOD_NOT_CONFIGURED", "INVALID_EMAIL", "DISPOSABLE_EMAIL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link; the browser that asks is known again by a cookie."""
         body = await json_body(req)
@@ -77,6 +93,12 @@ class LinkVerify(MethodResource):
 
     method = "magic_link"
 
+    @describes(
+        Media(("text/html",)),
+        query={"token": str},
+        status=(200, 303),
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN"),
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign the browser in that asked for the link, and ask any other to confirm: whoever looks at the links of a
         mail before its reader does, uses none up."""
@@ -93,6 +115,12 @@ class LinkVerify(MethodResource):
         else:
             confirm_page(resp, req.doors.engine.app.name, link, token)
 
+    @describes(
+        GRANT,
+        body=({"token": str}, Media(("application/x-www-form-urlencoded",))),
+        status=(200, 303),
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN", "SECOND_FACTOR_REQUIRED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in with the token: the page's form, or JSON."""
         links: MagicLinks = req.doors.identity.registry.get(self.method)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import falcon.asgi
 import msgspec
 
@@ -13,6 +15,7 @@ from pylon.web.auth.arriving import arrival, granted, json_body, require_user, t
 from pylon.web.auth.cookies import give_cookie, wants_cookie
 from pylon.web.auth.magic import MAX_TOKEN, answer
 from pylon.web.auth.resource import MethodResource
+from pylon.web.described import GRANT, AnyOf, describes
 from pylon.web.request import Request
 
 MAX_NAME = 200
@@ -31,6 +34,23 @@ class Register(MethodResource):
 
     method = "password"
 
+    @describes(
+        AnyOf(
+            (
+                GRANT | {"verification_email_sent": bool, "dev_code?": str},
+                {"sent": Literal[True], "verification_required": Literal[True], "dev_code?": str},
+            )
+        ),
+        body={"email": str, "password": str, "displayName?": str, "captchaToken?": str, "code?": str},
+        errors=(
+            "METHOD_NOT_CONFIGURED",
+            "MISSING_EMAIL",
+            "MISSING_PASSWORD",
+            "INVALID_DATA",
+            "EMAIL_TAKEN",
+            "DISPOSABLE_EMAIL",
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Make an account. Where addresses are proved first: send a code, and with `code` make the account."""
         body = await json_body(req)
@@ -58,6 +78,17 @@ class Login(MethodResource):
 
     method = "password"
 
+    @describes(
+        GRANT,
+        body={"email": str, "password": str},
+        errors=(
+            "METHOD_NOT_CONFIGURED",
+            "MISSING_EMAIL",
+            "MISSING_PASSWORD",
+            "INVALID_CREDENTIALS",
+            "SECOND_FACTOR_REQUIRED",
+        ),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in."""
         body = await json_body(req)
@@ -71,6 +102,12 @@ class Change(MethodResource):
 
     method = "password"
 
+    @describes(
+        {"changed": Literal[True], "expires_at": int, "revoked_sessions": int, "token": str},
+        body={"currentPassword": str, "newPassword": str},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_PASSWORD", "WRONG_PASSWORD", "NO_PASSWORD_SET"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Change one's own password; every other session ends, and this one gets a new token."""
         require_user(req)
@@ -94,6 +131,11 @@ class ResetRequest(MethodResource):
 
     method = "password_reset"
 
+    @describes(
+        {"sent": Literal[True], "dev_token?": str},
+        body={"email": str},
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link, if there is such an account; the answer is the same if not."""
         email = text(await json_body(req), "email", "MISSING_EMAIL")
@@ -106,6 +148,11 @@ class ResetComplete(MethodResource):
 
     method = "password_reset"
 
+    @describes(
+        GRANT | {"reset": Literal[True], "revoked_sessions": int},
+        body={"token": str, "newPassword": str},
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_FIELD", "SECOND_FACTOR_REQUIRED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set the new password and sign in."""
         body = await json_body(req)
