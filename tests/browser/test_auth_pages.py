@@ -67,12 +67,17 @@ class Person:
             field.send_keys(value)
         before = self.driver.find_element("css selector", "html").id
         field.send_keys("\n")
-        until(lambda: self.driver.find_element("css selector", "html").id != before)
+        until(lambda: self._has_left(before))
+
+    def _has_left(self, page_id: str) -> bool:
+        """Between two pages there is no root element at all."""
+        roots = self.driver.find_elements("css selector", "html")
+        return bool(roots) and roots[0].id != page_id
 
     def clicks(self, selector: str) -> None:
         before = self.driver.find_element("css selector", "html").id
         self.driver.find_element("css selector", selector).click()
-        until(lambda: self.driver.find_element("css selector", "html").id != before)
+        until(lambda: self._has_left(before))
 
     @property
     def path(self) -> str:

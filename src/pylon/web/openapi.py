@@ -367,7 +367,7 @@ _STATUS = {
     202: "Begun.",
     204: "Done.",
     302: "Go there.",
-    303: "See another page",
+    303: "Go there with GET.",
     304: "The caller holds it already.",
     503: "Not ready.",
 }
