@@ -135,3 +135,8 @@ def test_every_default_reads_back_as_itself() -> None:
         value = effective(settings, variable)
         if value is not None and not variable.secret:
             assert Settings.load({variable.name: value}) == settings, variable.name
+
+
+def test_networks_that_may_be_called_are_networks() -> None:
+    assert Settings.load({"PYLON_OUTBOUND_ALLOW": "10.1.0.0/16, ::1"}).outbound_allow == ("10.1.0.0/16", "::1")
+    assert "PYLON_OUTBOUND_ALLOW" in refusal(PYLON_OUTBOUND_ALLOW="internal.example.com")

@@ -22,8 +22,6 @@ WITHOUT_A_METHOD_YET = {
     Event.PASSWORD_CHANGE,
     Event.PASSWORD_RESET,
     Event.PASSWORD_RESET_REQUEST,
-    Event.ACCOUNT_DELETE,
-    Event.ACCOUNT_EXPORT,
 }
 """Events whose method may still be to come; every other one is emitted somewhere."""
 

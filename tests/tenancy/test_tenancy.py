@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pylon import App, DeclarationError, Entity, Id, field, index, relation
+from pylon import App, DeclarationError, Entity, Id, RichText, field, index, relation
 from pylon.client import AsyncClient
+from pylon.engine.caller import Caller
 from pylon.engine.plan import Plans
 from pylon.model.diagnostics import check
 from pylon.model.identity import ADMIN, Identity
@@ -20,6 +21,7 @@ from pylon.model.manifest import from_manifest, to_manifest
 from pylon.policy.audience import ByKey, Everyone, Key
 from pylon.testing.app import open_server, sign_in
 from pylon.testing.process import ADMIN_TOKEN
+from tests.documents.peer import joined, show
 
 app = App("tenants")
 
@@ -47,6 +49,15 @@ class Task(Entity, crdt=False):
 class Note(Entity, crdt=False, tenant=False):
     tenantId: str | None = None  # noqa: N815
     title: str
+
+    class Policy:
+        allow = "true"
+
+
+class Sheet(Entity):
+    tenantId: str  # noqa: N815
+    title: str
+    body: RichText = ""
 
     class Policy:
         allow = "true"
@@ -253,6 +264,18 @@ async def test_a_row_stays_in_its_tenant(world: World) -> None:
     assert (await world.send("red", "GET", path)).json()["tenantId"] == "red"
 
 
+async def test_edits_of_documents_stay_within_the_tenant(world: World) -> None:
+    engine = world.server.engine
+    row_id = (await world.send("blue", "POST", "/api/entities/Sheet", {"title": "blue", "body": "x"})).json()["id"]
+    blue, red = (Caller(identity=Identity(user_id=f"u-{t}", tenant_id=t), door="test") for t in ("blue", "red"))
+    peer = await joined(engine, blue, "Sheet", row_id, 7)
+    assert await show(engine, red, "Sheet", row_id) is None
+    peer.field("body").insert(0, "y")
+    edit = {"update": peer.taken().hex()}
+    assert await world.code("red", "POST", f"/api/crdt/Sheet/{row_id}", edit) == "POLICY_DENIED"
+    assert await world.code("blue", "POST", f"/api/crdt/Sheet/{row_id}", edit) == {"ok": True}
+
+
 async def test_the_apps_own_policies_still_hold(world: World) -> None:
     body = {"title": "kept", "project": world.ids["red"]}
     row_id = (await world.send("red", "POST", "/api/entities/Task", body)).json()["id"]
@@ -299,6 +322,7 @@ def test_manifests_carry_what_is_declared() -> None:
         "Task": "org",
         "Note": None,
         "Silent": "tenantId",
+        "Sheet": "tenantId",
     }
 
 

@@ -62,6 +62,7 @@ CODES: dict[str, CommandCode] = {
     "SCHEMA_DIFF": CommandCode("What a start of the app would change in the database.", "`pylon schema push` does it."),
     "PUSH_DRY_RUN": CommandCode("What `pylon schema push` would change.", "Leave --dry-run out to do it."),
     "PUSH_APPLIED": CommandCode("The database holds what the app declares.", "Nothing."),
+    "PURGE_REFUSED": CommandCode("A user would be erased for good, and nobody agreed.", "Agree, or add --yes."),
     "PUSH_PREPARED": CommandCode(
         "A server uses the data, so what takes long was prepared beside it.",
         "Start the new version: the rest is short.",

@@ -427,6 +427,14 @@ REGISTRY: dict[str, Code] = {
     "ALREADY_ACCEPTED": Code(400, "The invitation was accepted already.", "Ask for a new one."),
     "WRONG_EMAIL": Code(400, "The invitation is for another address.", "Sign in with the account of that address."),
     "NO_EMAIL": Code(400, "The account has no e-mail address.", "Add the address that was invited."),
+    "ACCOUNT_DELETE_HOOK_FAILED": Code(
+        409,
+        "The app's `on_delete_account` function refused or failed, and nothing was deleted.",
+        "Read the message, which is the function's own, and the server's log.",
+    ),
+    "ACCOUNT_DELETE_HOOK_MISSING": Code(
+        501, "The app names an `on_delete_account` function that is not there.", "Declare it, or take the setting out."
+    ),
     "USER_ENTITY_MISSING": Code(
         500, "The app keeps no users.", "Declare an entity User with an `email`, or name yours in the auth block."
     ),

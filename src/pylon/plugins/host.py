@@ -65,7 +65,6 @@ class Plugins:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise PylonError("PLUGIN_INVALID", str(error)) from None
-        self.names = tuple(name_of(plugin) for plugin in plugins)
         self._plain_only((*WRITE_HOOKS, "routes", "declare"))
         self._put_into_writes()
         self.on_request = self._implementations("on_request")
@@ -75,9 +74,6 @@ class Plugins:
         )
         self.commits = Commits([(i.plugin_name, _bound(i), i.plugin) for i in self._implementations("committed")])
         self._server: PluginServer | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.names)
 
     def database(self, transaction: Transaction) -> Database:
         """The rows as a transaction sees them, with server code's rights."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +134,6 @@ class Write:
                 self.patch[wire] = checked
             else:
                 setattr(self._row, wire, checked)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.plan.types.columns)
 
     def update_instead(self, **values: Any) -> None:
         """In `before_delete`: set these fields and keep the row. The delete policy decides; the change is an update."""

@@ -274,6 +274,10 @@ class WriteSession(Rows, Protocol):
     def op(self, principal: str, op_id: str) -> OpRecord | None:
         """What this principal's op-id wrote, if it did."""
 
+    def forget_principal(self, principal: str) -> dict[str, int]:
+        """Drop what is kept under a user's id beside rows and identity: op-ids, answers to idempotency keys, and what
+        it used by period; how many of each."""
+
     def answer(self, principal: str, key: str) -> StoredAnswer | None:
         """What this principal's request with an idempotency key was answered, if there was one."""
 

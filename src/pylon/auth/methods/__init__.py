@@ -6,6 +6,7 @@ To add one: a module here with a METHOD, a module in `web/auth` with its ROUTES,
 from __future__ import annotations
 
 from pylon.auth.methods import (
+    account,
     api_key,
     email,
     guest,
@@ -34,6 +35,7 @@ METHODS: tuple[Method, ...] = (
     session.METHOD,
     totp.METHOD,
     orgs.METHOD,
+    account.METHOD,
     api_key.METHOD,
     jwt.METHOD,
 )

@@ -240,7 +240,7 @@ class Delivery:
             at=self._engine.clock(),
         )
         name = self.endpoint.name
-        forgotten = self.dead()[: -MAX_DEAD + 1] if MAX_DEAD > 1 else []
+        forgotten = self.dead()[: 1 - MAX_DEAD]
 
         def bury(transaction: Transaction) -> None:
             transaction.session.put_record(DEAD, dead_key(name, letter.seq), msgspec.json.encode(letter))

@@ -102,6 +102,7 @@ LOG_PRUNE = """DELETE FROM _pylon_change_log WHERE seq IN (
 OP_GET = "SELECT row_id, seq FROM _pylon_ops WHERE principal = ? AND op_id = ?"
 # What a guest wrote is its user's; an op-id that the user has too stays where it is.
 OPS_MOVE = "UPDATE OR IGNORE _pylon_ops SET principal = ? WHERE principal = ?"
+OPS_FORGET = "DELETE FROM _pylon_ops WHERE principal = ? RETURNING 1"
 OP_PUT = "INSERT INTO _pylon_ops (principal, op_id, row_id, seq, at) VALUES (?, ?, ?, ?, ?)"
 # The op-ids of log entries: both carry the second of their commit.
 OPS_OF = "SELECT seq, principal, op_id, row_id FROM _pylon_ops WHERE at BETWEEN ? AND ? AND seq BETWEEN ? AND ?"
@@ -148,9 +149,12 @@ USAGE_TOTALS = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND prin
 USAGE_TOP = """SELECT principal, amount FROM _pylon_usage
     WHERE period = ? AND meter = ? AND principal <> '' ORDER BY amount DESC LIMIT ?"""
 USAGE_OF = "SELECT meter, amount FROM _pylon_usage WHERE period = ? AND principal = ?"
+# A scan: users are erased seldom, and an index would cost each count.
+USAGE_FORGET = "DELETE FROM _pylon_usage WHERE principal = ? RETURNING 1"
 USAGE_PRUNE = "DELETE FROM _pylon_usage WHERE length(period) = 10 AND period < ? AND principal <> ''"
 
 ANSWER_GET = "SELECT fingerprint, status, body FROM _pylon_answers WHERE principal = ? AND key = ?"
+ANSWERS_FORGET = "DELETE FROM _pylon_answers WHERE principal = ? RETURNING 1"
 ANSWER_PUT = "INSERT INTO _pylon_answers (principal, key, fingerprint, status, body, at) VALUES (?, ?, ?, ?, ?, ?)"
 ANSWERS_PRUNE = """DELETE FROM _pylon_answers WHERE (principal, key) IN (
     SELECT principal, key FROM _pylon_answers WHERE at < :before LIMIT :limit)"""

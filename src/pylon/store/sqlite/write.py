@@ -139,6 +139,11 @@ class SqliteWriter(SqliteDocuments):
         """Make the op-ids of one principal those of another."""
         self._fetch(system.OPS_MOVE, (new, old))
 
+    def forget_principal(self, principal: str) -> dict[str, int]:
+        """Drop op-ids, answers and usage of one principal."""
+        dropped = {"op-ids": system.OPS_FORGET, "answers": system.ANSWERS_FORGET, "usage": system.USAGE_FORGET}
+        return {name: len(self._fetch(sql, (principal,))) for name, sql in dropped.items()}
+
     def answer(self, principal: str, key: str) -> StoredAnswer | None:
         """What this principal's request with an idempotency key was answered, if there was one."""
         rows = self._fetch(system.ANSWER_GET, (principal, key))

@@ -19,6 +19,7 @@ from pylon.web.admin import (
     switches,
     tokens,
     usage,
+    users,
 )
 
 ROUTES: dict[str, object] = {
@@ -38,5 +39,6 @@ ROUTES: dict[str, object] = {
     **switches.ROUTES,
     **tokens.ROUTES,
     **usage.ROUTES,
+    **users.ROUTES,
 }
 """Every admin route by path."""

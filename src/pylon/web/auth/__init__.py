@@ -13,6 +13,7 @@ from typing import Any
 import falcon.asgi
 
 from pylon.web.auth import (
+    account,
     api_keys,
     audit,
     email,
@@ -30,6 +31,7 @@ from pylon.web.auth import (
 from pylon.web.request import Request
 
 _MODULES = (
+    account,
     api_keys,
     audit,
     email,

@@ -1,8 +1,11 @@
-"""Open sockets follow their user in and out of organisations."""
+"""A server process: sockets follow their user in and out of organisations, operators export and erase users."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,3 +57,22 @@ def test_a_socket_is_told_of_the_chosen_organisation_gets_its_rows_and_loses_the
         ask(ann, "POST", "/api/entities/Task", {"title": "secret"})
         ask(ben, "POST", "/api/auth/orgs", {"name": "Own"})
         until(name="Own")
+
+
+def test_the_command_exports_a_user_and_erases_it_only_when_told_so(server: ServerProcess, tmp_path: Path) -> None:
+    user = server.request("POST", "/api/entities/User", {"email": "gone@example.com"}, token=ADMIN_TOKEN)[1]["id"]
+
+    def pylon(*words: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PYLON_URL": server.url, "PYLON_ADMIN_TOKEN": ADMIN_TOKEN}
+        command = [sys.executable, "-m", "pylon", "user", *words]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    assert pylon("export", user, "--to", "user.json").returncode == 0
+    assert json.loads((tmp_path / "user.json").read_text())["entities"]["User"][0]["email"] == "gone@example.com"
+    refused = pylon("purge", user)
+    assert refused.returncode != 0
+    assert "PURGE_REFUSED" in refused.stdout + refused.stderr
+    done = pylon("purge", user, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "backups and archive" in done.stdout
+    assert server.request("GET", f"/api/entities/User/{user}", token=ADMIN_TOKEN)[0] == 404
