@@ -266,7 +266,7 @@ class _Writer:
         for status in description.status:
             answer: JsonSchema = {"description": _STATUS[status]}
             answers[str(status)] = answer
-            if status not in (204, 302, 304):
+            if status not in (204, 302, 303, 304):
                 answer["content"] = self._content(description.answer, entity)
             if description.headers:
                 answer["headers"] = {name: {"schema": {"type": "string"}} for name in description.headers}
@@ -367,7 +367,7 @@ _STATUS = {
     202: "Begun.",
     204: "Done.",
     302: "Go there.",
-    303: "Go there with GET.",
+    303: "Go there.",
     304: "The caller holds it already.",
     503: "Not ready.",
 }

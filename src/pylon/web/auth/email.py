@@ -9,7 +9,7 @@ import msgspec
 
 from pylon.auth.methods.email import EmailAddress
 from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text
-from pylon.web.auth.magic import MAX_TOKEN, answer
+from pylon.web.auth.magic import MAX_TOKEN, SENDS, SIGNS_IN, answer
 from pylon.web.auth.resource import MethodResource
 from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
@@ -23,7 +23,7 @@ class SendVerification(MethodResource):
     @describes(
         {"email": str, "sent": Literal[True], "dev_code?": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL"),
+        errors=("METHOD_NOT_CONFIGURED", "API_KEY_AUTH_FORBIDDEN", "USER_NOT_FOUND", "MISSING_EMAIL", "OVERLOADED"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a code to one's own address."""
@@ -39,10 +39,10 @@ class Verify(MethodResource):
     method = "email"
 
     @describes(
-        {"emailVerified": int, "verified": Literal[True]},
+        {"emailVerified": str, "verified": Literal[True]},
         body={"code": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_CODE", "INVALID_CODE"),
+        errors=("METHOD_NOT_CONFIGURED", "API_KEY_AUTH_FORBIDDEN", "USER_NOT_FOUND", "MISSING_CODE", "INVALID_CODE"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Prove to own the address."""
@@ -62,7 +62,15 @@ class ChangeRequest(MethodResource):
         {"sent": Literal[True], "dev_token?": str},
         body={"newEmail": str, "currentPassword?": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "INVALID_EMAIL", "WRONG_PASSWORD"),
+        errors=(
+            *SENDS,
+            "API_KEY_AUTH_FORBIDDEN",
+            "USER_NOT_FOUND",
+            "REAUTHENTICATION_REQUIRED",
+            "WRONG_PASSWORD",
+            "NO_PASSWORD_SET",
+            "PUBLIC_URL_MISSING",
+        ),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link to the new address; the answer is the same if somebody has it."""
@@ -80,10 +88,10 @@ class ChangeConfirm(MethodResource):
     method = "email"
 
     @describes(
-        GRANT | {"changed": Literal[True], "email": str},
+        {**GRANT, "changed": Literal[True], "email": str},
         body={"token": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN", "EMAIL_TAKEN"),
+        errors=(*SIGNS_IN, "API_KEY_AUTH_FORBIDDEN", "MISSING_TOKEN", "INVALID_TOKEN", "EMAIL_TAKEN"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Take the new address, with the link's token and a session of the account."""

@@ -24,6 +24,10 @@ BROWSER_COOKIE = "pylon_link"
 """Tells the browser that asked for a link from others that open it."""
 
 MAX_TOKEN = 128
+SENDS = ("METHOD_NOT_CONFIGURED", "INVALID_EMAIL", "DISPOSABLE_EMAIL", "CAPTCHA_FAILED", "OVERLOADED")
+SIGNS_IN = ("METHOD_NOT_CONFIGURED", "ACCOUNT_LOCKED", "SECOND_FACTOR_REQUIRED", "USER_ENTITY_MISSING", "INSERT_FAILED")
+"""What sending a letter, and what the end of a sign-in may answer."""
+
 _PREFETCH = ("prefetch", "preview", "prerender")
 
 
@@ -35,7 +39,7 @@ class MagicSend(MethodResource):
     @describes(
         {"email": str, "sent": Literal[True], "dev_code?": str},
         body={"email": str, "captchaToken?": str},
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL", "DISPOSABLE_EMAIL"),
+        errors=(*SENDS, "MISSING_EMAIL"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a code."""
@@ -54,7 +58,7 @@ class MagicVerify(MethodResource):
     @describes(
         GRANT,
         body={"email": str, "code": str},
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL", "MISSING_CODE", "INVALID_CODE", "SECOND_FACTOR_REQUIRED"),
+        errors=(*SIGNS_IN, "MISSING_EMAIL", "MISSING_CODE", "INVALID_EMAIL", "INVALID_CODE"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in with a code."""
@@ -72,7 +76,7 @@ class LinkSend(MethodResource):
     @describes(
         {"sent": Literal[True], "dev_token?": str, "dev_url?": str},
         body={"email": str, "captchaToken?": str, "returnTo?": str},
-        errors=("METHOD_NOT_CONFIGURED", "INVALID_EMAIL", "DISPOSABLE_EMAIL"),
+        errors=(*SENDS, "UNTRUSTED_REDIRECT", "PUBLIC_URL_MISSING"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link; the browser that asks is known again by a cookie."""
@@ -97,7 +101,7 @@ class LinkVerify(MethodResource):
         Media(("text/html",)),
         query={"token": str},
         status=(200, 303),
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN"),
+        errors=(*SIGNS_IN, "MISSING_TOKEN", "INVALID_TOKEN"),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign the browser in that asked for the link, and ask any other to confirm: whoever looks at the links of a
@@ -119,7 +123,7 @@ class LinkVerify(MethodResource):
         GRANT,
         body=({"token": str}, Media(("application/x-www-form-urlencoded",))),
         status=(200, 303),
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_TOKEN", "SECOND_FACTOR_REQUIRED"),
+        errors=(*SIGNS_IN, "MISSING_TOKEN", "INVALID_TOKEN"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in with the token: the page's form, or JSON."""

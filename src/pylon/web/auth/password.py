@@ -13,12 +13,14 @@ from pylon.auth.methods.password_reset import PasswordReset
 from pylon.model.errors import PylonError
 from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text
 from pylon.web.auth.cookies import give_cookie, wants_cookie
-from pylon.web.auth.magic import MAX_TOKEN, answer
+from pylon.web.auth.magic import MAX_TOKEN, SENDS, SIGNS_IN, answer
 from pylon.web.auth.resource import MethodResource
 from pylon.web.described import GRANT, AnyOf, describes
 from pylon.web.request import Request
 
 MAX_NAME = 200
+RULES = ("WEAK_PASSWORD", "PWNED_PASSWORD", "OVERLOADED")
+"""What setting a password may answer."""
 
 
 def secret(body: dict[str, object], name: str, code: str = "MISSING_PASSWORD") -> str:
@@ -37,18 +39,20 @@ class Register(MethodResource):
     @describes(
         AnyOf(
             (
-                GRANT | {"verification_email_sent": bool, "dev_code?": str},
+                {**GRANT, "verification_email_sent": bool, "dev_code?": str},
                 {"sent": Literal[True], "verification_required": Literal[True], "dev_code?": str},
             )
         ),
         body={"email": str, "password": str, "displayName?": str, "captchaToken?": str, "code?": str},
         errors=(
-            "METHOD_NOT_CONFIGURED",
+            *SENDS,
+            *SIGNS_IN,
+            *RULES,
             "MISSING_EMAIL",
             "MISSING_PASSWORD",
-            "INVALID_DATA",
             "EMAIL_TAKEN",
-            "DISPOSABLE_EMAIL",
+            "INVALID_CODE",
+            "INVALID_DATA",
         ),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
@@ -81,13 +85,7 @@ class Login(MethodResource):
     @describes(
         GRANT,
         body={"email": str, "password": str},
-        errors=(
-            "METHOD_NOT_CONFIGURED",
-            "MISSING_EMAIL",
-            "MISSING_PASSWORD",
-            "INVALID_CREDENTIALS",
-            "SECOND_FACTOR_REQUIRED",
-        ),
+        errors=(*SIGNS_IN, "MISSING_EMAIL", "MISSING_PASSWORD", "INVALID_EMAIL", "INVALID_CREDENTIALS", "OVERLOADED"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign in."""
@@ -106,7 +104,16 @@ class Change(MethodResource):
         {"changed": Literal[True], "expires_at": int, "revoked_sessions": int, "token": str},
         body={"currentPassword": str, "newPassword": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_PASSWORD", "WRONG_PASSWORD", "NO_PASSWORD_SET"),
+        errors=(
+            *RULES,
+            "METHOD_NOT_CONFIGURED",
+            "API_KEY_AUTH_FORBIDDEN",
+            "MISSING_PASSWORD",
+            "WRONG_PASSWORD",
+            "NO_PASSWORD_SET",
+            "USER_NOT_FOUND",
+            "SESSION_EXPIRED",
+        ),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Change one's own password; every other session ends, and this one gets a new token."""
@@ -134,7 +141,7 @@ class ResetRequest(MethodResource):
     @describes(
         {"sent": Literal[True], "dev_token?": str},
         body={"email": str},
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL"),
+        errors=("METHOD_NOT_CONFIGURED", "MISSING_EMAIL", "INVALID_EMAIL", "OVERLOADED", "PUBLIC_URL_MISSING"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Send a link, if there is such an account; the answer is the same if not."""
@@ -149,9 +156,9 @@ class ResetComplete(MethodResource):
     method = "password_reset"
 
     @describes(
-        GRANT | {"reset": Literal[True], "revoked_sessions": int},
+        {**GRANT, "reset": Literal[True], "revoked_sessions": int},
         body={"token": str, "newPassword": str},
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_FIELD", "SECOND_FACTOR_REQUIRED"),
+        errors=(*SIGNS_IN, *RULES, "MISSING_FIELD", "INVALID_TOKEN", "USER_NOT_FOUND"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set the new password and sign in."""
