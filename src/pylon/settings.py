@@ -706,6 +706,13 @@ class Settings:
         "PYLON_AUTH_INVITE_IP_PER_MIN", 30, "Invitations to organisations sent by one address a minute."
     )
     auth_guest_ip_per_min: int = _limit("PYLON_AUTH_GUEST_IP_PER_MIN", 60, "Guests of one address a minute.")
+    auth_pages: bool = _variable(
+        "PYLON_AUTH_PAGES",
+        True,
+        _switch,
+        "Serve pages for signing in and for one's account at /auth, and where links in mail lead. Switch it off for an "
+        "app that brings its own.",
+    )
     trust_proxy_hops: int = _variable(
         "PYLON_TRUST_PROXY_HOPS",
         0,

@@ -12,6 +12,7 @@ from pylon.engine.transaction import Authority, Transaction
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
+from pylon.store.selection import Selection
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR, ALICE, BOB, NOBODY
 
@@ -209,3 +210,13 @@ async def test_the_log_is_pruned_only_beyond_both_days_and_events(notes: AppSpec
         assert await engine.housekeeping.prune_once() == 2
         await engine.insert(ALICE, "Note", b'{"title":"x"}')
         assert engine.reads.log_head() == 6
+
+
+async def test_the_time_limit_of_a_list_ends_with_it(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.insert(ALICE, "Note", b'{"title":"x"}')
+        await engine.reads.rows(ALICE, "Note", Selection())
+        await asyncio.sleep(0.005)
+        for _ in range(5000):  # enough for SQLite to ask whether the time is over
+            assert engine.reads.log_head() == 1
+            assert engine.reads.records("nothing") == []

@@ -189,7 +189,8 @@ def test_a_long_reader_raises_while_it_reads_and_clears_after_it(app_file: Path,
 
 
 def test_every_standard_alarm_names_a_runbook_and_what_to_do(server: ServerProcess) -> None:
-    rules = (Path(__file__).parents[2] / "src/pylon/ops/alarm_rules.py").read_text("utf-8")
+    ops = Path(__file__).parents[2] / "src/pylon/ops"
+    rules = "".join((ops / name).read_text("utf-8") for name in ("alarm_rules.py", "mail_alarms.py"))
     named = set(re.findall(r'name="([a-z-]+)"', rules))
     assert named == set(admin(server, "GET", "/api/admin/alarms")["watched"])
     anchors = set(re.findall(r"RUNBOOK\}#([a-z-]+)", rules))
@@ -202,4 +203,5 @@ def test_every_standard_alarm_names_a_runbook_and_what_to_do(server: ServerProce
         "slow-consumers",
         "reconnect-storm",
         "overload",
+        "mail",
     }

@@ -61,7 +61,7 @@ class Reads:
         self._watchdog = watchdog
         self._plans = plans
         self._inline = store.reader()
-        self._points = store.reader()
+        self._points = store.reader()  # apart, since an inline read leaves its time limit behind
         self._time_limit = time_limit
         self.row_limit = row_limit
         self._sessions: list[ReadSession] = []
@@ -153,20 +153,20 @@ class Reads:
 
     def log_head(self) -> int:
         """The newest seq: a point read, inline."""
-        return self._inline.log_head()
+        return self._points.log_head()
 
     def document_stamp(self, entity: str, row_id: str) -> int | None:
         """Which state of a row's document is stored, None without one: a point read, inline."""
-        head = self._inline.document_head(entity, row_id)
+        head = self._points.document_head(entity, row_id)
         return None if head is None else head.stamp
 
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record: a point read, inline."""
-        return self._inline.record(kind, key)
+        return self._points.record(kind, key)
 
     def records(self, kind: str) -> list[tuple[str, bytes]]:
         """All records of a kind by key; there are few of each."""
-        return self._inline.records(kind)
+        return self._points.records(kind)
 
     def filter(self, caller: Caller, entity: str, conditions: dict[str, Any]) -> Selection:
         """A client's filter object as a Selection. Raises INVALID_COLUMN, INVALID_QUERY, POLICY_DENIED."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Exchanged(NamedTuple):
-    """What came back; header names are in lower case."""
+    """What came back; header names are in lower case, and lines of the same name stand one below the other."""
 
     status: int
     headers: dict[str, str]
@@ -48,10 +48,12 @@ async def exchange(
         raise AssertionError
 
     async def send(message: Any) -> None:
-        nonlocal status, told
+        nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-            told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
+            for name, value in message["headers"]:
+                key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+                told[key] = f"{told[key]}\n{text}" if key in told else text
         else:
             pieces.append(message.get("body", b""))
 

@@ -39,6 +39,7 @@ from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
 from pylon.web.limits import leave
 from pylon.web.openapi import openapi
 from pylon.web.origins import Origins
+from pylon.web.pages.routes import routes as page_routes
 from pylon.web.request import Request, choose_request_id
 from pylon.web.studio.pages import doors as studio_doors
 from pylon.web.studio.pages import pages as studio_pages
@@ -94,6 +95,9 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
         finally:
             leave(scope)
 
+    if doors.settings.auth_pages:
+        for path, page in page_routes(asgi, doors.engine.app.name, doors.web_folder).items():
+            app.add_route(path, page)
     return asgi
 
 

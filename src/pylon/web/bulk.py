@@ -25,6 +25,9 @@ class Operation(msgspec.Struct):
     data: dict[str, Any] | None = None
 
 
+TRANSACTED = {"committed": bool, "results": list[dict[str, Any]]}
+
+
 class _FailedOperation(PylonError):
     """Rolls a transact back; carries the results up to and including the failure."""
 
@@ -36,7 +39,7 @@ class _FailedOperation(PylonError):
 class Transact(Resource):
     """`/api/transact`."""
 
-    @describes({"committed": bool, "results": list[dict[str, Any]]}, body=list[Operation], who="admin", errors=WRITES)
+    @describes(TRANSACTED, body=list[Operation], who="admin", errors=WRITES, refusals={400: TRANSACTED})
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """All operations of the array, or none."""
         require_admin(req)

@@ -42,7 +42,8 @@ class Media(NamedTuple):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What `describes` was given. `errors` are codes of the registry; those that every route may answer are added."""
+    """What `describes` was given. `errors` are codes of the registry; those that every route may answer are
+    added. `refusals` are answers of these statuses that are no error envelope."""
 
     answer: Shape
     body: Shape = None
@@ -51,6 +52,7 @@ class Description(msgspec.Struct, frozen=True):
     query: Mapping[str, Shape] = {}
     headers: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    refusals: Mapping[int, Shape] = {}
 
 
 ANYTHING: Shape = Any
@@ -110,10 +112,11 @@ def describes(
     query: Mapping[str, Shape] | None = None,
     headers: tuple[str, ...] = (),
     errors: tuple[str, ...] = (),
+    refusals: Mapping[int, Shape] | None = None,
 ) -> Callable[[_R], _R]:
     """Describe a responder: what it answers, what it takes, who may ask, and which codes it refuses with."""
     statuses = (status,) if isinstance(status, int) else status
-    description = Description(answer, body, who, statuses, query or {}, headers, errors)
+    description = Description(answer, body, who, statuses, query or {}, headers, errors, refusals or {})
 
     def keep(responder: _R) -> _R:
         setattr(responder, _KEY, description)

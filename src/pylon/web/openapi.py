@@ -68,7 +68,7 @@ _TAGS = (
     ("/api/export", "bulk"),
     ("/api/import", "bulk"),
 )
-_EVERY = ("INVALID_QUERY", "BLOCKED", "RATE_LIMITED", "MAINTENANCE", "OVERLOADED", "SHUTTING_DOWN")
+_EVERY = ("BLOCKED", "RATE_LIMITED", "MAINTENANCE", "OVERLOADED", "SHUTTING_DOWN")
 _CREDENTIALS = tuple(code for code in ("INVALID_API_KEY", "INVALID_JWT") if code in REGISTRY)
 _BODY = ("INVALID_JSON", "INVALID_JSON@408", "PAYLOAD_TOO_LARGE")
 _WHO = {
@@ -270,7 +270,11 @@ class _Writer:
                 answer["content"] = self._content(description.answer, entity)
             if description.headers:
                 answer["headers"] = {name: {"schema": {"type": "string"}} for name in description.headers}
+        for status, shape in description.refusals.items():
+            refusal = AnyOf((Ref(self._error), shape))
+            answers[str(status)] = {"description": _STATUS[status], "content": self._content(refusal, entity)}
         codes = [*description.errors, *_WHO[description.who]]
+        codes.append("INVALID_QUERY")
         if not is_open(path):
             codes += [*_EVERY, *_CREDENTIALS]
         if method != "get":
@@ -327,7 +331,12 @@ class _Writer:
         """Every type that a description or a function names, read at once so that no two get the same name."""
         hints: list[Any] = []
         for _, _, _, description in self._operations:
-            for shape in (description.answer, description.body, *description.query.values()):
+            for shape in (
+                description.answer,
+                description.body,
+                *description.query.values(),
+                *description.refusals.values(),
+            ):
                 hints += _leaves(shape)
         found, components = msgspec.json.schema_components(
             hints, schema_hook=self._custom, ref_template=REFERENCE.format("pylon.{name}")
@@ -369,6 +378,7 @@ _STATUS = {
     302: "Go there.",
     303: "Go there.",
     304: "The caller holds it already.",
+    400: "Refused.",
     503: "Not ready.",
 }
 

@@ -33,7 +33,7 @@ class PullDoor(Resource):
     """`/api/sync/pull`."""
 
     @describes(
-        {"changes": list[dict[str, Any]], "cursor": {"last_seq": int}, "has_more": bool, "snapshot_after?": str},
+        {"changes": list[dict[str, Any]], "cursor": {"last_seq": int}, "has_more": bool, "snapshot_after?": str | None},
         query={"since": int, "limit": int, "scope": str, "snapshot_after": str, "page_size": int},
         errors=(
             "RESYNC_REQUIRED",

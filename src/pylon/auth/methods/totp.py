@@ -102,9 +102,10 @@ class Totp:
     def _step(self, secret: str, code: str) -> int | None:
         """The step whose code this is, one around now; every one is compared."""
         now, totp = int(self._clock()) // STEP_SECONDS, pyotp.TOTP(secret)
+        sent = code.encode("utf-8", "replace")  # as text, what isn't ASCII can't be compared
         found = None
         for step in (now - 1, now, now + 1):
-            if hmac.compare_digest(totp.generate_otp(step), code):
+            if hmac.compare_digest(totp.generate_otp(step).encode(), sent):
                 found = step
         return found
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from pylon.model.errors import PylonError
 
 T = TypeVar("T")
+
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A time in Unix seconds, within what the store holds."""
 
 
 def decode_body(body: bytes, kind: type[T]) -> T:

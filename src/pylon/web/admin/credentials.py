@@ -10,7 +10,7 @@ import msgspec
 from pylon.auth.methods.api_key import ApiKeys
 from pylon.auth.methods.jwt import Jwt
 from pylon.store.identity import SigningKeyRecord
-from pylon.web.admin.body import decode_body
+from pylon.web.admin.body import Seconds, decode_body
 from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
@@ -19,7 +19,7 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
     """Which API keys: all that match everything given, so `{}` is all. `after` is Unix seconds of their making."""
 
     user: str | None = None
-    after: int | None = None
+    after: Seconds | None = None
 
 
 class RotateOrder(msgspec.Struct, forbid_unknown_fields=True):

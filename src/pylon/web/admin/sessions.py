@@ -6,7 +6,7 @@ import falcon.asgi
 import msgspec
 
 from pylon.store.identity import SessionFilter
-from pylon.web.admin.body import decode_body
+from pylon.web.admin.body import Seconds, decode_body
 from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
@@ -16,8 +16,8 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True):
     making, `method` the way of signing in that made them."""
 
     user: str | None = None
-    before: int | None = None
-    after: int | None = None
+    before: Seconds | None = None
+    after: Seconds | None = None
     guests: bool | None = None
     method: str | None = None
 
