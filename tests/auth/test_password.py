@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from argon2 import PasswordHasher
 
+from pylon.auth.captcha import Captcha, Provider
 from pylon.auth.hashing import MAX_PASSWORD_BYTES
 from pylon.auth.methods.password import Registration
 from pylon.auth.passwords import PAUSE_SECONDS, Passwords
@@ -305,3 +306,25 @@ async def test_breached_passwords_are_refused_and_who_is_asked_learns_five_digit
         await asyncio.to_thread(server.shutdown)
         server.server_close()
         thread.join()
+
+
+async def test_without_the_captcha_nothing_is_sent_and_no_account_is_made(people: AppSpec, tmp_path: Path) -> None:
+    async with open_with_mail(people, tmp_path) as (base, post):
+        captcha = Captcha(Provider.TURNSTILE, "secret", endpoint="http://127.0.0.1:9/")
+        object.__setattr__(base, "captcha", captcha)
+        assert await code_of(register(base, captcha="forged")) == "CAPTCHA_FAILED"
+        for method in ("magic_code", "magic_link"):
+            assert await code_of(base.registry.get(method).send(somebody(), ANN, "forged")) == "CAPTCHA_FAILED"
+        assert base.users.by_email(ANN) is None
+        assert not post.letters
+
+
+async def test_a_locked_account_is_signed_in_to_by_no_method(people: AppSpec, tmp_path: Path) -> None:
+    async with open_with_mail(people, tmp_path) as (base, _):
+        user = (await register(base)).grant.record.user_id
+        await write(base, user, disabledAt="2026-01-01T00:00:00Z", emailVerified="2026-01-01T00:00:00Z")
+        link = await base.registry.get("magic_link").send(somebody(), ANN)
+        token = await reset(base).request(somebody(), ANN)
+        assert await code_of(passwords(base).login(somebody(), ANN, PASSWORD)) == "ACCOUNT_LOCKED"
+        assert await code_of(base.registry.get("magic_link").verify(somebody(), link.token)) == "ACCOUNT_LOCKED"
+        assert await code_of(reset(base).complete(somebody(), token, OTHER)) == "ACCOUNT_LOCKED"

@@ -69,15 +69,14 @@ class PasswordReset:
         RATE_LIMITED."""
         base = self._base
         await base.limiter.take(Step.VERIFY, arrival)
-        await self._rules.accept(new)
         peeked = (
             await base.engine.run(
                 arrival.caller, lambda tx: base.one_time.peek_token(tx, RESET, token), authority=Authority.TRUSTED
             )
         ).value
-        if peeked is None:  # asked before the hash, which costs something
+        if peeked is None:  # asked before the rules and the hash, which cost something
             raise invalid_token()
-        hashed = await base.hashing.hash(new)
+        hashed = await base.hashing.hash(await self._rules.accept(new))
 
         def complete(tx: Transaction) -> tuple[Any, int] | None:
             used = base.one_time.use_token(tx, RESET, token)
