@@ -47,7 +47,8 @@ class Browsers:
         except BaseException:
             driver.quit()
             raise
-        self._idle.append(driver)
+        if driver.service.process.poll() is None:  # a test may have quit it, as a user does
+            self._idle.append(driver)
 
     @staticmethod
     def _renew(driver: Any) -> None:

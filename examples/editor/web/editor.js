@@ -23,7 +23,7 @@ const docs = db.live("Doc", { order: "created" });
 /** @type {{id: string, text: any, room: any, stop: () => void}|null} */
 let open = null;
 
-docs.subscribe(drawList);
+docs.subscribe(() => (open ? drawList() : choose())); // the first text may arrive after the call that made it
 addEventListener("hashchange", choose);
 await docs.ready;
 if (!docs.rows.length) await db.call("first_doc").catch(() => {});
