@@ -213,7 +213,8 @@ def test_the_server_takes_backups_and_shows_them(app_file: Path, tmp_path: Path)
         _, listed = server.request("GET", "/api/admin/backups", token=ADMIN_TOKEN)
         assert listed["backups"][0]["verified"] is True
         database = shelf / made["name"] / "pylon.db.age"
-        database.write_bytes(database.read_bytes()[:-1] + b"x")
+        sealed = database.read_bytes()
+        database.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
         status, refused = server.request("POST", path, {"name": made["name"]}, token=ADMIN_TOKEN)
         assert (status, refused["error"]["code"]) == (422, "BACKUP_INVALID")
         for name in ("../data", "nothing", ""):
