@@ -17,9 +17,7 @@ from typing import Any
 from pylon.cli.durations import duration, moment, shown
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,13 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     actions = {"list": _list, "create": _create, "rotate": _rotate, "revoke": _revoke, "purge": _purge}
     action = getattr(options, "run", None) or actions[options.action]
-    try:
-        return int(action(Remote.from_options(options), options, output))
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    return int(action(Remote.from_options(options), options, output))
 
 
 def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:

@@ -16,9 +16,7 @@ from typing import Any
 from pylon.cli.durations import moment, shown
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options
 
 _MOST = 10_000
 
@@ -49,20 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        if options.action == "verify":
-            return _verify(remote, options, output)
-        if options.action == "who-saw":
-            return _who_saw(remote, options, output)
-        if options.action == "export" or options.csv:
-            return _export(remote, options)
-        return _search(remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    if options.action == "verify":
+        return _verify(remote, options, output)
+    if options.action == "who-saw":
+        return _who_saw(remote, options, output)
+    if options.action == "export" or options.csv:
+        return _export(remote, options)
+    return _search(remote, options, output)
 
 
 def _query(options: argparse.Namespace) -> dict[str, str | int | float | None]:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import HumanOutput, Output, failure
-from pylon.cli.project import add_data_dir, report_load_error, report_settings_error, settings_for
-from pylon.loading import Entry, LoadError, NoEntryError, find_entry, load
+from pylon.cli.project import add_data_dir, settings_for
+from pylon.loading import Entry, NoEntryError, find_entry, load
 from pylon.model.errors import PylonError
-from pylon.settings import Settings, SettingsError
+from pylon.settings import Settings
 
 if TYPE_CHECKING:
     from pylon.ops.backup.keys import Keyring
@@ -67,15 +67,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not expected or len(words) > (1 if options.tar else 2):
         output.report([failure("USAGE", "name what to write", "`pylon backup DIR`, or `pylon backup --help`.")])
         return Exit.USAGE
-    try:
-        return (action or _take)(options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
-    return Exit.FAILED
+    return (action or _take)(options, output)
 
 
 def _take(options: argparse.Namespace, output: Output) -> int:

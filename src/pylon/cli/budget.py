@@ -12,9 +12,7 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 METERS = ("requests", "writes", "deliveries", "egress_bytes", "storage_bytes", "mail", "llm_tokens")
 
@@ -35,14 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        return {"list": _list, "set": _set, "delete": _delete}[options.action](remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    return {"list": _list, "set": _set, "delete": _delete}[options.action](remote, options, output)
 
 
 def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:

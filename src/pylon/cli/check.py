@@ -7,14 +7,13 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import Project, add_data_dir, open_project, report_load_error, report_settings_error
+from pylon.cli.project import Project, add_data_dir, open_project, report_load_error
 from pylon.cli.rehearsal import rehearse
 from pylon.loading import LoadError, load
 from pylon.model.diagnostics import check
 from pylon.model.errors import PylonError
 from pylon.model.findings import DeclarationError, Diagnostic, Severity
 from pylon.model.schema import AppSpec
-from pylon.settings import SettingsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +25,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     try:
         project = open_project(options, {})
         spec, warnings = examine(project)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
     except LoadError as error:
         report_load_error(error, "CHECK", output)
         return exit_of(error)

@@ -11,10 +11,10 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import add_data_dir, report_settings_error, settings_for
-from pylon.cli.remote import Remote, RemoteError, Unreachable, add_remote_options, report_remote_error
+from pylon.cli.project import add_data_dir, settings_for
+from pylon.cli.remote import Remote, Unreachable, add_remote_options
 from pylon.model.errors import PylonError
-from pylon.settings import Settings, SettingsError
+from pylon.settings import Settings
 
 _WAIT_SECONDS = 5.0
 _MARGIN_SECONDS = 10.0
@@ -35,12 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     here = Path.cwd()
-    try:
-        _, settings = settings_for(options, {}, here, here)
-        remote = Remote.from_options(options)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
+    _, settings = settings_for(options, {}, here, here)
+    remote = Remote.from_options(options)
     try:
         if options.url is None and not _is_held(settings):
             answer = _offline(settings, options.wait)
@@ -51,11 +47,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         hint = "A process holds the data folder, but does not answer there: name it with --url, or stop it."
         output.report([failure(error.code, error.message, error.hint if options.url else hint)])
         return Exit.UNAVAILABLE
-    except RemoteError as error:
-        return report_remote_error(error, output)
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
-        return Exit.FAILED
     output.answer(answer, _told(answer))
     return Exit.OK if answer["complete"] else Exit.FAILED
 

@@ -139,7 +139,12 @@ def call(command: Command, words: Sequence[str], output: Output) -> int:
     except SystemExit:  # argparse has printed the help
         return Exit.OK
     run = cast("Callable[[argparse.Namespace, Output], int]", module.run)
-    return int(run(options, output))
+    try:
+        return int(run(options, output))
+    except Exception as error:
+        from pylon.cli.failures import tell_failure
+
+        return tell_failure(error, output)
 
 
 def _json_first(words: Sequence[str]) -> list[str]:

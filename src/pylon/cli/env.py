@@ -9,8 +9,8 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import add_data_dir, report_settings_error, settings_for, unknown_findings
-from pylon.settings import VARIABLES, SettingsError, effective
+from pylon.cli.project import add_data_dir, settings_for, unknown_findings
+from pylon.settings import VARIABLES, effective
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     here = Path.cwd()
-    try:
-        environ, settings = settings_for(options, {}, here, here)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
+    environ, settings = settings_for(options, {}, here, here)
     listed: list[dict[str, Any]] = []
     lines: list[str] = []
     for variable in VARIABLES:

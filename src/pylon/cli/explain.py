@@ -9,8 +9,7 @@ from pathlib import Path
 from pylon.cli.codes import CODES
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_load_error
-from pylon.loading import LoadError, find_entry, load
+from pylon.loading import find_entry, load
 from pylon.model.errors import REGISTRY
 
 
@@ -48,11 +47,7 @@ def known_codes() -> list[str]:
 
 
 def _explain_app(path: str, output: Output) -> int:
-    try:
-        spec = load(find_entry(path, Path.cwd()))
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-        return Exit.FAILED
+    spec = load(find_entry(path, Path.cwd()))
     lines = [f"{spec.name} {spec.version}"]
     for entity in spec.entities:
         fields = ", ".join(f"{f.name}: {f.type_name}{'?' if f.optional else ''}" for f in entity.fields)

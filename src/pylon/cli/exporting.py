@@ -17,9 +17,7 @@ from typing import IO
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
 from pylon.cli.progress import bytes_moved
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".json": "json"}
 
@@ -42,18 +40,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return Exit.USAGE
     path = f"/api/export/{segment(options.entity)}" if options.entity else "/api/export"
     written = 0
-    try:
-        remote = Remote.from_options(options)
-        with bytes_moved(output, "export", None) as advance, _opened(target) as file:
-            for piece in remote.stream(path, format=how, fields=options.fields):
-                file.write(piece)
-                written += len(piece)
-                advance(len(piece))
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    with bytes_moved(output, "export", None) as advance, _opened(target) as file:
+        for piece in remote.stream(path, format=how, fields=options.fields):
+            file.write(piece)
+            written += len(piece)
+            advance(len(piece))
     if target is not None:
         output.answer(
             {"code": "EXPORT_OK", "file": str(target), "bytes": written}, f"  info[EXPORT_OK] {target}: {written} bytes"

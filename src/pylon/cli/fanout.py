@@ -13,9 +13,7 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        if options.action == "list":
-            return _list(remote, output)
-        order = {"entity": options.entity, "rate": options.rate}
-        answer = remote.post("/api/admin/fanout/throttle", order)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    if options.action == "list":
+        return _list(remote, output)
+    order = {"entity": options.entity, "rate": options.rate}
+    answer = remote.post("/api/admin/fanout/throttle", order)
     shown = "as fast as it changes" if options.rate is None else f"at most {options.rate:g} events a second"
     output.answer(answer, f"{options.entity}: {shown}")
     return Exit.OK

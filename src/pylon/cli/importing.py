@@ -16,11 +16,9 @@ from typing import Any
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure, finding
 from pylon.cli.progress import Advance, bytes_moved
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
+from pylon.cli.remote import Remote, RemoteError, add_remote_options, segment
 from pylon.model.csv_rows import split_records
 from pylon.model.findings import Severity
-from pylon.settings import SettingsError
 
 _CHUNK = 256 * 1024
 _TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv", "json": "application/json"}
@@ -48,18 +46,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if how == "csv" and options.entity is None:
         output.report([failure("USAGE", "CSV holds one entity: name it", f"`pylon import {options.file} Note`")])
         return Exit.USAGE
-    try:
-        remote = Remote.from_options(options)
-        taken = _taken(remote, options.id)
-        target = f"/api/import/{segment(options.entity)}" if options.entity else "/api/import"
-        query = {"format": how, "on_error": options.on_error, "import_id": options.id, "from": taken or None}
-        with bytes_moved(output, f"import {path.name}", path.stat().st_size) as advance:
-            report = remote.upload(target, _source(path, how, taken, advance), _TYPES[how], **query)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    taken = _taken(remote, options.id)
+    target = f"/api/import/{segment(options.entity)}" if options.entity else "/api/import"
+    query = {"format": how, "on_error": options.on_error, "import_id": options.id, "from": taken or None}
+    with bytes_moved(output, f"import {path.name}", path.stat().st_size) as advance:
+        report = remote.upload(target, _source(path, how, taken, advance), _TYPES[how], **query)
     return _tell(report, output)
 
 

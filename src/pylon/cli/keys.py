@@ -13,9 +13,7 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options
 
 _POLL_SECONDS = 0.2
 
@@ -30,21 +28,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        if options.action == "rotate":
-            made = remote.post("/api/admin/keys/rotate", {})
-            output.answer(made, f"{made['key']} seals from now on\nnext: pylon keys reencrypt --wait")
-            return Exit.OK
-        if options.action == "reencrypt":
-            return _reencrypt(remote, options.wait, output)
-        state = remote.get("/api/admin/keys")
-        output.answer(state, "\n".join(_lines(state)))
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    if options.action == "rotate":
+        made = remote.post("/api/admin/keys/rotate", {})
+        output.answer(made, f"{made['key']} seals from now on\nnext: pylon keys reencrypt --wait")
+        return Exit.OK
+    if options.action == "reencrypt":
+        return _reencrypt(remote, options.wait, output)
+    state = remote.get("/api/admin/keys")
+    output.answer(state, "\n".join(_lines(state)))
     return Exit.OK
 
 

@@ -6,9 +6,8 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import LogLevel, SettingsError
+from pylon.cli.remote import Remote, add_remote_options
+from pylon.settings import LogLevel
 
 _PATH = "/api/admin/log-level"
 
@@ -19,14 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        told = remote.put(_PATH, {"level": options.level}) if options.level else remote.get(_PATH)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    told = remote.put(_PATH, {"level": options.level}) if options.level else remote.get(_PATH)
     was = f" (was {told['before']})" if "before" in told else ""
     output.answer(told, f"{told['level']}{was}")
     return Exit.OK

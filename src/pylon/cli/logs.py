@@ -9,9 +9,8 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import LogLevel, SettingsError
+from pylon.cli.remote import Remote, add_remote_options
+from pylon.settings import LogLevel
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        told = Remote.from_options(options).get("/api/admin/logs", minutes=options.minutes, level=options.level)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    told = Remote.from_options(options).get("/api/admin/logs", minutes=options.minutes, level=options.level)
     lines = [line["text"] for line in told["lines"]]
     if told["dropped"]:
         lines.append(f"({told['dropped']} lines were dropped since the start: stderr did not keep up)")

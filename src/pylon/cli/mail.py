@@ -14,9 +14,7 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,23 +31,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        match options.action:
-            case "list":
-                report = remote.get("/api/admin/mail", state=options.state, limit=options.limit)
-                output.answer(report, _listing(report))
-            case "retry":
-                answer = remote.post(f"/api/admin/mail/{segment(options.id)}/retry")
-                output.answer(answer, f"{options.id} is tried again")
-            case _:
-                answer = remote.post("/api/admin/mail/test", {"to": options.address})
-                output.answer(answer, f"{answer['transport']} took the letter to {options.address}")
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    match options.action:
+        case "list":
+            report = remote.get("/api/admin/mail", state=options.state, limit=options.limit)
+            output.answer(report, _listing(report))
+        case "retry":
+            answer = remote.post(f"/api/admin/mail/{segment(options.id)}/retry")
+            output.answer(answer, f"{options.id} is tried again")
+        case _:
+            answer = remote.post("/api/admin/mail/test", {"to": options.address})
+            output.answer(answer, f"{answer['transport']} took the letter to {options.address}")
     return Exit.OK
 
 

@@ -17,11 +17,10 @@ from typing import Any
 from pylon.cli.durations import duration
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import add_data_dir, report_settings_error, settings_for
-from pylon.cli.remote import Remote, RemoteError, Unreachable, add_remote_options, report_remote_error, segment
+from pylon.cli.project import add_data_dir, settings_for
+from pylon.cli.remote import Remote, Unreachable, add_remote_options, segment
 from pylon.cli.switch import described
 from pylon.engine.limits.switches import FILE_NAME
-from pylon.settings import SettingsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +40,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
             return _offline(options, output)
         remote = Remote.from_options(options)
         return {"on": _on, "off": _off, "status": _status}[options.action](remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
     except Unreachable as error:
         output.report([failure(error.code, error.message, "Or use --offline on the server's machine.")])
         return Exit.UNAVAILABLE
-    except RemoteError as error:
-        return report_remote_error(error, output)
 
 
 def _on(remote: Remote, options: argparse.Namespace, output: Output) -> int:

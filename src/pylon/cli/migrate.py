@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import Project, add_data_dir, open_project, report_load_error, report_settings_error
+from pylon.cli.project import Project, add_data_dir, open_project
 from pylon.cli.schema import agreed, described, operator, safeguard, store_of
-from pylon.loading import LoadError, load
-from pylon.model.errors import PylonError
-from pylon.settings import SettingsError
+from pylon.loading import load
 
 if TYPE_CHECKING:
     from pylon.ops.migrations.files import MigrationFile
@@ -50,15 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     actions = {"create": _create, "plan": _plan, "apply": _apply, "status": _status, "rollback": _rollback}
-    try:
-        return actions[options.action](options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
-    return Exit.FAILED
+    return actions[options.action](options, output)
 
 
 def unapplied(project: Project) -> list[str]:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import Project, add_data_dir, open_project, report_load_error, report_settings_error
-from pylon.loading import LoadError, find_entry, load
+from pylon.cli.project import Project, add_data_dir, open_project
+from pylon.loading import find_entry, load
 from pylon.model.errors import PylonError
-from pylon.settings import Settings, SettingsError
+from pylon.settings import Settings
 
 if TYPE_CHECKING:
     from pylon.model.schema import AppSpec
@@ -55,15 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     actions = {"diff": _diff, "push": _push, "inspect": _inspect, "history": _history}
-    try:
-        return actions[options.action](options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
-    return Exit.FAILED
+    return actions[options.action](options, output)
 
 
 def _diff(options: argparse.Namespace, output: Output) -> int:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure, finding
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
+from pylon.cli.remote import Remote, add_remote_options, segment
 from pylon.model.findings import Severity
-from pylon.settings import SettingsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,24 +28,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return Exit.FAILED
     seeded: dict[str, int] = {}
     refused = 0
-    try:
-        remote = Remote.from_options(options)
-        for entity in sorted(entities):
-            lines = [json.dumps(row).encode() + b"\n" for row in entities[entity]]
-            report = remote.upload(f"/api/import/{segment(entity)}", lines, "application/x-ndjson", on_error="skip")
-            seeded[entity] = report["imported"]
-            refused += report["failed"]
-            output.report(
-                [
-                    finding(Severity.ERROR, "SEED_INSERT_FAILED", f"{entity}, row {told['line']}: {told['message']}")
-                    for told in report["failures"]
-                ]
-            )
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    for entity in sorted(entities):
+        lines = [json.dumps(row).encode() + b"\n" for row in entities[entity]]
+        report = remote.upload(f"/api/import/{segment(entity)}", lines, "application/x-ndjson", on_error="skip")
+        seeded[entity] = report["imported"]
+        refused += report["failed"]
+        output.report(
+            [
+                finding(Severity.ERROR, "SEED_INSERT_FAILED", f"{entity}, row {told['line']}: {told['message']}")
+                for told in report["failures"]
+            ]
+        )
     total = sum(seeded.values())
     words = " and ".join(f"{count} {entity}" for entity, count in seeded.items())
     code = "SEED_PARTIAL" if refused else "SEED_OK"

@@ -9,10 +9,8 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
+from pylon.cli.remote import Remote, add_remote_options
 from pylon.cli.top.figures import clean, duration, size
-from pylon.settings import SettingsError
 
 _ASKED = 10_000
 _SHOWN = 50
@@ -33,14 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        return {"list": _list, "kick": _kick, "bounce": _bounce}[options.action](remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    return {"list": _list, "kick": _kick, "bounce": _bounce}[options.action](remote, options, output)
 
 
 def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:

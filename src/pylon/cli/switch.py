@@ -17,9 +17,7 @@ from typing import Any
 from pylon.cli.durations import duration, shown
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 SCOPES = ("server", "read-only", "entity", "function", "user", "ip", "auth", "sync", "uploads", "anonymous")
 
@@ -42,14 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        return {"list": _list, "on": _on, "off": _off}[options.action](remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    return {"list": _list, "on": _on, "off": _off}[options.action](remote, options, output)
 
 
 def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:

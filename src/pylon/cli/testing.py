@@ -16,8 +16,7 @@ import msgspec
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_load_error
-from pylon.loading import LoadError, find_entry, load
+from pylon.loading import find_entry, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        entry = find_entry(options.app, Path.cwd())
-        return _leaks(options, output) if options.leaks else _tests(options, entry.folder, output)
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-        return Exit.FAILED
+    entry = find_entry(options.app, Path.cwd())
+    return _leaks(options, output) if options.leaks else _tests(options, entry.folder, output)
 
 
 def _tests(options: argparse.Namespace, folder: Path, output: Output) -> int:

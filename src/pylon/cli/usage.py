@@ -11,9 +11,7 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        report = remote.get("/api/admin/usage", period=options.period, user=options.user, limit=options.limit)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    report = remote.get("/api/admin/usage", period=options.period, user=options.user, limit=options.limit)
     lines = [f"{report['period']}{' ' + report['user'] if 'user' in report else ''}"]
     for meter, amount in sorted(report["used"].items()):
         most = ", ".join(f"{user} {count:,}" for user, count in report.get("top", {}).get(meter, []))

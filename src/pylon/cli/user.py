@@ -13,10 +13,8 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
+from pylon.cli.remote import Remote, add_remote_options, segment
 from pylon.cli.schema import agreed
-from pylon.settings import SettingsError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,22 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        path = f"/api/admin/users/{segment(options.id)}"
-        if options.action == "export":
-            return _export(remote, f"{path}/export", options.to, output)
-        if not (options.yes or agreed(f"Erase {options.id} for good?")):
-            output.report([failure("PURGE_REFUSED", "nothing was erased", "`--yes` agrees beforehand.")])
-            return Exit.FAILED
-        report = remote.delete(f"{path}/purge")
-        output.answer(report, _told(report))
-        return Exit.FAILED if report["errors"] else Exit.OK
-    except SettingsError as error:
-        report_settings_error(error, output)
+    remote = Remote.from_options(options)
+    path = f"/api/admin/users/{segment(options.id)}"
+    if options.action == "export":
+        return _export(remote, f"{path}/export", options.to, output)
+    if not (options.yes or agreed(f"Erase {options.id} for good?")):
+        output.report([failure("PURGE_REFUSED", "nothing was erased", "`--yes` agrees beforehand.")])
         return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    report = remote.delete(f"{path}/purge")
+    output.answer(report, _told(report))
+    return Exit.FAILED if report["errors"] else Exit.OK
 
 
 def _export(remote: Remote, path: str, target: Path | None, output: Output) -> int:

@@ -15,9 +15,7 @@ from typing import Any
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error, segment
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options, segment
 
 _PATH = "/api/admin/webhooks"
 
@@ -45,15 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    try:
-        remote = Remote.from_options(options)
-        actions = {"list": _list, "show": _show, "add": _add, "retry": _retry, "delete": _delete}
-        return actions[options.action](remote, options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    actions = {"list": _list, "show": _show, "add": _add, "retry": _retry, "delete": _delete}
+    return actions[options.action](remote, options, output)
 
 
 def _list(remote: Remote, options: argparse.Namespace, output: Output) -> int:

@@ -26,13 +26,11 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import add_data_dir, report_settings_error
-from pylon.cli.remote import RemoteError, add_remote_options, report_remote_error
-from pylon.model.errors import PylonError
+from pylon.cli.project import add_data_dir
+from pylon.cli.remote import add_remote_options
 from pylon.ops.incident.capture import Unavailable
 from pylon.ops.incident.moments import FORMS
 from pylon.ops.incident.record import Kind, Severity
-from pylon.settings import SettingsError
 
 _ACTIONS = "start|note|status|close|list|report|capture|token-leak|emergency"
 
@@ -97,12 +95,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     }
     try:
         return commands[options.action](options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-    except RemoteError as error:
-        return report_remote_error(error, output)
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
     except Unavailable as error:
         output.report([failure("DATA_UNREADABLE", str(error), "Name the data folder with --data-dir.")])
         return Exit.UNAVAILABLE

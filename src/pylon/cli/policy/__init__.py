@@ -16,12 +16,8 @@ import argparse
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
-from pylon.cli.project import report_load_error, report_settings_error
-from pylon.cli.remote import RemoteError, add_remote_options, report_remote_error
-from pylon.loading import LoadError
-from pylon.model.errors import PylonError
+from pylon.cli.remote import add_remote_options
 from pylon.model.schema import Action
-from pylon.settings import SettingsError
 
 _ACTIONS = "lint|test|explain|coverage"
 _APP = "app.py, a folder, module:attribute or pylon.manifest.json"
@@ -66,14 +62,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     commands = {"lint": linting.run, "test": trying.run, "explain": explaining.run, "coverage": covering.run}
     try:
         return commands[options.action](options, output)
-    except SettingsError as error:
-        report_settings_error(error, output)
-    except LoadError as error:
-        report_load_error(error, "CHECK", output)
-    except RemoteError as error:
-        return report_remote_error(error, output)
     except PolicyError as error:
         output.report([failure("MANIFEST_INVALID", str(error), "The guide on policies lists what a rule may name.")])
-    except PylonError as error:
-        output.report([failure(error.code, error.message, error.hint)])
-    return Exit.FAILED
+        return Exit.FAILED

@@ -8,9 +8,7 @@ import sys
 
 from pylon.cli.exits import Exit
 from pylon.cli.output import JsonOutput, Output, failure
-from pylon.cli.project import report_settings_error
-from pylon.cli.remote import Remote, RemoteError, add_remote_options, report_remote_error
-from pylon.settings import SettingsError
+from pylon.cli.remote import Remote, add_remote_options
 
 OVERVIEW = "/api/admin/overview?history=1"
 _ANSWER_SECONDS = 5.0
@@ -29,15 +27,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not is_once and not (sys.stdin.isatty() and sys.stdout.isatty()):
         output.report([failure("USAGE", "`pylon top` needs a terminal", "`pylon top --once` prints one frame.")])
         return Exit.USAGE
-    try:
-        remote = Remote.from_options(options)
-        remote.timeout = _ANSWER_SECONDS
-        document = remote.get(OVERVIEW)
-    except SettingsError as error:
-        report_settings_error(error, output)
-        return Exit.FAILED
-    except RemoteError as error:
-        return report_remote_error(error, output)
+    remote = Remote.from_options(options)
+    remote.timeout = _ANSWER_SECONDS
+    document = remote.get(OVERVIEW)
     if is_json:
         output.answer(document, "")
         return Exit.OK
