@@ -79,6 +79,18 @@ def is_public(address: Address) -> bool:
     return not closed and address.is_global and not address.is_multicast
 
 
+def is_public_text(text: str) -> bool:
+    """The same of an address as resolvers write it, with its zone or without; what is no address is not public."""
+    try:
+        return is_public(_parsed(text))
+    except ValueError:
+        return False
+
+
+def _parsed(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])
+
+
 def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
@@ -138,7 +150,7 @@ class Outbound:
             found = await self.resolver(url.hostname, port)
         except (OSError, UnicodeError):
             raise OutboundError("the name can't be resolved") from None
-        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+        addresses = [_parsed(text) for text in found]
         if not addresses:
             raise OutboundError("the name has no address")
         for address in addresses:

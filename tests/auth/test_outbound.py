@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from pylon.auth import outbound
-from pylon.auth.outbound import Guarded, Outbound, OutboundError, is_public
+from pylon.auth.outbound import Guarded, Outbound, OutboundError
+from pylon.outbound import is_public_text
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "8.8.8.8"])
 def test_addresses_of_the_internet_are_public(address: str) -> None:
-    assert is_public(address)
+    assert is_public_text(address)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +39,16 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
         "::ffff:127.0.0.1",
         "::ffff:169.254.169.254",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a00:1",
         "2002:7f00:1::",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "::7f00:1",
+        "fec0::1",
         "no address",
     ],
 )
 def test_addresses_of_this_machine_and_its_networks_are_not(address: str) -> None:
-    assert not is_public(address)
+    assert not is_public_text(address)
 
 
 async def serve(answer: bytes) -> tuple[asyncio.Server, int]:

@@ -8,13 +8,13 @@ check and the connection gains nothing. TLS still asks for the certificate of th
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
 import msgspec
+
+from pylon.outbound import is_public_text, resolve
 
 SECONDS = 10.0
 MAX_BYTES = 1_048_576
@@ -53,11 +53,9 @@ class Guarded(httpx.AsyncBaseTransport):
         """Send it to an address that was judged."""
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = await resolve(host, port)
         if host.lower() not in self._inside:
-            addresses = [address for address in addresses if is_public(address)]
+            addresses = [address for address in addresses if is_public_text(address)]
         if not addresses:
             raise httpx.ConnectError("the host has no public address")
         aimed = httpx.Request(
@@ -104,20 +102,3 @@ class Outbound:
             raise OutboundError("the server did not answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as problem:
             raise OutboundError(f"the server can't be reached ({type(problem).__name__})") from None
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the internet's, not of this machine, its networks or their services."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    if inner is None and parsed in _NAT64:
-        inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-    if inner is not None:
-        return is_public(str(inner))
-    return parsed.is_global and not parsed.is_multicast
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
