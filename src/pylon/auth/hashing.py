@@ -7,6 +7,7 @@ what waits is bounded too, and beyond it is answered 503 instead of being let to
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from pylon.model.errors import PylonError
 T = TypeVar("T")
 
 TIME_COST, MEMORY_KIB, PARALLELISM = 2, 19_456, 1
+_SALT_BYTES, _HASH_BYTES = 16, 32
 MAX_PASSWORD_BYTES = 4096
 """Longer ones are refused before they are hashed."""
 
@@ -36,11 +38,17 @@ class Hashing:
     def __init__(self, *, threads: int = 0, waiting: int = 100) -> None:
         from argon2 import PasswordHasher
 
-        self._hasher = PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=PARALLELISM)
+        self._hasher = PasswordHasher(
+            time_cost=TIME_COST,
+            memory_cost=MEMORY_KIB,
+            parallelism=PARALLELISM,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
+        )
         self.threads = threads or max(1, (os.cpu_count() or 2) // 2)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="pylon-hash", initializer=_be_polite)
         self._limit = self.threads + waiting
-        self._dummy: str | None = None
+        self._nobodys = _hash_of_nobody()
         self.running = 0
         self.done = 0
         self.refused = 0
@@ -60,7 +68,7 @@ class Hashing:
         from argon2.exceptions import InvalidHashError, VerificationError
 
         try:
-            self._hasher.verify(stored if stored is not None else self._stand_in(), password)
+            self._hasher.verify(stored if stored is not None else self._nobodys, password)
         except InvalidHashError:
             if stored is not None:
                 return self._verify(None, password)
@@ -70,12 +78,6 @@ class Hashing:
         if stored is None:
             return Verdict(False)
         return Verdict(True, self._hasher.hash(password) if self._hasher.check_needs_rehash(stored) else None)
-
-    def _stand_in(self) -> str:
-        """A hash of nobody's password, made once."""
-        if self._dummy is None:
-            self._dummy = self._hasher.hash(os.urandom(16).hex())
-        return self._dummy
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self.running >= self._limit:
@@ -88,13 +90,16 @@ class Hashing:
             self.running -= 1
             self.done += 1
 
-    async def warm(self) -> None:
-        """Make the stand-in now, so that the first stranger doesn't take longer than others."""
-        await self._run(self._stand_in)
-
     def close(self) -> None:
         """Stop the threads; what waits is dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _hash_of_nobody() -> str:
+    """A hash that no password has, and with which checking costs what it costs with a real one: chance instead of a
+    result, so that it need not be computed before the first stranger comes."""
+    salt, result = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT_BYTES, _HASH_BYTES))
+    return f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}${salt}${result}"
 
 
 def _checked(password: str) -> str:
