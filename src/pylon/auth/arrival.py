@@ -57,6 +57,13 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         return self.caller.ip
 
     @property
+    def user_id(self) -> str:
+        """The signed-in user, where the door has asked for one."""
+        assert self.session.is_user
+        assert self.session.identity.user_id is not None
+        return self.session.identity.user_id
+
+    @property
     def languages(self) -> list[str]:
         """The languages that letters may be in, best first."""
         return languages_of(self.accept_language)

@@ -174,21 +174,23 @@ class Limiter:
 
 def network_of(ip: str) -> str:
     """The network of an address: /24 of IPv4, /56 of IPv6; the text itself for what is neither."""
+    address = _parsed(ip)
+    if address is None:
+        return ip
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+
+
+def _parsed(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
-        return ip
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _address(ip: str) -> str:
     """What counts as one address: a household has a whole /64 of IPv6."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
+    address = _parsed(ip)
+    if address is None:
         return ip
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
     return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

@@ -9,10 +9,10 @@ from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.mail.kinds import MailKind
-from pylon.auth.methods.magic_code import NEEDS_MAIL, has_mail, invalid_code, refused
+from pylon.auth.methods.magic_code import NEEDS_MAIL, has_mail, invalid_code, mail_code, refused
 from pylon.auth.methods.magic_link import invalid_token
 from pylon.auth.methods.password import PasswordSignIn
-from pylon.auth.proofs import CHANGE, CODE, LINK, RESET, minutes
+from pylon.auth.proofs import CHANGE, CODE, LINK, RESET
 from pylon.auth.registry import Method
 from pylon.auth.sessions import Grant
 from pylon.auth.sign_in import Proof
@@ -46,16 +46,7 @@ class EmailAddress:
 
         def make(tx: Transaction) -> str:
             code = base.one_time.make_code(tx, CODE, email)
-            base.outbox.queue(
-                tx,
-                MailKind.VERIFY_EMAIL,
-                email,
-                user_id=row.id,
-                languages=arrival.languages,
-                seconds=CODE.seconds,
-                code=code,
-                minutes=minutes(CODE),
-            )
+            mail_code(base, tx, arrival, MailKind.VERIFY_EMAIL, email, code, user_id=row.id)
             return code
 
         code = (await base.engine.run(arrival.caller, make, authority=Authority.TRUSTED)).value

@@ -35,15 +35,7 @@ class MagicCodes:
 
         def make(tx: Transaction) -> str:
             code = base.one_time.make_code(tx, CODE, email)
-            base.outbox.queue(
-                tx,
-                MailKind.MAGIC_CODE,
-                email,
-                languages=arrival.languages,
-                seconds=CODE.seconds,
-                code=code,
-                minutes=minutes(CODE),
-            )
+            mail_code(base, tx, arrival, MailKind.MAGIC_CODE, email, code)
             return code
 
         code = (await base.engine.run(arrival.caller, make, authority=Authority.TRUSTED)).value
@@ -71,6 +63,29 @@ class MagicCodes:
         return await base.sign_in.complete(
             arrival, proof, also=lambda tx: base.limiter.succeeded(tx, Step.VERIFY, arrival, email)
         )
+
+
+def mail_code(
+    base: Foundation,
+    tx: Transaction,
+    arrival: Arrival,
+    kind: MailKind,
+    email: str,
+    code: str,
+    *,
+    user_id: str | None = None,
+) -> None:
+    """Put the letter with a code in, with the transaction that made it. Raises as `Outbox.queue`."""
+    base.outbox.queue(
+        tx,
+        kind,
+        email,
+        user_id=user_id,
+        languages=arrival.languages,
+        seconds=CODE.seconds,
+        code=code,
+        minutes=minutes(CODE),
+    )
 
 
 async def refused(base: Foundation, arrival: Arrival, email: str, method: str) -> None:

@@ -93,7 +93,7 @@ class Passkeys:
 
     async def begin_registration(self, arrival: Arrival) -> dict[str, Any]:
         """A challenge, and `options` for `navigator.credentials.create`. Raises RATE_LIMITED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         await self._limiter.take(Step.NONCE, arrival)
         challenge = await self._run(
             arrival, lambda tx: self._one_time.make_token(tx, REGISTER, user_id, user_id=user_id)
@@ -135,7 +135,7 @@ class Passkeys:
 
     async def finish_registration(self, arrival: Arrival, sent: Attestation, name: str) -> PasskeyRecord:
         """Keep a new passkey. Raises PASSKEY_REGISTER_FAILED, CONFLICT for one too many, RATE_LIMITED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         await self._limiter.take(Step.VERIFY, arrival)
         challenge = await self._use_challenge(arrival, REGISTER, sent.client_data)
         if challenge is None or challenge.user_id != user_id:
@@ -338,12 +338,6 @@ def _challenge_bytes(raw: bytes) -> bytes:
 
 def _refused() -> PylonError:
     return PylonError("PASSKEY_VERIFY_FAILED", "The passkey could not be verified")
-
-
-def _user_of(arrival: Arrival) -> str:
-    assert arrival.session.is_user
-    assert arrival.session.identity.user_id is not None
-    return arrival.session.identity.user_id
 
 
 def handle_of(user_id: str) -> bytes:

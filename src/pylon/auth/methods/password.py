@@ -16,9 +16,9 @@ from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.linking import by_address
 from pylon.auth.mail.kinds import MailKind
-from pylon.auth.methods.magic_code import invalid_code, refused
+from pylon.auth.methods.magic_code import invalid_code, mail_code, refused
 from pylon.auth.passwords import Passwords
-from pylon.auth.proofs import CODE, RESET, minutes
+from pylon.auth.proofs import CODE, RESET
 from pylon.auth.registry import Method
 from pylon.auth.sessions import Grant
 from pylon.auth.sign_in import Proof
@@ -78,7 +78,7 @@ class PasswordSignIn:
             if not base.outbox.is_on:
                 return row, None
             code = base.one_time.make_code(tx, CODE, email)
-            self._mail_code(tx, arrival, email, code)
+            mail_code(base, tx, arrival, MailKind.VERIFY_EMAIL, email, code)
             return row, code
 
         row, code = (await base.engine.run(arrival.caller, make, authority=Authority.TRUSTED)).value
@@ -96,7 +96,7 @@ class PasswordSignIn:
             code = base.one_time.make_code(tx, CODE, email)
             row = base.users.find(tx, email=email)
             if row is None or not row.emailVerified:
-                self._mail_code(tx, arrival, email, code)
+                mail_code(base, tx, arrival, MailKind.VERIFY_EMAIL, email, code)
             else:
                 base.outbox.queue(tx, MailKind.ACCOUNT_EXISTS, email, languages=arrival.languages)
             return code
@@ -127,17 +127,6 @@ class PasswordSignIn:
             raise invalid_code()
         proof = Proof(user_id=made[0], method=NAME, factors=("pwd", "email"), is_new=made[1])
         return await base.sign_in.complete(arrival, proof, also=lambda tx: self._knows(tx, arrival, email))
-
-    def _mail_code(self, tx: Transaction, arrival: Arrival, email: str, code: str) -> None:
-        self._base.outbox.queue(
-            tx,
-            MailKind.VERIFY_EMAIL,
-            email,
-            languages=arrival.languages,
-            seconds=CODE.seconds,
-            code=code,
-            minutes=minutes(CODE),
-        )
 
     def _knows(self, tx: Transaction, arrival: Arrival, email: str) -> None:
         self._base.limiter.succeeded(tx, Step.LOGIN, arrival, email)

@@ -117,7 +117,7 @@ class Totp:
     async def enroll(self, arrival: Arrival, code: str | None) -> Enrollment:
         """A new app's secret, which takes over with its first code. Who has an app proves it with a code. Raises
         INVALID_TOTP_CODE, REAUTHENTICATION_REQUIRED, RATE_LIMITED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         if self.is_enrolled(user_id):
             await self._prove(arrival, user_id, code)
         else:
@@ -137,7 +137,7 @@ class Totp:
     async def verify(self, arrival: Arrival, code: str, *, trust_device: bool) -> Verified:
         """Check a code: the first of a new app switches it on; of the app in use, it proves the session anew. Raises
         TOTP_NOT_ENROLLED, INVALID_TOTP_CODE, RATE_LIMITED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         if not self.is_enrolled(user_id) and self._pending(user_id) is None:
             raise PylonError("TOTP_NOT_ENROLLED", "There is no authenticator app yet")
         account = await self._take(arrival, user_id)
@@ -163,7 +163,7 @@ class Totp:
     async def disable(self, arrival: Arrival, code: str | None) -> None:
         """Do without an app from now on; trusted devices end with it. Raises TOTP_NOT_ENROLLED, INVALID_TOTP_CODE,
         RATE_LIMITED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         if not self.is_enrolled(user_id):
             raise PylonError("TOTP_NOT_ENROLLED", "There is no authenticator app yet")
         await self._prove(arrival, user_id, code)
@@ -174,7 +174,7 @@ class Totp:
     async def new_backup_codes(self, arrival: Arrival, code: str | None) -> tuple[str, ...]:
         """Ten new backup codes in place of all there were, shown this once. Proven with a code, or by a session that
         proved one a moment ago. Raises TOTP_NOT_ENROLLED, INVALID_TOTP_CODE, REAUTHENTICATION_REQUIRED."""
-        user_id = _user_of(arrival)
+        user_id = arrival.user_id
         if not self.is_enrolled(user_id):
             raise PylonError("TOTP_NOT_ENROLLED", "There is no authenticator app yet")
         if code is not None:
@@ -275,12 +275,6 @@ class Totp:
         is_recent = self._clock() - session.authenticated_at <= RECENT_SECONDS
         if not is_recent or not set(factors) <= set(session.factors):
             raise PylonError("REAUTHENTICATION_REQUIRED", "Sign in again to do this")
-
-
-def _user_of(arrival: Arrival) -> str:
-    assert arrival.session.is_user
-    assert arrival.session.identity.user_id is not None
-    return arrival.session.identity.user_id
 
 
 def _plain(code: str) -> str:
