@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pylon.auth.methods.email import RECENT_SECONDS
+from pylon.auth.credentials import RECENT_SECONDS
 from pylon.auth.methods.password import Registration
 from pylon.auth.sessions import NOBODY, Session
 from pylon.model.schema import AppSpec

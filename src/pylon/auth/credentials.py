@@ -10,6 +10,9 @@ import msgspec
 from pylon.model.identity import ANONYMOUS, Identity
 from pylon.store.identity import SessionRecord
 
+RECENT_SECONDS = 900
+"""How long ago somebody may have signed in to change what lets him in, or to do what can't be undone."""
+
 
 class Session(msgspec.Struct, frozen=True):
     """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
@@ -34,6 +37,10 @@ class Session(msgspec.Struct, frozen=True):
         """Whether a signed-in user holds it: no guest, no admin token, no API key."""
         identity = self.identity
         return bool(self.id) and not identity.is_guest and self.api_key_id is None
+
+    def is_recent(self, now: float) -> bool:
+        """Whether who holds it signed in a moment ago, by the Unix time `now`."""
+        return now - self.authenticated_at <= RECENT_SECONDS
 
 
 NOBODY = Session()

@@ -23,8 +23,6 @@ from pylon.model.errors import PylonError
 
 NAME = "email"
 PATH = "/email-change/confirm"
-RECENT_SECONDS = 900
-"""How long ago somebody may have signed in to change the address without the password."""
 
 
 class EmailAddress:
@@ -154,7 +152,7 @@ class EmailAddress:
         if password is not None:
             if not await self._passwords.is_right(arrival, row, password):
                 raise PylonError("WRONG_PASSWORD", "The password is wrong")
-        elif self._base.engine.clock() - arrival.session.authenticated_at > RECENT_SECONDS:
+        elif not arrival.session.is_recent(self._base.engine.clock()):
             raise PylonError(
                 "REAUTHENTICATION_REQUIRED", "Sign in again to do this", hint="Or send `currentPassword` as well."
             )

@@ -33,7 +33,6 @@ from pylon.store.identity import BackupCodeRecord, OneTimeRecord, SessionRecord,
 PENDING = Kind("totp_enroll", 1800)
 STEP_SECONDS = 30
 BACKUP_CODES = 10
-RECENT_SECONDS = 900
 
 _SECRET = "totp"  # noqa: S105 - a purpose of the key ring
 _ALPHABET = string.ascii_uppercase + string.digits
@@ -272,8 +271,7 @@ class Totp:
         return PylonError("INVALID_TOTP_CODE", "This is not the code")
 
     def _require_recent(self, session: Session, *factors: str) -> None:
-        is_recent = self._clock() - session.authenticated_at <= RECENT_SECONDS
-        if not is_recent or not set(factors) <= set(session.factors):
+        if not session.is_recent(self._clock()) or not set(factors) <= set(session.factors):
             raise PylonError("REAUTHENTICATION_REQUIRED", "Sign in again to do this")
 
 

@@ -15,8 +15,6 @@ from pylon.web.auth.cookies import give_cookie, wants_cookie
 from pylon.web.request import Request
 
 TRUSTED_DEVICE_COOKIE = "pylon_trusted_device"
-RECENT_SECONDS = 900
-"""How long ago somebody may have signed in to do what can't be undone."""
 
 
 def arrival(req: Request) -> Arrival:
@@ -78,6 +76,6 @@ def require_session(req: Request) -> Session:
 def require_recent(req: Request) -> Session:
     """The session of a user who signed in within the last quarter of an hour. Raises REAUTHENTICATION_REQUIRED."""
     session = require_user(req)
-    if req.doors.engine.clock() - session.authenticated_at > RECENT_SECONDS:
+    if not session.is_recent(req.doors.engine.clock()):
         raise PylonError("REAUTHENTICATION_REQUIRED", "Sign in again to do this")
     return session
