@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from joserfc.jwk import ECKey, OctKey, OKPKey, import_key
 
 from pylon.auth.vault import Vault
 from pylon.engine.transaction import Transaction
@@ -28,8 +27,6 @@ ALGORITHMS = ("ES256", "Ed25519")
 _SECRET = "signing key"  # noqa: S105 - a purpose of the key ring
 _KEPT_SECONDS = 30 * 86_400
 _MAX_KID = 64
-
-Key = ECKey | OKPKey | OctKey
 
 
 class Signer(msgspec.Struct, frozen=True):
@@ -73,7 +70,7 @@ class SigningKeys:
             return None
         if held.kid not in self._private:
             plain = self._vault.open(_SECRET, held.private, held.kid)
-            self._private = {held.kid: import_key(msgspec.json.decode(plain))}
+            self._private = {held.kid: _imported(plain)}
         return Signer(held.kid, held.algorithm, self._private[held.kid])
 
     def is_due(self, tables: IdentityRows) -> bool:
@@ -89,7 +86,7 @@ class SigningKeys:
         if held is None or _is_retired(held, self._clock()):
             return None
         if kid not in self._public:
-            self._public[kid] = import_key(msgspec.json.decode(held.public))
+            self._public[kid] = _imported(held.public)
         return Signer(kid, held.algorithm, self._public[kid])
 
     def published(self) -> list[dict[str, Any]]:
@@ -136,6 +133,8 @@ class SigningKeys:
         return max(ready, key=lambda held: (held.active_at, held.created_at), default=None)
 
     def _make(self, now: int, active_at: int) -> SigningKeyRecord:
+        from joserfc.jwk import ECKey, OKPKey
+
         kid = "sig_" + secrets.token_hex(8)
         key = ECKey.generate_key("P-256") if self._algorithm == "ES256" else OKPKey.generate_key("Ed25519")
         return SigningKeyRecord(
@@ -147,6 +146,12 @@ class SigningKeys:
             created_at=now,
             active_at=active_at,
         )
+
+
+def _imported(jwk: bytes | str) -> Any:
+    from joserfc.jwk import import_key
+
+    return import_key(msgspec.json.decode(jwk))
 
 
 def _is_retired(held: SigningKeyRecord, now: float) -> bool:

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 
 from pylon.auth.arrival import Arrival
 from pylon.auth.foundation import Foundation
@@ -63,6 +61,10 @@ class Jwt:
     """The JWTs of one server."""
 
     def __init__(self, foundation: Foundation) -> None:
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
+        self._codec, self._codec_error = jwt, JoseError  # loaded here: only servers with JWTs pay for it
         settings = foundation.settings
         self._engine = foundation.engine
         self._tables = foundation.engine.reads.identity
@@ -71,7 +73,7 @@ class Jwt:
         self._registry = foundation.registry
         self._issuer = settings.jwt_issuer or ""
         self._lifetime = settings.jwt_lifetime_secs
-        self._secrets = tuple(OctKey.import_key(secret) for secret in settings.jwt_secrets)
+        self._secrets = _shared_keys(settings.jwt_secrets)
         chosen = settings.jwt_algorithm
         self._algorithm = chosen.value if chosen is not None else "HS256" if self._secrets else "ES256"
         self.keys = SigningKeys(
@@ -111,7 +113,7 @@ class Jwt:
 
     def _sign(self, signer: Signer, claims: dict[str, Any]) -> str:
         header = {"alg": signer.algorithm, "typ": "JWT"} | ({"kid": signer.kid} if signer.kid else {})
-        return jwt.encode(header, claims, signer.key, algorithms=[signer.algorithm])
+        return self._codec.encode(header, claims, signer.key, algorithms=[signer.algorithm])
 
     async def _signer(self, arrival: Arrival) -> Signer:
         if self._algorithm == "HS256":
@@ -180,8 +182,8 @@ class Jwt:
         signers = [held] if held is not None else [Signer("", "HS256", secret) for secret in self._secrets]
         for signer in signers:
             try:
-                decoded = jwt.decode(token, signer.key, algorithms=[signer.algorithm])
-            except (JoseError, ValueError, TypeError, RecursionError):
+                decoded = self._codec.decode(token, signer.key, algorithms=[signer.algorithm])
+            except (self._codec_error, ValueError, TypeError, RecursionError):
                 continue
             claims = self._claims(decoded.claims)
             # What the server's own keys sign has a session, always.
@@ -243,6 +245,14 @@ class Jwt:
             expires_at=int(said.exp),
             method=METHOD.name,
         )
+
+
+def _shared_keys(secrets: Sequence[str]) -> tuple[Any, ...]:
+    if not secrets:
+        return ()
+    from joserfc.jwk import OctKey
+
+    return tuple(OctKey.import_key(secret) for secret in secrets)
 
 
 def is_jwt(token: str) -> bool:
