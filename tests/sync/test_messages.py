@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pylon.model.errors import PylonError
-from pylon.sync.events import BinaryFrames
+from pylon.sync.events import BinaryEvent, Frames
 from pylon.sync.messages import MAX_MESSAGE, Message, Messages
 from tests.sync.test_asgi_socket import Peer, door
 
@@ -61,7 +61,7 @@ async def test_under_asgi_messages_arrive_answers_are_binary_or_text_and_leaving
     live, left = door(), []
 
     def answer(connection: Any, message: Message) -> None:
-        connection.deliver(BinaryFrames(b"\x10\x00"))
+        connection.deliver(Frames([BinaryEvent(b"\x10\x00")]))
 
     live.messages.on("ask", answer)
     live.messages.on_leave(lambda connection: left.append(connection.id))

@@ -87,10 +87,6 @@ class KeyRing:
             raise PylonError("SEALED_UNREADABLE", "What is stored was changed since it was sealed") from None
         return plain
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether the current key sealed this; what another did should be sealed again when it is next written."""
-        return sealed[len(_VERSION) : _HEAD] == self._current
-
     def _key(self, identifier: bytes, purpose: str) -> bytes:
         found = self._derived.get((identifier, purpose))
         if found is None:

@@ -179,10 +179,6 @@ def _members(cls: type) -> list[tuple[str, Any, bool]] | None:
     return None
 
 
-def _unwrapped(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) in (Required, NotRequired) else hint
-
-
 def _type(field: Field) -> str:
     name = " | ".join(json.dumps(value) for value in field.enum_values) if field.enum_values else _KINDS[field.kind]
     return _or_null(name) if field.optional else name

@@ -96,23 +96,6 @@ def notices(payloads: Sequence[dict[str, Any]]) -> Frames:
     return Frames([Event(msgspec.json.encode(payload)) for payload in payloads])
 
 
-class BinaryFrames(Frames):
-    """One binary message; a stream of server-sent events can't carry it and is sent nothing."""
-
-    __slots__ = ("_payload",)
-
-    def __init__(self, payload: bytes) -> None:
-        super().__init__([], sse=b"")
-        self.number = 1
-        self.websocket = frame(payload, BINARY)
-        self._payload = payload
-
-    @property
-    def messages(self) -> list[str | bytes]:
-        """The payload."""
-        return [self._payload]
-
-
 def reconnect_notice(after_ms: int) -> Frames:
     """Asks a client to come back after so many milliseconds; `EventSource` understands `retry:`."""
     payload = msgspec.json.encode({"type": "reconnect", "after_ms": after_ms})
