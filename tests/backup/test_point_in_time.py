@@ -8,7 +8,6 @@ import json
 import shutil
 import time
 import zlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,13 @@ from pylon.ops.backup.keys import Keyring
 from pylon.ops.backup.shelf import FolderShelf
 from pylon.testing.engine import open_engine
 from pylon.testing.process import ServerProcess
+from pylon.testing.waiting import eventually as until
 from tests.backup.conftest import APP, Command, tables
 from tests.conftest import ALICE
 
 
 def rfc3339(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def archived(data: Path) -> int:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
+from pylon.testing.waiting import eventually as until
 
-
-def until(condition: Callable[[], T], seconds: float = 10.0) -> T:
-    """The first truthy value of the condition. Raises AssertionError when it never is."""
-    end = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"never true within {seconds} s: {condition}")
-        time.sleep(0.02)
+__all__ = ["Page", "network", "until"]
 
 
 class Page:

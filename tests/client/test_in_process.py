@@ -9,7 +9,8 @@ import pytest
 from pylon import App, Context, Entity, Id, field
 from pylon.client import ApiError, AsyncClient
 from pylon.testing.app import open_app
-from tests.client.conftest import QUICK, until
+from pylon.testing.waiting import comes_true as until
+from tests.client.conftest import QUICK
 
 app = App("inside")
 

@@ -18,7 +18,8 @@ import pytest
 
 from pylon.client import ApiError, AsyncClient, Client, ClientError, Conflict, Replica, RoomEvent
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from tests.client.conftest import QUICK, until
+from pylon.testing.waiting import comes_true as until
+from tests.client.conftest import QUICK
 from tests.client.test_client import Own, Todo
 
 

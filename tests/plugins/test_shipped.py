@@ -24,7 +24,8 @@ from pylon.plugins import (
 )
 from pylon.plugins.slugify import slug_of
 from pylon.plugins.validation import Rule
-from tests.client.conftest import QUICK, until
+from pylon.testing.waiting import comes_true as until
+from tests.client.conftest import QUICK
 from tests.plugins.conftest import Doors, opened
 
 

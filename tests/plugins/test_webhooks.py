@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pylon.plugins.webhooks import Endpoint, Webhooks, verify
 from pylon.plugins.webhooks.delivery import Retrying
 from pylon.plugins.webhooks.endpoints import CURSOR, ENDPOINT
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
-from pylon.testing.waiting import eventually
+from pylon.testing.waiting import comes_true, eventually
 from tests.plugins.conftest import Doors, opened
 from tests.plugins.receiver import Receiver, receiving
 
@@ -47,14 +47,6 @@ def an_app(*endpoints: Endpoint, retrying: Retrying = QUICK) -> App:
     return App("hooked", entities=[Order, Other], plugins=[Webhooks(*endpoints, retrying=retrying)])
 
 
-async def until(condition: Callable[[], Any], what: str = "") -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(what or "did not happen")
-
-
 @asynccontextmanager
 async def hooked(folder: Path, **options: Any) -> AsyncIterator[tuple[Doors, Receiver]]:
     """A server with an endpoint `crm` for orders, and the receiver that it leads to."""
@@ -70,7 +62,7 @@ async def test_changes_arrive_in_order_and_signed_and_nothing_else_does(tmp_path
         await doors.add("ann", "Other", total=9)
         await doors.send("admin", "PATCH", f"/api/entities/Order/{row_id}", {"total": 2, "secret": "hidden"})
         await doors.push("ann", "delete", "Order", row_id)
-        await until(lambda: len(receiver.got) == 3)
+        await comes_true(lambda: len(receiver.got) == 3)
         assert [(event["event"], event["entity"], event["row_id"]) for event in receiver.got] == [
             ("insert", "Order", row_id),
             ("update", "Order", row_id),
@@ -97,7 +89,7 @@ async def test_what_fails_is_tried_again_and_what_is_behind_it_waits(tmp_path: P
         receiver.answers = [500, 0]  # an error, then nothing at all
         first = await doors.add("ann", "Order", total=1)
         second = await doors.add("ann", "Order", total=2)
-        await until(lambda: len(receiver.got) == 2)
+        await comes_true(lambda: len(receiver.got) == 2)
         assert [event["row_id"] for event in receiver.got] == [first, second]
         assert (await doors.json("admin", "GET", "/api/admin/webhooks"))["webhooks"][0]["dead"] == 0
 
@@ -118,11 +110,11 @@ async def test_what_fails_for_good_is_kept_and_tried_again_by_hand(tmp_path: Pat
         assert len(receiver.bodies) == QUICK.attempts
         receiver.always = 200
         later = await doors.add("ann", "Order", total=2)
-        await until(lambda: [event["row_id"] for event in receiver.got] == [later])
+        await comes_true(lambda: [event["row_id"] for event in receiver.got] == [later])
         retry = "/api/admin/webhooks/crm/retry"
         assert await doors.code("admin", "POST", retry, {"seq": 99}) == "NOT_FOUND"
         assert await doors.json("admin", "POST", retry) == {"retrying": 1}
-        await until(lambda: [event["row_id"] for event in receiver.got] == [later, lost])
+        await comes_true(lambda: [event["row_id"] for event in receiver.got] == [later, lost])
         for _ in range(500):
             if not (await shown())["dead_letters"]:
                 break
@@ -136,7 +128,7 @@ async def test_a_redirect_is_a_failure(tmp_path: Path) -> None:
         receiver.extra = f"Location: http://127.0.0.1:{receiver.port}/elsewhere\r\n"
         await doors.add("ann", "Order", total=1)
         second = await doors.add("ann", "Order", total=2)
-        await until(lambda: [event["row_id"] for event in receiver.got] == [second])
+        await comes_true(lambda: [event["row_id"] for event in receiver.got] == [second])
         assert (await doors.json("admin", "GET", "/api/admin/webhooks/crm"))["dead_letters"][0][
             "error"
         ] == "answered 307"
@@ -147,10 +139,10 @@ async def test_a_restart_goes_on_where_it_stopped_and_a_failing_one_keeps_its_tu
         app = an_app(Endpoint("crm", receiver.url, secret=SECRET, entities=["Order"]), retrying=Retrying(first=60.0))
         async with opened(app, folder=tmp_path, env=ALLOWED) as doors:
             await doors.add("ann", "Order", total=1)
-            await until(lambda: len(receiver.got) == 1)
+            await comes_true(lambda: len(receiver.got) == 1)
             receiver.always = 503
             await doors.add("ann", "Order", total=2)
-            await until(lambda: len(receiver.bodies) == 2)
+            await comes_true(lambda: len(receiver.bodies) == 2)
             await doors.add("ann", "Order", total=3)
         receiver.always = 200
         async with opened(app, folder=tmp_path, env=ALLOWED) as doors:
@@ -158,14 +150,14 @@ async def test_a_restart_goes_on_where_it_stopped_and_a_failing_one_keeps_its_tu
             webhook = (await doors.json("admin", "GET", "/api/admin/webhooks"))["webhooks"][0]
             assert (webhook["attempts"], webhook["error"]) == (1, "answered 503")
             await doors.json("admin", "POST", "/api/admin/webhooks/crm/retry")  # not in a minute: now
-            await until(lambda: len(receiver.got) == 4)
+            await comes_true(lambda: len(receiver.got) == 4)
             assert [event["data"]["total"] for event in receiver.got] == [1, 2, 3, 4]
 
 
 async def test_the_secret_and_the_address_are_sealed_at_rest(tmp_path: Path) -> None:
     async with hooked(tmp_path) as (doors, receiver):
         await doors.add("ann", "Order", total=1)
-        await until(lambda: len(receiver.got) == 1)
+        await comes_true(lambda: len(receiver.got) == 1)
         listed = json.dumps(await doors.json("admin", "GET", "/api/admin/webhooks/crm"))
         assert SECRET not in listed
         assert "key=k" not in listed
@@ -213,11 +205,11 @@ async def test_operators_add_change_and_delete_endpoints_and_nobody_else_does(tm
         await doors.add("ann", "Order", total=1)
         row_id = await doors.add("ann", "Other", total=2)
         await doors.send("ann", "PATCH", f"/api/entities/Other/{row_id}", {"total": 3})
-        await until(lambda: len(receiver.got) == 1)
+        await comes_true(lambda: len(receiver.got) == 1)
         assert verify(made["secret"], receiver.headers[0], receiver.bodies[0], now=time.time())
         assert "secret" not in await doors.json("admin", "PUT", path, {**wanted, "kinds": ["update"]})
         await doors.send("ann", "PATCH", f"/api/entities/Other/{row_id}", {"total": 4})
-        await until(lambda: len(receiver.got) >= 2)
+        await comes_true(lambda: len(receiver.got) >= 2)
         assert receiver.got[-1]["data"]["total"] == 4
         assert await doors.json("admin", "DELETE", path) == {"deleted": True}
         assert await doors.code("admin", "GET", path) == "NOT_FOUND"
@@ -242,7 +234,7 @@ async def test_one_endpoint_that_is_down_holds_up_no_other(tmp_path: Path) -> No
         async with opened(an_app(*endpoints, retrying=Retrying(first=60.0)), folder=tmp_path, env=ALLOWED) as doors:
             for total in range(5):
                 await doors.add("ann", "Order", total=total)
-            await until(lambda: len(well.got) == 5)
+            await comes_true(lambda: len(well.got) == 5)
             assert down.got == []
             metrics = (await doors.send("admin", "GET", "/metrics", headers={"Accept": "text/plain"})).text
             assert 'pylon_webhook_deliveries_total{webhook="well",outcome="delivered"} 5' in metrics

@@ -23,6 +23,7 @@ from pylon.sync.hub import Hub
 from pylon.sync.live import PER_CONNECTION, LiveQueries
 from pylon.sync.reruns import LiveLimits
 from pylon.testing.engine import open_engine
+from pylon.testing.waiting import comes_true
 from tests.conftest import ADMINISTRATOR
 from tests.sync.test_asgi_socket import Peer
 
@@ -131,7 +132,7 @@ class Client:
 
     async def next(self) -> dict[str, Any]:
         """The next frame of a live query."""
-        await until(lambda: len(self._peer.sent) > self._read)
+        await comes_true(lambda: len(self._peer.sent) > self._read)
         self._read += 1
         message = self._peer.sent[self._read - 1]
         assert message["type"] == "websocket.send", message
@@ -163,14 +164,6 @@ class Client:
         await self._peer.task
 
 
-async def until(is_true: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if is_true():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not come true")
-
-
 class Live:
     """A server's live queries in this process."""
 
@@ -200,7 +193,7 @@ class Live:
     async def quiet(self) -> None:
         """Wait until nothing runs nor is about to."""
         states = self.queries._queries.values
-        await until(lambda: all(query.state.value == "idle" for query in states()))
+        await comes_true(lambda: all(query.state.value == "idle" for query in states()))
 
     async def stop(self) -> None:
         for client in self._clients:
@@ -264,7 +257,7 @@ async def test_a_run_whose_result_is_as_before_pushes_nothing(live: Live) -> Non
     client.subscribe("s1", "by_tag", tag="x")
     await client.result()
     await live.engine.update(ADMINISTRATOR, "Note", row, b'{"n":7}')
-    await until(lambda: live.queries.statistics.unchanged == 1)
+    await comes_true(lambda: live.queries.statistics.unchanged == 1)
     assert client.unread == 0
 
 
@@ -313,7 +306,7 @@ async def test_a_change_committed_while_the_query_runs_is_not_missed(live: Live)
     gates["x"] = threading.Event()
     client = live.client()
     client.subscribe("s", "by_tag", tag="x")
-    await until(lambda: runs == ["x"])  # it has its snapshot
+    await comes_true(lambda: runs == ["x"])  # it has its snapshot
     await live.write("meanwhile", "x")
     gates["x"].set()
     assert await client.result() == []
@@ -327,7 +320,7 @@ async def test_changes_beyond_what_can_be_held_make_the_query_run_again(
     gates["x"] = threading.Event()
     client = live.client()
     client.subscribe("s", "by_tag", tag="x")
-    await until(lambda: runs == ["x"])
+    await comes_true(lambda: runs == ["x"])
     await live.write("meanwhile", "x")
     for _ in range(3):
         await live.write("another")
@@ -442,14 +435,14 @@ async def test_a_result_that_no_socket_could_take_is_an_error(make: Callable[...
 
 async def test_who_does_not_read_what_is_pushed_is_closed_with_1013(live: Live) -> None:
     client = live.client()
-    await until(lambda: len(live.door) == 1)
+    await comes_true(lambda: len(live.door) == 1)
     client._peer.free.clear()
     for n in range(3):
         client.subscribe(f"s{n}", "huge")
-    await until(lambda: live.door.slow_consumers == 1)
+    await comes_true(lambda: live.door.slow_consumers == 1)
     client._peer.free.set()
-    await until(lambda: client.last == {"type": "websocket.close", "code": 1013})
-    await until(lambda: live.queries.statistics.subscriptions == 0)
+    await comes_true(lambda: client.last == {"type": "websocket.close", "code": 1013})
+    await comes_true(lambda: live.queries.statistics.subscriptions == 0)
 
 
 # -- failing and recovering --------------------------------------------------------------------------------------
@@ -474,7 +467,7 @@ async def test_a_query_that_takes_too_long_is_tried_again_without_a_change(live:
     client.subscribe("s", "endless")
     assert await client.code() == "FN_TIMEOUT"
     before = live.queries.statistics.runs
-    await until(lambda: live.queries.statistics.runs > before)
+    await comes_true(lambda: live.queries.statistics.runs > before)
     await live.write("one", "endless")
     assert await client.result() is None
 
@@ -560,7 +553,7 @@ async def test_unsubscribing_and_leaving_end_the_runs(live: Live) -> None:
     client.say(type="reactive-unsubscribe", sub_id="s")
     client.say(type="reactive-unsubscribe")
     await other.leave()
-    await until(lambda: live.queries.shared == 0)
+    await comes_true(lambda: live.queries.shared == 0)
     await live.write("one", "x")
     await live.write("two", "y")
     assert live.queries.statistics.subscriptions == 0
@@ -575,7 +568,7 @@ async def test_a_revoked_session_is_sent_nothing_more(live: Live) -> None:
     await client.result()
     live.door.revoke([b"a"])
     await live.write("one", "x")
-    await until(lambda: client.last == {"type": "websocket.close", "code": 1008})
+    await comes_true(lambda: client.last == {"type": "websocket.close", "code": 1008})
     assert live.queries.statistics.subscriptions == 0
 
 
@@ -598,6 +591,6 @@ async def test_what_hangs_on_a_failed_run_goes_on_when_the_server_stops(live: Li
     gates["x"] = threading.Event()
     client = live.client()
     client.subscribe("s", "by_tag", tag="x")
-    await until(lambda: runs == ["x"])
+    await comes_true(lambda: runs == ["x"])
     stopping = asyncio.create_task(live.queries.stop())
     await asyncio.wait_for(stopping, 5)

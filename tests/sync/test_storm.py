@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from pylon.testing.waiting import eventually
 from tests.sync.test_websocket import APP, close_code, handshake, opened, post, until
 
 CROWD = 500
@@ -41,14 +42,6 @@ def admin(server: ServerProcess, method: str, path: str, body: Any = None) -> An
     status, answer = server.request(method, f"/api/admin/{path}", body, token=ADMIN_TOKEN)
     assert status in (200, 201), answer
     return answer
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "never true"
-        time.sleep(0.01)
-    return value
 
 
 def frames_until_close(connection: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
@@ -106,7 +99,7 @@ def test_one_user_may_hold_so_many_connections_and_is_told_when_to_come_back(ser
             assert server.request("GET", path)[0] == 429
         with as_user(server, "other"), opened(server):
             pass
-    wait_for(lambda: not admin(server, "GET", "sockets?user=many")["total"])
+    eventually(lambda: not admin(server, "GET", "sockets?user=many")["total"])
     with opened(server, subprotocols=[f"bearer.{token}"]):
         pass
 
@@ -247,8 +240,8 @@ def test_a_bounce_recycles_everybody_in_waves_and_nobody_loses_a_change(server: 
             post(server, title := f"bounced {i}")
             wrote.add(title)
             time.sleep(0.03)
-        wait_for(lambda: all(one.ended for one in group))
-        wait_for(lambda: all(wrote <= one.titles for one in group))
+        eventually(lambda: all(one.ended for one in group))
+        eventually(lambda: all(wrote <= one.titles for one in group))
     ends = sorted(one.ended[0][0] - began for one in group)
     assert ends[-1] - ends[0] > 0.5
     assert ends[-1] < 8
@@ -267,12 +260,12 @@ def test_sighup_recycles_connections_and_the_process_lives_on(server: ServerProc
     with followers(server, 4) as group:
         server.signal(signal.SIGHUP)
         post(server, "through the hangup")
-        wait_for(lambda: all(one.ended and one.ended[0][1] == 1012 for one in group))
+        eventually(lambda: all(one.ended and one.ended[0][1] == 1012 for one in group))
         post(server, "after the hangup")
-        wait_for(lambda: all({"through the hangup", "after the hangup"} <= one.titles for one in group))
+        eventually(lambda: all({"through the hangup", "after the hangup"} <= one.titles for one in group))
     assert server.process.poll() is None
     assert server.process.pid == pid
-    wait_for(lambda: "recycling live connections" in server.log())
+    eventually(lambda: "recycling live connections" in server.log())
 
 
 @pytest.mark.parametrize(("path", "port"), [("/api/sync/events", 0), ("/events", 2)])
@@ -328,7 +321,7 @@ class Counter(threading.Thread):
 
     def finish(self, last: bytes, counted: bytes) -> int:
         """Wait until everybody has the last; how many of the counted they were sent together."""
-        wait_for(lambda: all(last in received for received in self.received.values()), 30)
+        eventually(lambda: all(last in received for received in self.received.values()), 30)
         self.is_done = True
         self.join()
         for one in self.received:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from pylon.testing.waiting import eventually as until
 
 ENV = {
     "PYLON_ROOM_DATA_MAX_BYTES": "1000",
@@ -76,13 +76,6 @@ def meeting(server: ServerProcess) -> Iterator[Meet]:
 def meet(server: ServerProcess) -> Iterator[Meet]:
     with meeting(server) as meet:
         yield meet
-
-
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_join_presence_broadcast_and_leave_as_older_clients_know_them(server: ServerProcess, meet: Meet) -> None:

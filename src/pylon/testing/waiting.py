@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,3 +20,12 @@ def eventually(condition: Callable[[], T], seconds: float = 10.0, what: str = ""
             raise AssertionError(what or f"did not happen in {seconds:g} s")
         time.sleep(_PAUSE)
     return value
+
+
+async def comes_true(condition: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
+    """The same for what another task of this loop does."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise AssertionError(what or f"did not happen in {seconds:g} s")
+        await asyncio.sleep(_PAUSE)
