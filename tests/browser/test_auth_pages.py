@@ -9,6 +9,7 @@ from typing import Any
 
 import pyotp
 import pytest
+from authenticator import add_authenticator
 from page import until
 
 from pylon.testing.process import ServerProcess
@@ -137,20 +138,11 @@ def test_ending_a_session_elsewhere_signs_that_browser_out(
 @contextmanager
 def authenticator(driver: Any) -> Iterator[None]:
     """A security key that says yes, as Chromium's DevTools offer it."""
-    driver.execute_cdp_cmd("WebAuthn.enable", {})
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = driver.execute_cdp_cmd("WebAuthn.addVirtualAuthenticator", {"options": options})
+    made = add_authenticator(driver)
     try:
         yield
     finally:
-        driver.execute_cdp_cmd("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": made["authenticatorId"]})
+        driver.execute_cdp_cmd("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": made})
         driver.execute_cdp_cmd("WebAuthn.disable", {})
 
 

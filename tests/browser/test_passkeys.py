@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authenticator import add_authenticator
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
 
@@ -44,14 +45,6 @@ async function login() {
 }
 async function me() { return (await fetch("/api/auth/me")).json(); }
 </script>"""
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 
 
 @pytest.fixture
@@ -76,8 +69,7 @@ class Browser:
         self.driver, self.port = driver, server.port
         driver.set_script_timeout(20)
         driver.get(f"http://localhost:{server.port}/")
-        self.cdp("WebAuthn.enable", enableUI=False)
-        self.authenticator = self.cdp("WebAuthn.addVirtualAuthenticator", options=AUTHENTICATOR)["authenticatorId"]
+        self.authenticator = add_authenticator(driver)
 
     def cdp(self, command: str, **parameters: Any) -> Any:
         return self.driver.execute_cdp_cmd(command, parameters)

@@ -12,7 +12,7 @@ import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
-APP = Path(__file__).parent / "app.py"
+APP = Path(__file__).parents[1] / "gamedays" / "app.py"
 
 Pylon = Callable[..., tuple[int, Any]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from pylon.ops.migrations.state import refuse_unfinished, remembered
 from pylon.settings import Settings
 from pylon.store.sqlite.database import SqliteStore
 from tests.cli.conftest import APP, Cli
+from tests.killed import ends_before
 
 LONG = bool(os.environ.get("PYLON_TEST_LONG"))
 ROWS = 12
@@ -156,33 +156,6 @@ def test_down_undoes_what_up_did(data: Data) -> None:
     assert remembered(data.store) == {}
 
 
-def apply_and_die(data: Data, after: int) -> bool:
-    """Apply in a process that is killed before its statement number `after`; whether it got to the end."""
-    child = os.fork()
-    if child == 0:
-        left = after
-
-        def count(_cursor: Any, _sql: str, _values: Any) -> bool:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return True
-
-        def hook(connection: apsw.Connection) -> None:
-            connection.exec_trace = count
-
-        try:
-            apsw.connection_hooks.append(hook)
-            data.apply()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
-
-
 def test_a_migration_that_is_killed_at_any_statement_changes_each_row_once(data: Data) -> None:
     data.write("0001_add.py", ADD_ONE)
     data.sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -192,10 +165,10 @@ def test_a_migration_that_is_killed_at_any_statement_changes_each_row_once(data:
         for path in data.path.parent.glob("pylon.db*"):
             path.unlink()
         data.path.write_bytes(before)
-        done = apply_and_die(data, statements)
+        done = ends_before(statements, data.apply)
         if not done:
-            apply_and_die(data, statements // 2)
-            assert apply_and_die(data, 10_000)
+            ends_before(statements // 2, data.apply)
+            assert ends_before(10_000, data.apply)
         assert data.numbers() == [*range(1, ROWS + 1), 1000]
         assert data.sql("SELECT count(*) FROM _pylon_change_log WHERE kind = 'update'") == [(ROWS,)]
         statements += 1 if LONG else 7

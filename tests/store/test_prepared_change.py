@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from pylon.store.sqlite.connection import connect_writer
 from pylon.store.sqlite.database import SqliteStore
 from pylon.store.sqlite.ddl import apply_schema
 from pylon.testing.engine import open_engine
+from tests.killed import ends_before
 
 OLD = EntitySpec(
     name="Task",
@@ -132,38 +131,12 @@ async def test_a_row_that_contradicts_is_told_while_the_server_runs_and_leaves_n
     assert rows(tmp_path, "SELECT name FROM sqlite_master WHERE name GLOB '_pylon_next*'") == []
 
 
-def prepare_and_die(folder: Path, after: int) -> bool:
-    child = os.fork()
-    if child == 0:
-        left = after
-
-        def count(_cursor: Any, _sql: str, _values: Any) -> bool:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return True
-
-        def hook(connection: apsw.Connection) -> None:
-            connection.exec_trace = count
-
-        try:
-            apsw.connection_hooks.append(hook)
-            prepare(folder)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
-
-
 async def test_a_preparation_that_is_killed_goes_on_and_misses_nothing(tmp_path: Path) -> None:
     chance, ids = random.Random(5), list[str]()
     async with open_engine(APP, tmp_path) as engine:
         await write(engine, chance, ids, 300)
     kills = 0
-    while not prepare_and_die(tmp_path, 20 + 16 * kills):
+    while not ends_before(20 + 16 * kills, lambda: prepare(tmp_path)):
         kills += 1
         async with open_engine(APP, tmp_path) as engine:
             await write(engine, chance, ids, 10)

@@ -4,7 +4,6 @@ happened; and a process that is killed at any statement leaves one or the other.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from pylon.store.protocol import SchemaWish
 from pylon.store.sqlite import conversions, schema_history, system
 from pylon.store.sqlite.ddl import apply_schema, plan_schema
 from pylon.store.sqlite.introspection import read_schema
+from tests.killed import ends_before
 
 DROP = SchemaWish(leftovers=Leftovers.DROP)
 LONG = bool(os.environ.get("PYLON_TEST_LONG"))
@@ -400,30 +400,10 @@ AFTER = entity(
 )
 
 
-def change_and_die(path: Path, after: int) -> bool:
-    """Apply AFTER in a process that is killed before its statement number `after`; whether it got to the end."""
-    child = os.fork()
-    if child == 0:
-        left = after
-
-        def count(_cursor: Any, _sql: str, _values: Any) -> bool:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return True
-
-        try:
-            connection = apsw.Connection(str(path))
-            connection.pragma("synchronous", "off")  # a killed process takes nothing with it that the kernel has
-            connection.exec_trace = count
-            apply_schema(connection, [AFTER], DROP)
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return not os.WIFSIGNALED(status)
+def change(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.pragma("synchronous", "off")  # a killed process takes nothing with it that the kernel has
+    apply_schema(connection, [AFTER], DROP)
 
 
 def test_a_change_that_is_killed_at_any_statement_has_happened_or_has_not(tmp_path: Path) -> None:
@@ -434,7 +414,7 @@ def test_a_change_that_is_killed_at_any_statement_has_happened_or_has_not(tmp_pa
     rows(database, "INSERT INTO Task VALUES ('1', 'a', '1', 'o'), ('2', 'b', '2', NULL)")
     database.close()
     statements = 0
-    while not change_and_die(path, statements):
+    while not ends_before(statements, lambda: change(path)):
         statements += 1
         database = apsw.Connection(str(path))
         names = [table.name for table in read_schema(database).tables]
