@@ -123,6 +123,7 @@ async def test_a_purge_erases_every_trace_through_the_write_path_and_says_what_s
         assert line(report, "Page.reviewer")["cleared"] == 1
         assert line(report, "shared documents")["deleted"] == 1
         assert line(report, "API keys")["deleted"] == 1
+        assert line(report, "passkeys, factors, devices and codes")["deleted"] == 1
         assert line(report, "op-ids")["deleted"] >= 1
         assert line(report, "usage")["deleted"] >= 1
         assert "restore" in line(report, "backups and archive")["why"]

@@ -28,6 +28,8 @@ PORTION = 200
 """Rows of one transaction: the writer is held for some milliseconds at a time."""
 MAX_ERRORS = 100
 
+_NAMED = {SessionRecord: "sessions", ApiKeyRecord: "API keys", AccountRecord: "accounts with providers"}
+
 
 class _Portion(msgspec.Struct, frozen=True):
     last: str
@@ -120,15 +122,9 @@ class Erasure:
     def _begin(self, tx: Transaction, arrival: Arrival, user_id: str) -> tuple[Counter[str], dict[str, int]]:
         """Nobody acts as this user any more, and no organisation waits for it."""
         departed = depart(self._orgs, tx, arrival, user_id)
-        tables = tx.session.identity
-        keys = Counter(
-            {
-                "sessions": len(tables.find(SessionRecord, user_id=user_id)),
-                "API keys": len(tables.find(ApiKeyRecord, user_id=user_id)),
-                "accounts with providers": len(tables.find(AccountRecord, user_id=user_id)),
-            }
-        )
-        keys["passkeys, factors, devices and codes"] = forget_user(tx, user_id) - keys.total()
+        ended = forget_user(tx, user_id)
+        keys = Counter({name: ended.pop(kind) for kind, name in _NAMED.items()})
+        keys["passkeys, factors, devices and codes"] = ended.total()
         return keys, departed
 
     async def _rows(self, arrival: Arrival, reference: Reference, user_id: str) -> _Portion:
