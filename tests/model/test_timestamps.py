@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pylon.model.timestamps import is_iso_datetime, iso_millis, parse_iso
+from pylon.model.timestamps import is_iso_datetime, iso_millis, iso_seconds, parse_iso
 
 
 def test_a_moment_is_written_in_utc_with_milliseconds() -> None:
@@ -49,3 +49,8 @@ def test_what_is_written_is_read_again_to_the_millisecond(moment: datetime) -> N
     text = iso_millis(moment)
     assert is_iso_datetime(text)
     assert parse_iso(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def test_a_moment_cut_to_seconds_is_in_utc_whatever_its_zone() -> None:
+    local = datetime(2026, 11, 23, 5, 42, 5, 999_000, tzinfo=timezone(timedelta(hours=1)))
+    assert iso_seconds(local) == iso_seconds(datetime(2026, 11, 23, 4, 42, 5)) == "2026-11-23T04:42:05Z"

@@ -8,7 +8,7 @@ from typing import Any
 
 from pylon.engine.plan import EntityPlan
 from pylon.model.schema import Kind
-from pylon.model.timestamps import parse_iso
+from pylon.model.timestamps import iso_seconds, parse_iso
 
 _TEXTS = (Kind.STRING, Kind.DATETIME, Kind.RICHTEXT)
 
@@ -27,7 +27,7 @@ def declared(plan: EntityPlan, values: dict[str, Any]) -> dict[str, Any]:
 
 def iso(at: int) -> str:
     """Unix seconds, as rows carry times."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")[:19] + "Z"
+    return iso_seconds(datetime.fromtimestamp(at, UTC))
 
 
 def epoch(text: Any) -> int | None:

@@ -14,6 +14,7 @@ from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
 from pylon.model.errors import PylonError
+from pylon.model.timestamps import iso_seconds
 from pylon.store.filters import Scope, compile_filter
 
 MAX_EMAIL = 254
@@ -108,7 +109,7 @@ class Users:
 
 def timestamp(tx: Transaction) -> str:
     """The time of this transaction, as rows carry it."""
-    return tx.now.isoformat(timespec="seconds")[:19] + "Z"
+    return iso_seconds(tx.now)
 
 
 def normal_email(text: str) -> str:

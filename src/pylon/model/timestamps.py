@@ -14,6 +14,12 @@ def iso_millis(moment: datetime) -> str:
     return aware.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def iso_seconds(moment: datetime) -> str:
+    """The same cut to seconds, as records that people read hold it: `2026-11-23T04:42:05Z`."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 def is_iso_datetime(text: str) -> bool:
     """True for a real date, or date and time with `Z`, an offset or no zone, and at most 9 decimals of a second."""
     if _ISO.match(text) is None:

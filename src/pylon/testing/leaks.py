@@ -22,6 +22,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.schema import AppSpec, Field, Kind
+from pylon.model.timestamps import iso_millis
 from pylon.policy.nodes import HasRole, walk
 from pylon.policy.rules import Rule
 from pylon.testing.actor import Actor
@@ -151,7 +152,7 @@ class _Round:
                 return chance.randrange(8) / 2
             case Kind.DATETIME:
                 ago = timedelta(seconds=chance.choice([1, 600, 7_200, 200_000, 5_000_000]))
-                return (self._t.clock.now - ago).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                return iso_millis(self._t.clock.now - ago)
             case Kind.JSON:
                 return chance.choice([[chance.choice(USERS)], {"owner": chance.choice(USERS)}, [], chance.randrange(3)])
             case Kind.VECTOR:

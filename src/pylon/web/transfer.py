@@ -19,6 +19,7 @@ from pylon.engine.plan import EntityPlan
 from pylon.model.csv_rows import header_of, parse_record, reader_of, split_records, write_records
 from pylon.model.errors import PylonError
 from pylon.model.rows import decode_object
+from pylon.model.timestamps import iso_seconds
 from pylon.web.described import WRITES, AnyOf, Media, describes
 from pylon.web.request import Request, Resource, require_admin, whole_number
 
@@ -122,7 +123,7 @@ async def _document(
             yield (b"," if counts[plan.name] else b"") + b",".join(page)
             counts[plan.name] += len(page)
         yield b"]"
-    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = iso_seconds(now)
     yield b'},"counts":%b,"exported_at":"%b"}' % (msgspec.json.encode(counts), at.encode())
 
 

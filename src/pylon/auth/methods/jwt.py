@@ -11,7 +11,6 @@ The algorithm belongs to the key and is never read from a token.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from pylon.auth.methods.api_key import is_key
 from pylon.auth.registry import Method
 from pylon.auth.sessions import NOBODY, Session, TokenKind
 from pylon.auth.signing_keys import Signer, SigningKeys
+from pylon.auth.tokens import token_key
 from pylon.engine.caller import Caller
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
@@ -156,7 +156,7 @@ class Jwt:
         good, each time."""
         if len(token) > MAX_TOKEN:
             return None
-        name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        name = token_key(token)
         known = self._verified.get(name)
         if known is None:
             known = self._verify(token)

@@ -6,7 +6,6 @@ invitation of one address takes the place of the older one. What the inviter may
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import Any
 
@@ -21,6 +20,7 @@ from pylon.auth.mail.kinds import MailKind
 from pylon.auth.organisations import rules
 from pylon.auth.organisations.rows import OrgRows
 from pylon.auth.organisations.stage import allow, check_role
+from pylon.auth.tokens import token_key
 from pylon.auth.users import normal_email, timestamp
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
@@ -252,7 +252,7 @@ class Invites:
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return token_key(token).hex()
 
 
 def _shown(row: Any) -> Invitation:

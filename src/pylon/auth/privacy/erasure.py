@@ -20,6 +20,7 @@ from pylon.auth.users import timestamp
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
+from pylon.model.timestamps import iso_seconds
 from pylon.store.filters import Scope, compile_filter
 from pylon.store.identity import AccountRecord, ApiKeyRecord, OneTimeRecord, SessionRecord
 from pylon.store.mail import MailRecord
@@ -116,7 +117,7 @@ class Erasure:
             accounts_unlinked=keys["accounts with providers"],
             errors=tuple(errors[:MAX_ERRORS]),
             lines=tuple(lines),
-            purged_at=self._engine.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+            purged_at=iso_seconds(self._engine.now()),
         )
 
     def _begin(self, tx: Transaction, arrival: Arrival, user_id: str) -> tuple[Counter[str], dict[str, int]]:

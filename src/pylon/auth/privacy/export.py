@@ -13,6 +13,7 @@ from pylon.auth.events import MAX_EVENTS, Event
 from pylon.auth.foundation import Foundation
 from pylon.auth.privacy.references import references
 from pylon.engine.plan import EntityPlan
+from pylon.model.timestamps import iso_seconds
 from pylon.store.filters import Scope, compile_filter
 from pylon.store.identity import (
     AccountRecord,
@@ -70,7 +71,7 @@ class Export:
         return self._document(arrival, user_id, self._readable_rows(arrival))
 
     async def _document(self, arrival: Arrival, user_id: str, page: Page) -> AsyncIterator[bytes]:
-        at = self._engine.now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = iso_seconds(self._engine.now())
         yield b'{"user_id":%b,"exported_at":"%b","entities":{' % (msgspec.json.encode(user_id), at.encode())
         counts: dict[str, int] = {}
         for entity, fields in self._entities():

@@ -24,6 +24,7 @@ from pylon.engine.plan import Plans
 from pylon.engine.transaction import Authority
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
+from pylon.model.timestamps import iso_seconds
 from pylon.ops.migrations.context import CALLER, Migration
 from pylon.ops.migrations.files import MigrationFile, invalid
 from pylon.ops.migrations.state import KIND, Progress, Remembered, pending, remembered
@@ -58,7 +59,7 @@ class Workplace:
 
     def now(self) -> str:
         """The time, as it is remembered."""
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso_seconds(datetime.fromtimestamp(self.clock(), UTC))
 
 
 @dataclass(frozen=True, slots=True)

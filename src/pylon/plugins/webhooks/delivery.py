@@ -19,6 +19,7 @@ from pylon.engine.caller import SYSTEM
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.change import Change
 from pylon.model.errors import PylonError
+from pylon.model.timestamps import iso_seconds
 from pylon.outbound import Outbound, OutboundError
 from pylon.plugins.server import PluginServer
 from pylon.plugins.webhooks.endpoints import (
@@ -196,7 +197,7 @@ class Delivery:
                 "entity": entry.entity,
                 "row_id": entry.row_id,
                 "seq": entry.seq,
-                "timestamp": datetime.fromtimestamp(entry.second, UTC).isoformat().replace("+00:00", "Z"),
+                "timestamp": iso_seconds(datetime.fromtimestamp(entry.second, UTC)),
                 "data": data,
             }
         )

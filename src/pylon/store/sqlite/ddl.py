@@ -33,6 +33,7 @@ from pylon.model.schema_change import (
     Step,
 )
 from pylon.model.schema_diff import diff, remembered
+from pylon.model.timestamps import iso_millis, iso_seconds
 from pylon.store.filters import quote
 from pylon.store.protocol import SchemaWish
 from pylon.store.sqlite import documents, identity, schema_history, system
@@ -88,7 +89,7 @@ def apply_schema(
 
 def iso_now(clock: Callable[[], float]) -> str:
     """The time, as rows hold it."""
-    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso_millis(datetime.fromtimestamp(clock(), UTC))
 
 
 def refuse(plan: Plan) -> None:
@@ -239,7 +240,7 @@ def _remember(
     schema_history.append(
         connection,
         (
-            datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            iso_seconds(datetime.fromtimestamp(clock(), UTC)),
             wish.by,
             wish.app_version,
             "live_sqlite" if live.tables else "empty",
