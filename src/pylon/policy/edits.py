@@ -1,5 +1,5 @@
-"""What rules of writes see of an edit of a document, as keys of `data` beside the row's fields (spec 02 §10.6). For every
-other write, and in every other rule, they are null."""
+"""What rules of writes see of an edit of a document, as keys of `data` beside the row's fields (spec 02 §10.6). For
+every other write they are null."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Type(enum.Enum):
 
 
 class Root(enum.Enum):
-    """Where a reference reads from. `existing` is another name of DATA; EDIT are the keys of `data` that `edits` has."""
+    """Where a reference reads from. `existing` is another name of DATA; EDIT are keys of `data` in `edits`."""
 
     AUTH = "auth"
     DATA = "data"
