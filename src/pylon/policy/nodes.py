@@ -36,6 +36,7 @@ class Root(enum.Enum):
     def word(self) -> str:
         """As rules write it."""
         return "data" if self is Root.EDIT else self.value
+
     INPUT = "input"
 
 
