@@ -89,6 +89,7 @@ from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
+from pylon.sync.told import Audience
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.auth.cookies import session_cookie_name
@@ -308,7 +309,7 @@ class Server:
         self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_lost(self.door.reidentify_all)
         self.sessions.on_revoked(self.rooms.revoke)
-        self.controls = Controls(self.door, self.engine.switches)
+        self.controls = Controls(self.door, self.engine.switches, Audience(plans))
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
