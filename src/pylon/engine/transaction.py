@@ -28,7 +28,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.ids import RowIds
-from pylon.policy.rules import Rule
+from pylon.policy.rules import EditedRow, Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
 
@@ -165,11 +165,11 @@ class Transaction(RowAccess):
                 return self._update(plan, row_id, patch, followers)
         return self._update(plan, row_id, patch, followers)
 
-    def edit(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change:
-        """An update for what is kept beside the row: recorded also where it sets no field of the row itself. Raises
-        what `update` raises."""
+    def edit(self, plan: EntityPlan, row_id: str, patch: dict[str, Any], size: int) -> Change:
+        """An update that an edit of the row's document makes, of `size` bytes: recorded also where it sets no field of
+        the row itself. Raises what `update` raises."""
         with self._batch.scope():
-            old, new = self._updated(plan, row_id, patch)
+            old, new = self._updated(plan, row_id, patch, size)
             return self._apply_update(plan, old, new, patch, plan.followers)
 
     def delete(self, plan: EntityPlan, row_id: str) -> Change:
@@ -210,8 +210,10 @@ class Transaction(RowAccess):
         old, new = self._updated(plan, row_id, patch)
         return self._apply_update(plan, old, new, patch, followers) if patch else None
 
-    def _updated(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> tuple[Any, Any]:
-        """The row before and after an update that is allowed."""
+    def _updated(
+        self, plan: EntityPlan, row_id: str, patch: dict[str, Any], edit_size: int | None = None
+    ) -> tuple[Any, Any]:
+        """The row before and after an update that is allowed, by an edit of its document where that has a size."""
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
@@ -225,7 +227,7 @@ class Transaction(RowAccess):
             stage.updating(self, plan, old, patch)
         new = _patched(old, patch)
         if self._enforce:
-            self._check(plan.policy.update, old, new)
+            self._check(plan.policy.update, _judged(old, edit_size), new)
         return old, new
 
     def _apply_update(
@@ -288,21 +290,22 @@ class Transaction(RowAccess):
         """The same transaction with server code's rights: for writes that follow from one that was allowed."""
         return Transaction(self._batch, self.caller, Authority.TRUSTED)
 
-    def to_update(self, plan: EntityPlan, row_id: str) -> Any:
-        """The row as it is, for an update that is yet to be worked out; what the rule says of the row after it is left
-        to the update itself. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
+    def to_edit(self, plan: EntityPlan, row_id: str, size: int) -> Any:
+        """The row as it is, for an edit of its document by so many bytes; what the rule says of the row after it is
+        left to `edit`. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.update)
         if not plan.policy.update.reads_new:
-            self.judge_update(plan, old)
+            self.judge_update(plan, old, size)
         return old
 
-    def judge_update(self, plan: EntityPlan, row: Any) -> None:
-        """Raise POLICY_DENIED unless the caller may update this row and leave it as it is."""
+    def judge_update(self, plan: EntityPlan, row: Any, edit_size: int | None = None) -> None:
+        """Raise POLICY_DENIED unless the caller may update this row and leave it as it is; by an edit of its document
+        where that has a size."""
         if self._enforce:
-            self._check(plan.policy.update, row, row)
+            self._check(plan.policy.update, _judged(row, edit_size), row)
 
     def note(self, action: str, target: str = "", **details: Detail) -> None:
         """Record an operator's action in the audit log, in this commit."""
@@ -364,6 +367,10 @@ class Transaction(RowAccess):
                 raise PylonError("TENANT_MISMATCH", f"{plan.name}.{field} must be the caller's active tenant")
         if named in (None, ""):
             setattr(row, field, tenant)
+
+
+def _judged(row: Any, edit_size: int | None) -> Any:
+    return row if edit_size is None else EditedRow(row, edit_size)
 
 
 def _patched(row: Any, patch: dict[str, Any]) -> Any:
