@@ -1,8 +1,8 @@
 """Which kill-switches a connected client is told of: those that concern it, and no name that it could not use anyway.
 
-An entity or function is named to whom some rule could let use it. Ways to sign in and uploads are named to everybody; a
-switch on the writes of a user, an address or of callers without a session to those whose writes it refuses, without the
-network that it covers. Admins pass every switch and are told of none.
+An entity or function is named to whom some rule could let use it. Ways to sign in and uploads are named to everybody;
+a switch on the writes of a user, an address or of callers without a session to those whose writes it refuses, without
+the network that it covers. Admins pass every switch and are told of none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an operator has switched off, as the server tells it (spec 07 §10; docs/reference/sync.md).
 
-Each connection is told all that concerns it when it opens, so what is known belongs to one connection. Until the next one
-has said how it is, the last word of the one before stands. What ends by itself does so here, too, whether or not anybody
-is there to say so.
+Each connection is told all that concerns it when it opens, so what is known belongs to one connection. Until the next
+one has said how it is, the last word of the one before stands. What ends by itself does so here, too, whether or not
+anybody is there to say so.
 """
 
 from __future__ import annotations
