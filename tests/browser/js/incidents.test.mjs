@@ -108,7 +108,7 @@ test("a function that is off is told with its reason and end, and again when it 
   assert.deepEqual([db.switchOn("function", "counts"), db.status, db.maintenance], [null, "live", null]);
   const late = await client("ben");
   await loaded(late, "Todo");
-  assert.equal(late.switches[0].target, "add");
+  await until(() => late.switchOn("function", "add"));
   await off(one);
   await until(() => db.switches.length === 0 && late.switches.length === 0);
   assert.deepEqual(told, [[], [["add", "too loud"]], []]);
