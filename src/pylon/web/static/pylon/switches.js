@@ -26,10 +26,9 @@ export class Switches {
     return [...this.#told.values()];
   }
 
-  /** A new connection, or somebody else on it: what it tells from now on is all there is. @param {SwitchFrame[]} [frames] */
-  begin(frames = []) {
+  /** A new connection, or somebody else on it: what it tells from now on is all there is. */
+  begin() {
     this.#told = new Map();
-    for (const frame of frames) this.note(frame);
   }
 
   /** @param {SwitchFrame} frame */

@@ -115,6 +115,7 @@ export class Sync {
       if (epoch !== this.epoch || this.closed) return { code: 0, livedMs: 0, follows };
       follows = !this.tabs.isLeader;
       const link = (this.link = this.connect());
+      this.switches.begin();
       if (this.replica.needsSnapshot) this.catchUp().catch(nothing); // first rows while the socket is still opening
       try {
         await link.opened;
@@ -124,7 +125,7 @@ export class Sync {
         throw error;
       }
       const openedAt = Date.now();
-      this.switches.begin(link.switches); // before any frame, all of which come later
+      for (const frame of link.switches) this.switches.note(frame);
       if (!follows) this.tabs.post({ type: "up", socket: (this.socketName = randomText()) });
       this.hooks.open();
       await this.catchUp();
