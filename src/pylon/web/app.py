@@ -63,7 +63,7 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
             doors.traffic,
             doors.engine,
             doors.limits,
-            doors.identity.verified_only,
+            doors.identity.gates,
             compresses=doors.settings.http_compress,
         )
     ]
