@@ -82,6 +82,7 @@ from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
+from pylon.sync.room_desk import RoomDesk
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
@@ -303,6 +304,7 @@ class Server:
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.functions.rooms = RoomDesk(self.rooms)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
         self.door.identify_by(self.identity.gates.current)

@@ -59,7 +59,7 @@ export interface RoomState<D> {
   set(data: D): void;
   broadcast(topic: string, data?: any): Promise<boolean>;
   send(topic: string, data?: any): void;
-  on<M = any>(topic: string, fn: (data: M, from: string) => void): () => void;
+  on<M = any>(topic: string, fn: (data: M, from: string | null) => void): () => void;
 }
 
 export interface TextState {

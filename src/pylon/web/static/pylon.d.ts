@@ -171,7 +171,7 @@ export class Room<D = any> {
   readonly joined: boolean;
   readonly error: PylonError | null;
   subscribe(fn: (room: Room<D>) => void): () => void;
-  on<M = any>(topic: string, fn: (data: M, from: string) => void): () => void;
+  on<M = any>(topic: string, fn: (data: M, from: string | null) => void): () => void;
   set(data: D): void;
   broadcast(topic: string, data?: any): Promise<boolean>;
   send(topic: string, data?: any): void;
