@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,9 +75,11 @@ class RowAccess:
 
 class Batch:
     """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
-    changes are whose: (caller, first, end); `records` is what else goes into the audit log."""
+    changes are whose: (caller, first, end); `records` is what else goes into the audit log, `after` what is called once
+    all of it is committed."""
 
     __slots__ = (
+        "after",
         "board",
         "changes",
         "ids",
@@ -103,12 +105,14 @@ class Batch:
         self.writers: list[tuple[Caller, int, int]] = []
         self.records: dict[str, list[Record]] = {READ: [], OPERATOR: [], AUTH: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
+        self.after: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """A part that either happens or leaves nothing behind, whatever it raises."""
         changes, ops = len(self.changes), len(self.ops)
         notes, events = len(self.records[OPERATOR]), len(self.records[AUTH])
+        after = len(self.after)
         self.session.savepoint()
         try:
             yield
@@ -121,6 +125,7 @@ class Batch:
             del self.ops[ops:]
             del self.records[OPERATOR][notes:]
             del self.records[AUTH][events:]
+            del self.after[after:]
             raise
 
 
@@ -186,8 +191,12 @@ class Transaction(RowAccess):
     def _insert(self, plan: EntityPlan, row: Any) -> Change:
         batch = self._batch
         self._admit(plan)
-        if plan.hidden and self._enforce:
-            self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+        if plan.hidden:
+            if self._enforce:
+                self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+            for name, default in plan.types.hidden_defaults:
+                if getattr(row, name) is None:
+                    setattr(row, name, default)
         if row.id is None:
             row.id = batch.ids.next()
         for name in plan.stamped_now:
@@ -273,6 +282,11 @@ class Transaction(RowAccess):
         """Store the op-id with the write it made, in the same commit."""
         self._batch.op_ids[principal, op_id] = change
         self._batch.ops.append((principal, op_id, change))
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this on the event loop once what this request did is committed and published, before it is answered;
+        never if it is undone."""
+        self._batch.after.append(call)
 
     def may_replicate(self, plan: EntityPlan, row: Any, reader: Identity) -> bool:
         """Whether this row is among those that replicate to a reader: by the read policy and the sync scope."""

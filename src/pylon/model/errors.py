@@ -470,6 +470,11 @@ REGISTRY: dict[str, Code] = {
     "NOT_IN_ROOM": Code(
         403, "The caller is not a member of the room.", "POST /api/rooms/join first, and again after a reconnect."
     ),
+    "REMOVED_FROM_ROOM": Code(
+        403,
+        "The app sent the caller out of the room.",
+        "Join again only if the user asks for it; the app may refuse.",
+    ),
     "NOT_FOUND": Code(404, "There is no such row or route.", "Check the id or the path."),
     "ENTITY_NOT_FOUND": Code(
         404, "The app declares no such entity.", "Entity names are case-sensitive; `GET /api/manifest` lists them."
