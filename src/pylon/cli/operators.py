@@ -73,5 +73,5 @@ def _password(output: Output) -> str | None:
     password = getpass.getpass("Password (at least 10 characters): ")
     if getpass.getpass("Again: ") == password:
         return password
-    output.report([failure("PASSWORDS_DIFFER", "The two passwords differ", "Run the command again.")])
+    output.report([failure("USAGE", "The two passwords differ", "Run the command again.")])
     return None
