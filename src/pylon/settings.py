@@ -763,6 +763,13 @@ class Settings:
         "Show `/api/openapi.json` and the page at `/docs` to everybody. They name every entity and callable function; "
         "without it only admins see them, or anybody in dev mode.",
     )
+    docs_page: bool = _variable(
+        "PYLON_DOCS_PAGE",
+        True,
+        _switch,
+        "Serve the page at `/docs` to those who may see `/api/openapi.json`. Switch it off for an app whose own pages "
+        "begin there.",
+    )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."
     )

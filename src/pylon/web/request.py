@@ -74,6 +74,10 @@ class Request(falcon.asgi.Request):
                 self._session = NOBODY if token is None else self._resolve(token)
         return self._session
 
+    def hold(self, session: Session) -> None:
+        """Go on with what a gate left of the session."""
+        self._session = session
+
     def _resolve(self, token: str) -> Session:
         sessions = self.doors.sessions
         before = sessions.touches

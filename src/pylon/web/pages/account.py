@@ -12,7 +12,7 @@ import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.web.pages.api import ApiAnswer
-from pylon.web.pages.entry import Page
+from pylon.web.pages.entry import SET_UP_FACTOR, Page
 from pylon.web.pages.forms import form, go, pass_cookies
 from pylon.web.request import Request
 
@@ -62,12 +62,18 @@ class Account(Page):
         if not req.session.is_user:
             go(resp, "/auth/sign-in", return_to="/auth/account")
             return
+        if req.doors.identity.demanded_factor.holds(req.session):
+            go(resp, SET_UP_FACTOR, return_to="/auth/account")
+            return
         await self._show(req, resp)
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """One change, by the name of its form."""
         if not req.session.is_user:
             go(resp, "/auth/sign-in", return_to="/auth/account")
+            return
+        if req.doors.identity.demanded_factor.holds(req.session):
+            go(resp, SET_UP_FACTOR, return_to="/auth/account")
             return
         sent = await form(req)
         name = sent.get("action", "")

@@ -122,6 +122,7 @@ def _described(req: Request, operator: Operator | None) -> dict[str, Any]:
         said["app"] |= {
             "entities": sorted(req.doors.engine.plans),
             "functions": sorted(function.name for function in app.functions),
+            "docs": req.doors.settings.docs_page,
         }
     return said
 
