@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
-from pylon.auth.operators import Operators
+from pylon.auth.operators import open_operators
 from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
 from pylon.compute.room_rules import RoomRules
@@ -91,6 +91,7 @@ from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
+from pylon.sync.told import Audience
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.auth.cookies import session_cookie_name
@@ -323,7 +324,7 @@ class Server:
         self.sessions.on_revoked(self.room_guard.revoked)
         self.sessions.on_changed(self.room_guard.reidentified)
         self.sessions.on_lost(self.room_guard.reidentified_all)
-        self.controls = Controls(self.door, self.engine.switches)
+        self.controls = Controls(self.door, self.engine.switches, Audience(plans))
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
@@ -377,7 +378,7 @@ class Server:
                 engine=self.engine,
                 sessions=self.sessions,
                 identity=self.identity,
-                operators=Operators(self.engine, self.sessions),
+                operators=open_operators(self.identity),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
                 push=Push(self.engine),

@@ -191,8 +191,12 @@ class Transaction(RowAccess):
     def _insert(self, plan: EntityPlan, row: Any) -> Change:
         batch = self._batch
         self._admit(plan)
-        if plan.hidden and self._enforce:
-            self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+        if plan.hidden:
+            if self._enforce:
+                self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+            for name, default in plan.types.hidden_defaults:
+                if getattr(row, name) is None:
+                    setattr(row, name, default)
         if row.id is None:
             row.id = batch.ids.next()
         for name in plan.stamped_now:

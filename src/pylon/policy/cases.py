@@ -118,7 +118,7 @@ def _row(types: RowTypes, values: Mapping[str, Any]) -> Any:
     unknown = sorted(set(values) - set(types.columns))
     if unknown:
         raise CaseError(f"{types.entity.name} has no field {unknown[0]!r}")
-    defaults = dict(types.literal_defaults)
+    defaults = dict(types.literal_defaults + types.hidden_defaults)
     return types.row(**{name: values.get(name, defaults.get(name)) for name in types.columns})
 
 
