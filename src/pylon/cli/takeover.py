@@ -4,6 +4,7 @@ and a version that could not start never stops it."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -31,6 +32,8 @@ def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) 
     if holder is not None:
         if not holder.isdigit() or not _has_open(int(holder), folder / "lock"):
             raise ListenError(f"the server that uses {folder} is not a process of this machine: stop it where it runs")
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: looking at it again would take time while nobody serves
         beside = _bound(project.settings, BESIDE)
         with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
             os.kill(int(holder), signal.SIGTERM)
@@ -58,6 +61,8 @@ def prepare_beside(project: Project, spec: AppSpec, output: Output) -> None:
         rows = store.prepare(spec.entities, store.plan(spec.entities), progress)
     for entity, count in rows.items():
         output.note(f"  prepared {entity}: {count} rows")
+    with contextlib.closing(store.checkpoints()) as checkpoints:
+        checkpoints.run()  # else the old server does it when it closes, while nobody serves
 
 
 def _bound(settings: Settings, options: tuple[int, ...]) -> Listeners | None:

@@ -196,7 +196,8 @@ class HttpServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         until = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
-        while (self.server_state.connections or self.server_state.tasks) and time.monotonic() < until:
+        # Two sets of uvicorn's, which tell nobody when they are empty.
+        while (self.server_state.connections or self.server_state.tasks) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
         for task in self.server_state.tasks:
             task.cancel(msg="the time to drain is over")
