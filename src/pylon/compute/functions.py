@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
 from pylon.compute.recorder import RecordedRows, Recorder
 from pylon.compute.results import Results
+from pylon.compute.rooms import FunctionRooms, NoRooms, Perform, RoomDoor
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
@@ -35,6 +37,8 @@ from pylon.signals.logs import Log, bound_request
 from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
+
+R = TypeVar("R")
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
@@ -56,7 +60,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 class Functions:
-    """The functions of one app."""
+    """The functions of one app. `rooms` are the server's, set while it is put together."""
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Functions:
             for alias in function.aliases:
                 self._functions.setdefault(alias, function)
         self.streams = Streams()
+        self.rooms: RoomDoor = NoRooms()
 
     def __len__(self) -> int:
         return len(self._functions)
@@ -132,6 +137,24 @@ class Functions:
         try:
             with _span(function):
                 return await self._query(caller, function, arguments, recorder, time_limit)
+        except PylonError:
+            raise
+        except Exception as error:  # the boundary to the app's own code
+            raise self._handler_error(caller, function, error) from error
+
+    async def decide(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder,
+        time_limit: float,
+    ) -> bool:
+        """Whether a query of the app's own says yes of a caller, writing down what it reads. Raises what it raises."""
+        caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
+        try:
+            with _span(function):
+                return await self._read(caller, function, arguments, bool, recorder, time_limit)
         except PylonError:
             raise
         except Exception as error:  # the boundary to the app's own code
@@ -214,9 +237,20 @@ class Functions:
         recorder: Recorder | None = None,
         time_limit: float = math.inf,
     ) -> bytes:
+        return await self._read(caller, function, arguments, self._results.encode, recorder, time_limit)
+
+    async def _read(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        finish: Callable[[Any], R],
+        recorder: Recorder | None,
+        time_limit: float,
+    ) -> R:
         carried = tracing.carry()
 
-        def read(session: ReadSession) -> bytes:
+        def read(session: ReadSession) -> R:
             access, recorded = RowAccess(session, self._engine.plans), tracing.NOTHING
             if recorder is not None:
                 access = RecordedRows(session, self._engine.plans, recorder)
@@ -224,7 +258,7 @@ class Functions:
             database = Database(self._codecs, access, None, Viewer(self._engine.gate, caller))
             context = self._context(caller, database, recorder)
             with recorded, bound_request(caller.request_id), carried:
-                return self._results.encode(function.handler(context, **arguments))
+                return finish(function.handler(context, **arguments))
 
         limit = min(function.timeout or self._timeout, time_limit)
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")
@@ -236,7 +270,8 @@ class Functions:
 
         def write(transaction: Transaction) -> Answer:
             viewer = Viewer(self._engine.gate, caller)
-            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
+            rooms = self._rooms_for(caller, transaction.after_commit)
+            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer), rooms=rooms)
             with bound_request(caller.request_id), carried:
                 return Answer(self._results.encode(function.handler(context, **arguments)))
 
@@ -255,16 +290,38 @@ class Functions:
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         context = self._action_context(caller)
         try:
-            async with asyncio.timeout(function.timeout or self._timeout):
-                if not function.streams:
-                    return self._results.encode(await function.handler(context, **arguments))
-                chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+            async with asyncio.timeout(function.timeout or self._timeout) as limit:
+                if function.streams:
+                    chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+                    result = chunks if context.result is None else context.result
+                else:
+                    result = await function.handler(context, **arguments)
         except TimeoutError:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
-        return self._results.encode(chunks if context.result is None else context.result)
+        if limit.expired():  # it swallowed its cancellation
+            raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout")
+        return self._results.encode(result)
 
-    def _context(self, caller: Caller, database: Database, recorder: Recorder | None = None) -> Context:
-        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder)
+    def _context(
+        self,
+        caller: Caller,
+        database: Database,
+        recorder: Recorder | None = None,
+        rooms: FunctionRooms | None = None,
+    ) -> Context:
+        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder, rooms=rooms)
+
+    def _rooms_for(self, caller: Caller, perform: Perform) -> FunctionRooms:
+        gate = self._engine.gate
+
+        def counted(act: Callable[[], None]) -> None:
+            def act_and_count() -> None:
+                gate.published(caller)
+                act()
+
+            perform(act_and_count)
+
+        return FunctionRooms(self.rooms, self._results.plain, counted)
 
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:
@@ -276,7 +333,18 @@ class Functions:
             checked = msgspec.structs.asdict(decode_arguments(function, body))
             return msgspec.json.decode((await self._run(caller, function, checked)).body)
 
-        return Context(caller, self._engine.flags, self._spender(caller), None, run)
+        loop = asyncio.get_running_loop()
+        thread = threading.get_ident()
+
+        def perform(act: Callable[[], None]) -> None:
+            if threading.get_ident() == thread:
+                act()
+            else:  # the action went to a thread of its own
+                loop.call_soon_threadsafe(act)
+
+        return Context(
+            caller, self._engine.flags, self._spender(caller), None, run, rooms=self._rooms_for(caller, perform)
+        )
 
     def _spender(self, caller: Caller) -> Callable[[str, int], None]:
         def spend(name: str, amount: int) -> None:

@@ -21,10 +21,10 @@ import msgspec
 
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
-from pylon.model.rows import MAX_NESTING, check_nesting
 from pylon.signals.logs import Log
 from pylon.sync import room_frames
 from pylon.sync.events import Event, Frames
+from pylon.sync.room_data import check_name, encoded
 from pylon.sync.room_state import DEFAULT_LIMITS, Member, Room, RoomLimits, Socket, Statistics
 
 log = Log("pylon.sync")
@@ -52,7 +52,7 @@ Publish = Callable[[str, bytes], None]
 
 class Rooms:
     """The rooms of one process. `admit` says whether a caller may publish now, and raises why not; `publish` is where
-    frames go, by default to the sockets of this process."""
+    frames go, by default to the sockets of this process. `gone` is told of each (room, user) that is no longer in."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Rooms:
     ) -> None:
         self.limits = limits
         self.statistics = Statistics()
-        self._admit = admit
+        self.admit = admit
         self._publish = publish or self.deliver
         self._clock = clock
         self._monotonic = monotonic
@@ -76,6 +76,7 @@ class Rooms:
         self._quiet: dict[Member, None] = {}
         self._data_bytes = 0
         self._dirty: dict[str, Room] = {}
+        self.gone: Callable[[str, str], None] = lambda room, user: None
         self._delivered: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
@@ -86,18 +87,18 @@ class Rooms:
     def join(self, caller: Caller, room: str, data: Any, user: str) -> list[room_frames.Peer]:
         """Enter, or enter anew with other data; who was in before. `data` is JSON, `msgspec.UNSET` for none. Raises
         INVALID_DATA, PAYLOAD_TOO_LARGE, ROOM_LIMIT_REACHED, and what `admit` says."""
-        self._admit(caller)
-        self.check_name(room)
-        encoded = None if data is msgspec.UNSET else self._encoded(data)
+        self.admit(caller)
+        check_name(self.limits, room, "room")
+        shown = None if data is msgspec.UNSET else encoded(self.limits, data)
         member = self._member(room, user)
         peers = [] if room not in self._rooms else [m.peer() for m in self._rooms[room].members.values()]
         if member is None:
-            member = self._enter(room, user, encoded)
+            member = self._enter(room, user, shown)
         else:
-            self._hold(member, encoded)
+            self._hold(member, shown)
         member.joined_at = int(self._clock())
         self._touch(member, caller.session)
-        self._tell(room, room_frames.joined(room, user, encoded))
+        self._tell(room, room_frames.joined(room, user, shown))
         return peers
 
     def leave(self, room: str, user: str) -> bool:
@@ -113,9 +114,7 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        encoded = self._encoded(data)
-        self._hold(member, encoded)
-        self._tell(room, room_frames.changed(room, user, encoded))
+        self._show(member, encoded(self.limits, data))
         return True
 
     def broadcast(self, caller: Caller, room: str, topic: str, payload: Any, user: str) -> bool:
@@ -124,9 +123,8 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        if len(topic.encode()) > self.limits.name:
-            raise PylonError("INVALID_DATA", f"topic is longer than {self.limits.name} bytes")
-        self._tell(room, room_frames.broadcast(room, user, topic, self._encoded(payload)))
+        check_name(self.limits, topic, "topic")
+        self._tell(room, room_frames.broadcast(room, user, topic, encoded(self.limits, payload)))
         return True
 
     def relay(self, caller: Caller, room: str, frame: dict[str, Any], user: str) -> bool:
@@ -135,14 +133,58 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        self._encoded(frame)
+        encoded(self.limits, frame)
         told = {name: frame[name] for name in RELAYED if name in frame}
         if told["type"] == "presence" and told.setdefault("event", "update") == "update":
-            self._hold(member, self._encoded(told.get("data")))
+            self._hold(member, encoded(self.limits, told.get("data")))
         self._tell(room, room_frames.relayed(told, room, user))
         return True
 
+    # -- what the app's own code does ----------------------------------------------------------------------------
+
+    def say(self, room: str, topic: str, payload: msgspec.Raw) -> None:
+        """Send a message that no user sent to all who are subscribed."""
+        if room in self._rooms:
+            self._tell(room, room_frames.broadcast(room, None, topic, payload))
+
+    def show(self, room: str, user: str, data: msgspec.Raw) -> None:
+        """Set a member's data; a no-op for somebody who isn't in. Raises ROOM_LIMIT_REACHED."""
+        if (member := self._member(room, user)) is not None:
+            self._show(member, data)
+
+    def remove(self, room: str, user: str, code: str) -> None:
+        """Send a member out, and tell his own sockets why; a no-op for somebody who isn't in."""
+        if (member := self._member(room, user)) is not None:
+            told = Frames([Event(room_frames.refused(code, room, None))])
+            for socket in list(member.sockets):
+                socket.deliver(told)
+            self._remove(member)
+
+    def exclude(self, room: str, user: str, session: bytes | None, code: str) -> None:
+        """One session of a member's may no longer be here: its sockets are told why and follow no more, and he goes if
+        he came by no other."""
+        member = self._member(room, user)
+        if member is None:
+            return
+        if session is not None:
+            self._forget(member, session)
+        if not member.sessions:
+            self.remove(room, user, code)
+            return
+        told = Frames([Event(room_frames.refused(code, room, None))])
+        for socket, by in list(member.sockets.items()):
+            if by == session:
+                self._flush(member.room)
+                self._detach(member, socket)
+                socket.deliver(told)
+        if self._member(room, user) is member:  # unless the others were too slow for it
+            self._touch(member, None)
+
     # -- who is there --------------------------------------------------------------------------------------------
+
+    def has(self, room: str, user: str) -> bool:
+        """Whether a user is in a room."""
+        return self._member(room, user) is not None
 
     def members(self, caller: Caller, room: str) -> list[room_frames.Peer]:
         """Who is in a room, for its members, whom asking keeps alive, and for admins. For everybody else nobody, as if
@@ -157,8 +199,14 @@ class Rooms:
         return [] if found is None else [member.peer() for member in found.members.values()]
 
     def of(self, user: str) -> list[tuple[str, int]]:
-        """The rooms that a user is in, each with its number of members."""
-        return sorted((m.room.name, len(m.room.members)) for m in self._users.get(user, ()))
+        """The rooms that a user is in, each with its number of members. Any thread may ask."""
+        return sorted((m.room.name, len(m.room.members)) for m in tuple(self._users.get(user, ())))
+
+    def look(self, room: str) -> list[tuple[str, bytes, int]]:
+        """(user, data as JSON, Unix seconds of joining) of everybody in a room. Any thread may ask."""
+        found = self._rooms.get(room)
+        members = () if found is None else tuple(found.members.values())
+        return [(m.user, b"null" if m.data is None else bytes(m.data), m.joined_at) for m in members]
 
     def all(self, limit: int) -> list[tuple[str, int]]:
         """The oldest rooms, each with its number of members."""
@@ -177,7 +225,7 @@ class Rooms:
         if self._member(room, user) is not member:
             return False  # his last socket was too slow for it
         if socket not in member.sockets:
-            member.sockets.add(socket)
+            member.sockets[socket] = caller.session
             self._sockets.setdefault(socket, set()).add(member)
             self.statistics.subscriptions += 1
         self._quiet.pop(member, None)
@@ -292,10 +340,9 @@ class Rooms:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def check_name(self, room: str) -> None:
-        """Raises INVALID_DATA for a name that is too long."""
-        if len(room.encode("utf-8", "surrogatepass")) > self.limits.name:
-            raise PylonError("INVALID_DATA", f"room is longer than {self.limits.name} bytes")
+    def _show(self, member: Member, data: msgspec.Raw) -> None:
+        self._hold(member, data)
+        self._tell(member.room.name, room_frames.changed(member.room.name, member.user, data))
 
     def _member(self, room: str, user: str) -> Member | None:
         found = self._rooms.get(room)
@@ -303,26 +350,11 @@ class Rooms:
 
     def _speaking(self, caller: Caller, room: str, user: str) -> Member | None:
         """A member who may publish now; what he does shows that he lives."""
-        self._admit(caller)
+        self.admit(caller)
         member = self._member(room, user)
         if member is not None:
             self._touch(member, caller.session if caller.identity.user_id == user else None)
         return member
-
-    def _encoded(self, data: Any) -> msgspec.Raw:
-        try:
-            encoded = msgspec.json.encode(data)
-        except RecursionError:
-            raise PylonError("INVALID_JSON", "The data nests too deeply") from None
-        if len(encoded) > self.limits.data:
-            raise PylonError(
-                "PAYLOAD_TOO_LARGE",
-                f"A room takes {self.limits.data} bytes at a time, this is {len(encoded)}",
-                hint="Send less, or raise PYLON_ROOM_DATA_MAX_BYTES.",
-            )
-        if encoded.count(b"[") + encoded.count(b"{") > MAX_NESTING:
-            check_nesting(encoded)
-        return msgspec.Raw(encoded)
 
     def _enter(self, name: str, user: str, data: msgspec.Raw | None) -> Member:
         limits, room = self.limits, self._rooms.get(name)
@@ -378,7 +410,7 @@ class Rooms:
             self._tell(member.room.name, room_frames.disconnected(socket.id))
 
     def _detach(self, member: Member, socket: Socket) -> None:
-        member.sockets.discard(socket)
+        member.sockets.pop(socket, None)
         _discard(self._sockets, socket, member)
         self.statistics.subscriptions -= 1
 
@@ -404,6 +436,7 @@ class Rooms:
             self._dirty.pop(room.name, None)
         elif not is_told:
             self._tell(room.name, room_frames.left(room.name, member.user))
+        self.gone(room.name, member.user)
 
     def _full(self, what: str) -> PylonError:
         self.statistics.refused += 1
