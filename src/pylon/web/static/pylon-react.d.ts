@@ -17,6 +17,8 @@ import type {
   RowOf,
   Session,
   Status,
+  Switch,
+  SwitchScope,
   UpdateOf,
   Written,
 } from "./pylon.js";
@@ -114,6 +116,8 @@ export interface Hooks<S extends AnySchema> {
     options?: PageOptions<RowOf<S, E>> & { pageSize?: number },
   ): Paginated<RowOf<S, E>>;
   useStatus(): Status;
+  useSwitches(): Switch[];
+  useSwitch(scope: SwitchScope, target?: string): Switch | null;
   useSession(): Session | null;
 }
 
