@@ -43,7 +43,7 @@ export class Sync {
 
   /**
    * @param {import("./http.js").Http} http @param {import("./replica.js").Replica} replica @param {import("./tabs.js").Tabs} tabs
-   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, session: () => Promise<void>,
+   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, session: (isNew?: boolean) => Promise<void>,
    *   frame: (frame: any) => void, binary: (data: ArrayBuffer) => void, progress: (rows: number, done: boolean) => void}} hooks
    */
   constructor(http, replica, tabs, hooks) {
@@ -168,10 +168,8 @@ export class Sync {
       else if (this.held.length < HELD_EVENTS) this.held.push(frame);
       else this.overflowed = true;
     } else if (frame.type === "session-changed") {
-      this.epoch += 1; // same socket, other rights
-      this.replica.clear();
-      this.hooks.session().catch(nothing);
-      this.catchUp().catch(() => from.hangUp());
+      this.refetch();
+      this.hooks.session(true).catch(nothing);
     } else if (frame.type === "reconnect") this.comeBackIn = Math.max(1, Number(frame.after_ms) || 0);
     else if (frame.type === "maintenance") this.maintain(from, frame);
     else this.hooks.frame(frame);
@@ -308,6 +306,14 @@ export class Sync {
       if (this.isOpen) this.tabs.post({ type: "up", to: message.from, socket: this.socketName });
     } else if (message.type === "send") this.send(message.frame);
     else if (message.type === "status" && message.lead && !this.tabs.isLeader && !this.current) this.become(message.status === "live" ? "connecting" : message.status, message.maintenance);
+  }
+
+  /** Same link, other rights: fetch all rows anew. */
+  refetch() {
+    this.epoch += 1;
+    this.replica.clear();
+    const { link } = this;
+    if (link && this.current) this.catchUp().catch(() => link.hangUp());
   }
 
   /** Another caller, or another scope, from now on: connect anew. */
