@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
-from pylon.auth.operators import Operators
+from pylon.auth.operators import open_operators
 from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
@@ -82,6 +82,7 @@ from pylon.sync.live_metrics import watch_live
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.reruns import LiveLimits
+from pylon.sync.room_desk import RoomDesk
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.room_state import RoomLimits
 from pylon.sync.scopes import Scopes
@@ -89,6 +90,7 @@ from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
 from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
+from pylon.sync.told import Audience
 from pylon.sync.websocket import socket_protocol
 from pylon.web.app import create_app
 from pylon.web.auth.cookies import session_cookie_name
@@ -289,7 +291,7 @@ class Server:
         cookie_name = session_cookie_name(settings, spec.name)
         self.door = Door(
             self.hub,
-            self.identity.verified_only.resolve,
+            self.identity.gates.resolve,
             cookie_name=cookie_name,
             trusted_origin=origins.is_trusted,
             proxy_hops=settings.trust_proxy_hops,
@@ -302,13 +304,14 @@ class Server:
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.functions.rooms = RoomDesk(self.rooms)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
-        self.door.identify_by(self.identity.verified_only.current)
+        self.door.identify_by(self.identity.gates.current)
         self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_lost(self.door.reidentify_all)
         self.sessions.on_revoked(self.rooms.revoke)
-        self.controls = Controls(self.door, self.engine.switches)
+        self.controls = Controls(self.door, self.engine.switches, Audience(plans))
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
         self.alarms = Alarms(self.registry)
@@ -362,7 +365,7 @@ class Server:
                 engine=self.engine,
                 sessions=self.sessions,
                 identity=self.identity,
-                operators=Operators(self.engine, self.sessions),
+                operators=open_operators(self.identity),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
                 push=Push(self.engine),

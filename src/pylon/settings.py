@@ -613,6 +613,12 @@ class Settings:
     email_blocklist_extra: tuple[str, ...] = _variable(
         "PYLON_EMAIL_BLOCKLIST_EXTRA", (), _words, "Domains that no account is made with, comma-separated."
     )
+    password_words: tuple[str, ...] = _variable(
+        "PYLON_PASSWORD_WORDS",
+        (),
+        _words,
+        "Words that don't count toward a password's length, comma-separated: products, places, teams.",
+    )
     hibp_disabled: bool = _variable(
         "PYLON_DISABLE_HIBP",
         False,
@@ -762,6 +768,13 @@ class Settings:
         _switch,
         "Show `/api/openapi.json` and the page at `/docs` to everybody. They name every entity and callable function; "
         "without it only admins see them, or anybody in dev mode.",
+    )
+    docs_page: bool = _variable(
+        "PYLON_DOCS_PAGE",
+        True,
+        _switch,
+        "Serve the page at `/docs` to those who may see `/api/openapi.json`. Switch it off for an app whose own pages "
+        "begin there.",
     )
     query_max_limit: int = _variable(
         "PYLON_QUERY_MAX_LIMIT", 10_000, _whole(1), "Most rows that one list or query may ask for."

@@ -70,18 +70,18 @@ class Door:
 
 
 @asynccontextmanager
-async def open_house(folder: Any = None, env: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
+async def open_house(folder: Any = None, env: Mapping[str, str] | None = None, app: App = APP) -> AsyncIterator[Door]:
     """A server in production, with nobody signed in."""
-    async with open_server(APP, folder, env={**ENV, **(env or {})}) as server:
+    async with open_server(app, folder, env={**ENV, **(env or {})}) as server:
         transport = httpx.ASGITransport(app=server.app)
         async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
             yield Door(server, http)
 
 
 @asynccontextmanager
-async def open_door(folder: Any = None, env: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
+async def open_door(folder: Any = None, env: Mapping[str, str] | None = None, app: App = APP) -> AsyncIterator[Door]:
     """The same with Ann signed in."""
-    async with open_house(folder, env) as door:
+    async with open_house(folder, env, app) as door:
         door.user, door.token = await door.new_user()
         yield door
 

@@ -113,7 +113,9 @@ LEFT = """
   for (const { name } of await indexedDB.databases()) {
     const disk = await open(indexedDB.open(name));
     const counts = {};
-    for (const store of disk.objectStoreNames) counts[store] = await open(disk.transaction(store).objectStore(store).count());
+    for (const store of disk.objectStoreNames) {
+      counts[store] = await open(disk.transaction(store).objectStore(store).count());
+    }
     left[name.split(" ").at(-1)] = counts;
     disk.close();
   }
@@ -165,6 +167,25 @@ def test_tabs_share_one_socket_and_each_sees_what_the_others_write(open_browser:
         "INVALID_COLUMN",
         "VALIDATION_FAILED",
     )
+
+
+def test_what_is_switched_off_is_known_in_every_tab(open_browser: Open, server: ServerProcess) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.look().becomes("live")
+    path, body = "/api/admin/switches", {"scope": "function", "target": "add", "reason": "too loud"}
+    _, switch = server.request("POST", path, body, token=ADMIN_TOKEN)
+    until(lambda: two.run("return db.switchOn('function', 'add')?.reason") == "too loud")
+    late = open_tab(driver, server.url)
+    late.look().becomes("live")
+    tabs = (one, two, late)
+    assert [tab.look().run("return db.leads") for tab in tabs] == [True, False, False]
+    assert [tab.look().run("return db.switches.length") for tab in tabs] == [1, 1, 1]
+    server.request("DELETE", f"{path}/{switch['id']}", token=ADMIN_TOKEN)
+    for tab in tabs:
+        until(lambda tab=tab: tab.look().run("return db.switches.length") == 0)
 
 
 def test_when_the_leading_tab_closes_another_leads_and_misses_nothing(

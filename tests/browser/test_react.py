@@ -54,6 +54,10 @@ def test_components_show_what_is_and_follow_every_change(open_browser: Open, ser
     until(lambda: page.text("infinite") == "c,by a function,b…" and page.text("page") == "0: 0,a…")
     page.driver.execute_script("pages.more(); pages.next()")
     until(lambda: page.text("infinite") == "c,by a function,b,a,0" and page.text("page") == "1: b,by a function…")
+    assert page.text("off").strip() == "0"
+    body = {"scope": "function", "target": "add", "reason": "too loud"}
+    server.request("POST", "/api/admin/switches", body, token=ADMIN_TOKEN)
+    until(lambda: page.text("off") == "1 too loud")
     renders = page.run("return renders")
     page.run(
         "await db.insert('Private', { text: 'x', holder: 'nobody' }); await new Promise((go) => setTimeout(go, 60))"

@@ -23,6 +23,7 @@ from pylon.client.replica.changes import ServerEvent, View
 from pylon.client.replica.link import Link
 from pylon.client.replica.push import Pusher, new_op_id
 from pylon.client.replica.storage import Storage
+from pylon.client.replica.switched import SwitchBoard
 
 BAD = 3
 """A value that the server refuses."""
@@ -128,7 +129,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.storage = Storage(Path(self.folder.name) / "replica.db")
         self.view = View()
         self.storage.read(self.view)
-        self.link = Link(self.server, None, self.view, self.storage, None, lambda keys: None)  # type: ignore[arg-type]
+        self.link = Link(
+            self.server,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+            self.view,
+            self.storage,
+            None,
+            lambda keys: None,
+            SwitchBoard(lambda switches: None),
+        )
         self.link.user = ""
         self.pusher = Pusher(
             self.server,  # type: ignore[arg-type]

@@ -296,12 +296,14 @@ async def test_a_session_that_ends_while_rows_are_pulled_skips_nothing(fresh: Se
             answers.append((request.url.path, answer.status_code))
             return answer
 
-    async with AsyncClient(fresh.url, token, transport=Revoking(), backoff=QUICK) as client:
-        async with client.replica(file) as replica:
-            await until(lambda: replica.status.state == "signed-out")
-            assert titles(replica, "Own") == ["first"]
-            with pytest.raises(ApiError) as refused:
-                await client.query("Todo")
+    async with (
+        AsyncClient(fresh.url, token, transport=Revoking(), backoff=QUICK) as client,
+        client.replica(file) as replica,
+    ):
+        await until(lambda: replica.status.state == "signed-out")
+        assert titles(replica, "Own") == ["first"]
+        with pytest.raises(ApiError) as refused:
+            await client.query("Todo")
     assert ("/api/sync/pull", 401) in answers
     assert refused.value.code == "SESSION_EXPIRED"
     async with replica_of(fresh, file, token=fresh.token_of("eve")) as replica:
@@ -606,10 +608,14 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
         await replica.ready()
         assert replica.get("Own", kept) is None
         assert replica.rows("Own") == []
-    assert not any(b"ann's secret" in path.read_bytes() for path in tmp_path.glob("replica.db*"))
+    assert b"ann's secret" not in contents(tmp_path)
     async with replica_of(server, file, token=ann) as replica:
         await replica.ready()
         assert replica.get("Own", kept) is not None
+
+
+def contents(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("replica.db*"))
 
 
 def modes(folder: Path) -> set[int]:

@@ -40,6 +40,7 @@ class Thing(Entity):
     sealed: str | None = field(encrypted=True, max_length=4)
     fixed: str | None = field(readonly=True)
     secret: str | None = field(server_only=True)
+    level: int = field(default=7, server_only=True)
     omitted: str | None = field(sync_omit=True)
     size: int = field(default=3)
 
@@ -59,6 +60,7 @@ class Plain(Entity, crdt=False):
     sealed: str | None = field(encrypted=True, max_length=4)
     fixed: str | None = field(readonly=True)
     secret: str | None = field(server_only=True)
+    level: int = field(default=7, server_only=True)
     omitted: str | None = field(sync_omit=True)
     size: int = field(default=3)
 
@@ -253,6 +255,19 @@ async def test_an_owner_is_stamped_and_nobody_passes_for_another(house: House) -
         assert await door({"owner": "mallory"}) == f"{house.entity}.owner is readonly", name
     for name, door in doors(house, TRUSTED):
         assert await door({"owner": "bob"}) is None, name
+
+
+async def test_a_field_of_the_server_gets_its_default_and_no_client_may_set_it(house: House) -> None:
+    for name, door in doors(house, INSERTING):
+        assert await door({"s": "abc"}) is None, name
+        refused = str(await door({"level": 7}))
+        assert refused.startswith('Unknown column "level"'), name
+        assert "level" not in refused.partition(" -- ")[2], name
+    row_id = await house.row()
+    engine = house.server.engine
+    caller = Caller(identity=Identity(user_id="alice"), door="test")
+    outcome = await engine.run(caller, lambda tx: tx.get(engine.plans[house.entity], row_id).level)
+    assert outcome.value == 7
 
 
 async def test_a_field_of_the_server_is_unknown_to_clients_and_shown_to_nobody(house: House) -> None:

@@ -65,7 +65,7 @@ def test_a_mutable_default_is_nobody_elses() -> None:
         (
             {"nope": 1},
             "INVALID_COLUMN",
-            'Unknown column "nope" -- valid columns: id, title, n, f, b, at, j, state, vec, list',
+            'Unknown column "nope" -- valid columns: id, title, n, f, b, at, j, state, list',
         ),
         (
             {"id": "abc"},

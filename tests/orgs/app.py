@@ -24,6 +24,7 @@ class Org(Entity, crdt=False):
     name: str
     createdBy: str | None = None
     createdAt: datetime | None = None
+    secondFactorRequired: bool = False
 
     class Policy:
         read = "exists(OrgMember where orgId == data.id and userId == auth.userId)"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from pylon import App, Entity
+from pylon import App, Auth, Entity
 from pylon.testing.kit import TestApp
 from tests.pages.visitor import Visitor
 
@@ -150,6 +151,27 @@ def test_nobody_is_led_to_a_stranger(t: TestApp) -> None:
         assert 'name="return_to" value="/"' in page, target
         signed = Visitor(t).post("/auth/sign-in", email="ben@example.com", password=PASSWORD, return_to=target)
         assert signed.path == "/"
+
+
+def test_who_needs_a_second_factor_is_led_to_setting_one_up_and_then_on() -> None:
+    strict = App("Strict", entities=[User], auth=Auth(second_factor="required"))
+    with strict.test(env={"PYLON_DISABLE_HIBP": "1"}) as running:
+        visitor = signed_up(running, "ida@example.com")
+        visitor.fill("/auth/verify", code=visitor.note)
+        where = "/auth/second-factor/set-up"
+        assert visitor.path.startswith(where)
+        assert visitor.post("/auth/account", action="create-key", name="ci").path.startswith(where)
+        visitor.fill(where)
+        secret = re.findall(r"by hand: (\w+)", visitor.page)[0]
+        assert "data:image/svg+xml" in visitor.page
+        assert visitor.post(where, action="verify", code="000000").status == 401
+        assert "That is not the code" in visitor.error
+        held = dict(visitor.cookies)
+        visitor.fill(where, code=pyotp.TOTP(secret).now())
+        assert len(re.findall(r"<code>[A-Z0-9]{4}-[A-Z0-9]{4}</code>", visitor.page)) == 10
+        assert visitor.cookies != held
+        assert visitor.get("/auth/account").path == "/auth/account"
+        assert visitor.get(f"{where}?return_to=/auth/account").path == "/auth/account"
 
 
 def test_a_page_of_another_origin_can_send_no_form(t: TestApp) -> None:

@@ -14,10 +14,14 @@ RECENT_SECONDS = 900
 """How long ago somebody may have signed in to change what lets him in, or to do what can't be undone."""
 
 
+OPERATOR = "operator"
+"""The method of a session at Studio."""
+
+
 class Session(msgspec.Struct, frozen=True):
     """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
     the token changes. Times are Unix seconds, 0 for never. `factors` are what the user proved; `touch_at` is when the
-    next use is noted, None where none is."""
+    next use is noted, None where none is. One that `lacks_factor` is held until it shows a second factor."""
 
     identity: Identity = ANONYMOUS
     key: bytes | None = None
@@ -29,6 +33,7 @@ class Session(msgspec.Struct, frozen=True):
     api_key_id: str | None = None
     api_key_scopes: str | None = None
     is_trusted_device: bool = False
+    lacks_factor: bool = False
     is_confirmed: bool = True
     touch_at: float | None = None
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from pylon.auth.addresses import Addresses
 from pylon.auth.arrival import Arrival
 from pylon.auth.captcha import Captcha, Provider
+from pylon.auth.demanded_factor import DemandedFactor
 from pylon.auth.events import Event, Events, record
+from pylon.auth.gates import Gates
 from pylon.auth.hashing import Hashing
 from pylon.auth.limiter import Limiter, Rate, Step
 from pylon.auth.mail.choose import transport
 from pylon.auth.mail.outbox import Outbox
 from pylon.auth.mail.templates import Templates
 from pylon.auth.one_time import OneTime
+from pylon.auth.profiles import demanding_entity
 from pylon.auth.redirects import Redirects
 from pylon.auth.registry import Method, Registry
 from pylon.auth.sessions import Grant, Sessions
@@ -53,7 +56,8 @@ class Foundation:
     addresses: Addresses
     redirects: Redirects
     outbox: Outbox
-    verified_only: VerifiedOnly
+    demanded_factor: DemandedFactor
+    gates: Gates
 
     async def refresh(self, arrival: Arrival, token: str) -> Grant:
         """Exchange a session's token; that an old one came back is recorded. Raises SESSION_EXPIRED."""
@@ -100,6 +104,12 @@ def lay_foundation(
         users.plan.stages.append(UserStage(users, block.user.admin_field))
     registry = Registry(engine)
     events = Events(engine)
+    demand = DemandedFactor(
+        engine.reads.identity,
+        sessions.profiles,
+        of_everybody=block.second_factor == "required",
+        by_organisations=demanding_entity(engine) is not None,
+    )
     foundation = Foundation(
         engine=engine,
         settings=settings,
@@ -132,7 +142,8 @@ def lay_foundation(
             transport(settings),
             settings.email_from or f"{engine.app.name} <noreply@localhost>",
         ),
-        verified_only=VerifiedOnly(sessions, is_on=settings.require_email_verification),
+        demanded_factor=demand,
+        gates=Gates(sessions, (VerifiedOnly(sessions.profiles, is_on=settings.require_email_verification), demand)),
     )
     for method in methods:
         registry.add(method, foundation)

@@ -16,6 +16,7 @@ from pylon.model.change import Change
 from pylon.model.schema import Kind
 
 MAX_USERS = 50_000
+DEMAND_FIELD = "secondFactorRequired"
 
 _LOCKS = (
     "disabledAt",
@@ -34,7 +35,8 @@ _LOCKS = (
 
 class Profile(msgspec.Struct, frozen=True):
     """One user in one organisation, or in none. `is_member` is None where no organisation was asked for; `is_verified`
-    is false for a row whose address is not proved, where the app keeps a note of that."""
+    is false for a row whose address is not proved, where the app keeps a note of that; `demands_factor` whether the
+    organisation demands a second factor."""
 
     email: str | None = None
     is_admin: bool = False
@@ -42,6 +44,7 @@ class Profile(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     is_member: bool | None = None
     is_verified: bool = True
+    demands_factor: bool = False
 
 
 class Profiles:
@@ -53,6 +56,7 @@ class Profiles:
         self._entity = block.user.entity if block.user.entity in engine.plans else None
         self._admin_field = block.user.admin_field
         self._member = self._member_entity(engine)
+        self._org = demanding_entity(engine)
         plan = None if self._entity is None else engine.plans[self._entity]
         self._notes_verified = plan is not None and plan.spec.field("emailVerified") is not None
         self._known: dict[str, dict[str | None, Profile]] = {}
@@ -87,6 +91,7 @@ class Profiles:
         if tenant_id is not None and self._member is not None:
             found = self._reads.first(self._member, userId=user_id, orgId=tenant_id)
             is_member, roles = found is not None, () if found is None or not found.role else (found.role,)
+        org = None if tenant_id is None or self._org is None else self._reads.row(self._org, tenant_id)
         return Profile(
             email=_text(row, "email"),
             is_admin=row is not None and self._admin_field is not None and means_admin(_of(row, self._admin_field)),
@@ -94,6 +99,7 @@ class Profiles:
             roles=roles,
             is_member=is_member,
             is_verified=row is None or not self._notes_verified or bool(row.emailVerified),
+            demands_factor=org is not None and bool(org.secondFactorRequired),
         )
 
     def _changed(self, changes: list[Change]) -> None:
@@ -103,11 +109,20 @@ class Profiles:
                 users.add(change.row_id)
             elif change.entity == self._member:
                 users |= {row.userId for row in (change.row, change.old) if row is not None and row.userId}
+            elif change.entity == self._org:
+                users |= {user for user, profiles in self._known.items() if change.row_id in profiles}
         if users:
             for user in users:
                 self._known.pop(user, None)
             for callback in self._on_changed:
                 callback(users)
+
+
+def demanding_entity(engine: Engine) -> str | None:
+    """The entity of organisations, where its rows may demand a second factor of members."""
+    block = engine.plans.auth.org
+    plan = None if block.disabled else engine.plans.get(block.entity)
+    return None if plan is None or plan.spec.field(DEMAND_FIELD) is None else plan.name
 
 
 def is_locked(row: Any) -> bool:

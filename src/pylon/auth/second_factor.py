@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from pylon.auth.arrival import Arrival
+from pylon.auth.demanded_factor import DEVICE, SHOWN
 from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
@@ -33,11 +34,6 @@ T = TypeVar("T")
 
 CHALLENGE = Kind("second_factor", 300, only_newest=False)
 TRIES = 5
-
-OTP, BACKUP, VERIFIED = "otp", "backup", "uv"
-"""What a second factor adds to a session's factors; `uv` is a passkey whose device knew its owner."""
-
-_ENOUGH = frozenset({OTP, BACKUP, VERIFIED})
 
 
 class Factor(Protocol):
@@ -64,15 +60,17 @@ class SecondFactor:
         foundation.sign_in.before.append(self.ask)
         foundation.sign_in.after.append(self._note_device)
 
-    async def ask(self, arrival: Arrival, proof: Proof) -> None:
-        """Let through who needs no more than this proof. Raises SECOND_FACTOR_REQUIRED."""
-        if _ENOUGH & set(proof.factors) or not self._factor.is_enrolled(proof.user_id):
-            return
+    async def ask(self, arrival: Arrival, proof: Proof) -> Proof:
+        """Let through who needs no more than this proof, with the factor that the browser showed before. Raises
+        SECOND_FACTOR_REQUIRED."""
+        if SHOWN & set(proof.factors):
+            return proof
         held = arrival.session
-        if held.is_user and held.identity.user_id == proof.user_id and _ENOUGH & set(held.factors):
-            return
-        if self._devices.find(arrival.trusted_device, proof.user_id) is not None:
-            return
+        is_known = held.is_user and held.identity.user_id == proof.user_id and bool(SHOWN & set(held.factors))
+        if is_known or self._devices.find(arrival.trusted_device, proof.user_id) is not None:
+            return msgspec.structs.replace(proof, factors=(*proof.factors, DEVICE))
+        if not self._factor.is_enrolled(proof.user_id):
+            return proof
         made: dict[str, Any] = {"factors": ["totp", "backup_code"], "expires_in": CHALLENGE.seconds}
         raise MoreNeeded(
             "SECOND_FACTOR_REQUIRED",

@@ -303,6 +303,16 @@ class Sessions:
         tables.renew_sessions([session_id], int(self._clock()))
         return True
 
+    def strengthen(self, tx: Transaction, session: Session, *factors: str) -> Grant | None:
+        """Note that a session showed more factors now, in this transaction. One that was held for the lack of them gets
+        a new token, so that none that was seen before leads on. Call `take_up` after the commit."""
+        record = tx.session.identity.one(SessionRecord, id=session.id)
+        if record is None:
+            return None
+        shown = dict.fromkeys((*filter(None, record.factors.split(",")), *factors))
+        self.alter(tx, session.id, factors=",".join(shown), authenticated_at=int(self._clock()))
+        return self.replace_token(tx, session.id) if session.lacks_factor else None
+
     # -- ending --------------------------------------------------------------------------------------------------
 
     def end(self, tx: Transaction, records: Iterable[SessionRecord]) -> None:

@@ -53,8 +53,8 @@ class MoreNeeded(PylonError):
         self.store = store
 
 
-Check = Callable[[Arrival, Proof], Awaitable[None]]
-"""Runs before a session is granted; raises what the caller is told."""
+Check = Callable[[Arrival, Proof], Awaitable[Proof]]
+"""Runs before a session is granted, and answers the proof with what it saw besides; raises what the caller is told."""
 
 Follower = Callable[[Transaction, Arrival, Proof], None]
 """Runs in the transaction that stores the session."""
@@ -96,7 +96,7 @@ class SignIn:
             raise PylonError("ACCOUNT_LOCKED", "This account is locked")
         try:
             for check in self.before:
-                await check(arrival, proof)
+                proof = await check(arrival, proof)
         except MoreNeeded as more:
             await self._hold(arrival, more, also)
             raise

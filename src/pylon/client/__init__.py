@@ -18,6 +18,7 @@ from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import Conflict
 from pylon.client.replica.replica import Replica, Status
 from pylon.client.replica.rooms import Room, RoomEvent
+from pylon.client.replica.switched import Switch
 from pylon.client.shapes import new_id
 from pylon.client.streams import ActionStream, StreamEvent
 from pylon.model.errors import PylonError
@@ -42,6 +43,7 @@ __all__ = [
     "RoomEvent",
     "Status",
     "StreamEvent",
+    "Switch",
     "Unreachable",
     "new_id",
 ]

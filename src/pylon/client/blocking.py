@@ -17,6 +17,7 @@ from pylon.client.replica.changes import Change, Row
 from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import OnConflict
 from pylon.client.replica.replica import Replica, Status
+from pylon.client.replica.switched import Switches
 from pylon.client.shapes import EntityName, Order
 from pylon.client.streams import StreamEvent
 
@@ -250,6 +251,11 @@ class BlockingReplica:
     def status(self) -> Status:
         """How it is now."""
         return self._loop.do(lambda: self._replica.status)
+
+    @property
+    def switches(self) -> Switches:
+        """What the operator has switched off, as far as it concerns the caller."""
+        return self._loop.do(lambda: self._replica.switches)
 
     @property
     def waiting(self) -> list[Change]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pylon.compute.database import Database
 from pylon.compute.recorder import Recorder
+from pylon.compute.rooms import FunctionRooms
 from pylon.engine.caller import Caller
 from pylon.engine.limits.flags import Flags
 from pylon.model.errors import PylonError
@@ -55,7 +56,7 @@ class Context:
         result: of a streaming action, the value that ends the stream (None unless set).
     """
 
-    __slots__ = ("_call", "_db", "_spend", "auth", "flags", "request_id", "result")
+    __slots__ = ("_call", "_db", "_rooms", "_spend", "auth", "flags", "request_id", "result")
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Context:
         db: Database | None,
         call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
         recorder: Recorder | None = None,
+        rooms: FunctionRooms | None = None,
     ) -> None:
         self.auth = Auth(caller)
         self.flags = CallerFlags(flags, caller.identity, recorder)
@@ -72,6 +74,7 @@ class Context:
         self.result: Any = None
         self._db = db
         self._call = call
+        self._rooms = rooms
         self._spend = spend
 
     @property
@@ -84,6 +87,17 @@ class Context:
                 "an action has no ctx.db: call a query or a mutation with `await ctx.run(function, ...)`",
             )
         return self._db
+
+    @property
+    def rooms(self) -> FunctionRooms:
+        """Who is in which room, and messages to them: in mutations, once they are committed, and actions. A query has
+        none: who is in a room changes without a write, so nothing would make a live one run again."""
+        if self._rooms is None:
+            raise PylonError(
+                "FN_TYPE_MISMATCH",
+                "a query has no ctx.rooms: call an action or a mutation, or follow the room over the socket",
+            )
+        return self._rooms
 
     async def run(self, function: Callable[..., Any] | str, /, **arguments: Any) -> Any:
         """From an action: call a query, mutation or action of this app as the same caller; its result as plain JSON

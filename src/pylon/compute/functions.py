@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ from pylon.compute.context import Context
 from pylon.compute.database import Codecs, Database
 from pylon.compute.recorder import RecordedRows, Recorder
 from pylon.compute.results import Results
+from pylon.compute.rooms import FunctionRooms, NoRooms, Perform, RoomDoor
 from pylon.compute.streams import Event, Stream, Streams
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
@@ -56,7 +58,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 class Functions:
-    """The functions of one app."""
+    """The functions of one app. `rooms` are the server's, set while it is put together."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Functions:
             for alias in function.aliases:
                 self._functions.setdefault(alias, function)
         self.streams = Streams()
+        self.rooms: RoomDoor = NoRooms()
 
     def __len__(self) -> int:
         return len(self._functions)
@@ -236,7 +239,8 @@ class Functions:
 
         def write(transaction: Transaction) -> Answer:
             viewer = Viewer(self._engine.gate, caller)
-            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer))
+            rooms = self._rooms_for(caller, transaction.after_commit)
+            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer), rooms=rooms)
             with bound_request(caller.request_id), carried:
                 return Answer(self._results.encode(function.handler(context, **arguments)))
 
@@ -255,16 +259,38 @@ class Functions:
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         context = self._action_context(caller)
         try:
-            async with asyncio.timeout(function.timeout or self._timeout):
-                if not function.streams:
-                    return self._results.encode(await function.handler(context, **arguments))
-                chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+            async with asyncio.timeout(function.timeout or self._timeout) as limit:
+                if function.streams:
+                    chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+                    result = chunks if context.result is None else context.result
+                else:
+                    result = await function.handler(context, **arguments)
         except TimeoutError:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
-        return self._results.encode(chunks if context.result is None else context.result)
+        if limit.expired():  # it swallowed its cancellation
+            raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout")
+        return self._results.encode(result)
 
-    def _context(self, caller: Caller, database: Database, recorder: Recorder | None = None) -> Context:
-        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder)
+    def _context(
+        self,
+        caller: Caller,
+        database: Database,
+        recorder: Recorder | None = None,
+        rooms: FunctionRooms | None = None,
+    ) -> Context:
+        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder, rooms=rooms)
+
+    def _rooms_for(self, caller: Caller, perform: Perform) -> FunctionRooms:
+        gate = self._engine.gate
+
+        def counted(act: Callable[[], None]) -> None:
+            def act_and_count() -> None:
+                gate.published(caller)
+                act()
+
+            perform(act_and_count)
+
+        return FunctionRooms(self.rooms, self._results.plain, counted)
 
     def _action_context(self, caller: Caller) -> Context:
         async def run(target: Callable[..., Any] | str, arguments: dict[str, Any]) -> Any:
@@ -276,7 +302,18 @@ class Functions:
             checked = msgspec.structs.asdict(decode_arguments(function, body))
             return msgspec.json.decode((await self._run(caller, function, checked)).body)
 
-        return Context(caller, self._engine.flags, self._spender(caller), None, run)
+        loop = asyncio.get_running_loop()
+        thread = threading.get_ident()
+
+        def perform(act: Callable[[], None]) -> None:
+            if threading.get_ident() == thread:
+                act()
+            else:  # the action went to a thread of its own
+                loop.call_soon_threadsafe(act)
+
+        return Context(
+            caller, self._engine.flags, self._spender(caller), None, run, rooms=self._rooms_for(caller, perform)
+        )
 
     def _spender(self, caller: Caller) -> Callable[[str, int], None]:
         def spend(name: str, amount: int) -> None:

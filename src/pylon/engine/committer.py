@@ -44,9 +44,10 @@ _RESERVE_NS = 5_000_000_000
 
 class Work:
     """One queued request. `scoped` says that it may write more than once; `time_limit` is in seconds; `writes` is how
-    many rows it changed."""
+    many rows it changed, `after` what is called once that is committed."""
 
     __slots__ = (
+        "after",
         "authority",
         "caller",
         "error",
@@ -77,6 +78,7 @@ class Work:
         self.value: Any = None
         self.error: BaseException | None = None
         self.writes = 0
+        self.after: list[Callable[[], None]] = []
         self.trace: object = None if tracing.tracer is None else tracing.tracer.here()
 
 
@@ -241,11 +243,12 @@ class Committer:
             log.exception("batch failed", requests=len(finished))
             error = PylonError("STORAGE_UNAVAILABLE", "The write could not be committed; nothing of it was applied.")
         for work in finished:
-            work.value, work.error = None, error
+            work.value, work.error, work.after = None, error, []
 
     def _execute(self, work: Work, batch: Batch) -> None:
-        changes = len(batch.changes)
+        changes, after = len(batch.changes), len(batch.after)
         self._attempt(work, batch)
+        work.after = batch.after[after:]
         if (end := len(batch.changes)) > changes:
             batch.writers.append((work.caller, changes, end))
             work.writes = end - changes

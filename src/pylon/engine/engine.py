@@ -227,6 +227,11 @@ class Engine:
                 except Exception:  # one subscriber's failure must not keep the writers from their answers
                     log.exception("change subscriber failed")
         for work in finished:
+            for call in work.after:
+                try:
+                    call()
+                except Exception:  # what was committed stays so, and the others must be answered
+                    log.exception("what follows a commit failed", request_id=work.caller.request_id)
             future = work.future
             if future.done():
                 continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
 from pylon.model.ids import RowIds
-from pylon.policy.rules import Rule
+from pylon.policy.rules import EditedRow, Rule
 from pylon.store.protocol import OpRecord, Rows, WriteSession
 from pylon.store.selection import Selection
 
@@ -75,9 +75,11 @@ class RowAccess:
 
 class Batch:
     """What the requests of one group commit share: the session, the time, and what they did. `writers` tells whose
-    changes are whose: (caller, first, end); `records` is what else goes into the audit log."""
+    changes are whose: (caller, first, end); `records` is what else goes into the audit log, `after` what is called once
+    all of it is committed."""
 
     __slots__ = (
+        "after",
         "board",
         "changes",
         "ids",
@@ -103,12 +105,14 @@ class Batch:
         self.writers: list[tuple[Caller, int, int]] = []
         self.records: dict[str, list[Record]] = {READ: [], OPERATOR: [], AUTH: []}
         self.op_ids: dict[tuple[str, str], Change | OpRecord] = {}
+        self.after: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """A part that either happens or leaves nothing behind, whatever it raises."""
         changes, ops = len(self.changes), len(self.ops)
         notes, events = len(self.records[OPERATOR]), len(self.records[AUTH])
+        after = len(self.after)
         self.session.savepoint()
         try:
             yield
@@ -121,6 +125,7 @@ class Batch:
             del self.ops[ops:]
             del self.records[OPERATOR][notes:]
             del self.records[AUTH][events:]
+            del self.after[after:]
             raise
 
 
@@ -165,11 +170,11 @@ class Transaction(RowAccess):
                 return self._update(plan, row_id, patch, followers)
         return self._update(plan, row_id, patch, followers)
 
-    def edit(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> Change:
-        """An update for what is kept beside the row: recorded also where it sets no field of the row itself. Raises
-        what `update` raises."""
+    def edit(self, plan: EntityPlan, row_id: str, patch: dict[str, Any], size: int) -> Change:
+        """An update that an edit of the row's document makes, of `size` bytes: recorded also where it sets no field of
+        the row itself. Raises what `update` raises."""
         with self._batch.scope():
-            old, new = self._updated(plan, row_id, patch)
+            old, new = self._updated(plan, row_id, patch, size)
             return self._apply_update(plan, old, new, patch, plan.followers)
 
     def delete(self, plan: EntityPlan, row_id: str) -> Change:
@@ -186,8 +191,12 @@ class Transaction(RowAccess):
     def _insert(self, plan: EntityPlan, row: Any) -> Change:
         batch = self._batch
         self._admit(plan)
-        if plan.hidden and self._enforce:
-            self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+        if plan.hidden:
+            if self._enforce:
+                self._refuse_hidden(plan, [name for name in plan.hidden if getattr(row, name) is not None])
+            for name, default in plan.types.hidden_defaults:
+                if getattr(row, name) is None:
+                    setattr(row, name, default)
         if row.id is None:
             row.id = batch.ids.next()
         for name in plan.stamped_now:
@@ -210,8 +219,10 @@ class Transaction(RowAccess):
         old, new = self._updated(plan, row_id, patch)
         return self._apply_update(plan, old, new, patch, followers) if patch else None
 
-    def _updated(self, plan: EntityPlan, row_id: str, patch: dict[str, Any]) -> tuple[Any, Any]:
-        """The row before and after an update that is allowed."""
+    def _updated(
+        self, plan: EntityPlan, row_id: str, patch: dict[str, Any], edit_size: int | None = None
+    ) -> tuple[Any, Any]:
+        """The row before and after an update that is allowed, by an edit of its document where that has a size."""
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
@@ -225,7 +236,7 @@ class Transaction(RowAccess):
             stage.updating(self, plan, old, patch)
         new = _patched(old, patch)
         if self._enforce:
-            self._check(plan.policy.update, old, new)
+            self._check(plan.policy.update, _judged(old, edit_size), new)
         return old, new
 
     def _apply_update(
@@ -272,6 +283,11 @@ class Transaction(RowAccess):
         self._batch.op_ids[principal, op_id] = change
         self._batch.ops.append((principal, op_id, change))
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this on the event loop once what this request did is committed and published, before it is answered;
+        never if it is undone."""
+        self._batch.after.append(call)
+
     def may_replicate(self, plan: EntityPlan, row: Any, reader: Identity) -> bool:
         """Whether this row is among those that replicate to a reader: by the read policy and the sync scope."""
         rules = (plan.policy.read,) if plan.scope is None else (plan.policy.read, plan.scope)
@@ -288,21 +304,22 @@ class Transaction(RowAccess):
         """The same transaction with server code's rights: for writes that follow from one that was allowed."""
         return Transaction(self._batch, self.caller, Authority.TRUSTED)
 
-    def to_update(self, plan: EntityPlan, row_id: str) -> Any:
-        """The row as it is, for an update that is yet to be worked out; what the rule says of the row after it is left
-        to the update itself. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
+    def to_edit(self, plan: EntityPlan, row_id: str, size: int) -> Any:
+        """The row as it is, for an edit of its document by so many bytes; what the rule says of the row after it is
+        left to `edit`. Raises NOT_FOUND, POLICY_DENIED, MAINTENANCE."""
         self._admit(plan)
         old = self.get(plan, row_id)
         if old is None:
             raise self._missing(plan.policy.update)
         if not plan.policy.update.reads_new:
-            self.judge_update(plan, old)
+            self.judge_update(plan, old, size)
         return old
 
-    def judge_update(self, plan: EntityPlan, row: Any) -> None:
-        """Raise POLICY_DENIED unless the caller may update this row and leave it as it is."""
+    def judge_update(self, plan: EntityPlan, row: Any, edit_size: int | None = None) -> None:
+        """Raise POLICY_DENIED unless the caller may update this row and leave it as it is; by an edit of its document
+        where that has a size."""
         if self._enforce:
-            self._check(plan.policy.update, row, row)
+            self._check(plan.policy.update, _judged(row, edit_size), row)
 
     def note(self, action: str, target: str = "", **details: Detail) -> None:
         """Record an operator's action in the audit log, in this commit."""
@@ -364,6 +381,10 @@ class Transaction(RowAccess):
                 raise PylonError("TENANT_MISMATCH", f"{plan.name}.{field} must be the caller's active tenant")
         if named in (None, ""):
             setattr(row, field, tenant)
+
+
+def _judged(row: Any, edit_size: int | None) -> Any:
+    return row if edit_size is None else EditedRow(row, edit_size)
 
 
 def _patched(row: Any, patch: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -57,6 +57,7 @@ class AuthBlock(msgspec.Struct, frozen=True, kw_only=True):
     org_roles: tuple[str, ...] = ()
     trusted_origins: tuple[str, ...] = ()
     on_delete_account: str | None = None
+    second_factor: Literal["optional", "required"] = "optional"
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -76,6 +77,7 @@ class Auth:
         org_roles: roles beside owner, admin and member.
         trusted_origins: origins whose pages may use a user's cookie, and that sign-ins may lead back to.
         on_delete_account: name of the function that is called before an account is deleted.
+        second_factor: "required" asks everybody for one; who has none sets one up before anything else.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Auth:
         org_roles: Sequence[str] = (),
         trusted_origins: Sequence[str] = (),
         on_delete_account: str | None = None,
+        second_factor: Literal["optional", "required"] = "optional",
     ) -> None:
         self._user = user
         self._org = (org, member, invite)
@@ -107,6 +110,8 @@ class Auth:
             self._block["org_roles"] = list(org_roles)
         if on_delete_account is not None:
             self._block["on_delete_account"] = on_delete_account
+        if second_factor != "optional":
+            self._block["second_factor"] = second_factor
 
     def block(self, wire_names: dict[str, str]) -> dict[str, Any]:
         """The manifest's form. `wire_names` are those of entities by the name of their class."""

@@ -210,6 +210,8 @@ REGISTRY: dict[str, Code] = {
     "UNAUTHORIZED": Code(
         401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
     ),
+    "OPERATOR_INVALID": Code(400, "There can be no operator of this name.", "The message says what is wrong with it."),
+    "OPERATOR_NOT_FOUND": Code(404, "There is no operator of this name.", "`pylon admin list` shows all."),
     "FORBIDDEN": Code(
         403,
         "This needs admin rights, or another role in the organisation.",
@@ -265,6 +267,15 @@ REGISTRY: dict[str, Code] = {
         401,
         "The first factor was right, and the account has a second one.",
         "Send `challenge` and the code of the authenticator app to POST /api/auth/totp/login within five minutes.",
+    ),
+    "SECOND_FACTOR_MISSING": Code(
+        403,
+        "Everybody needs a second factor in this app or organisation, and this session has not shown one.",
+        "Set one up with POST /api/auth/totp/enroll and /verify, or with a passkey. `set_up` lists what there is to "
+        "show already: send an app's code to POST /api/auth/totp/verify, or sign in with the passkey.",
+    ),
+    "SECOND_FACTOR_DEMANDED": Code(
+        409, "This is the account's last second factor, and everybody needs one here.", "Set up another one first."
     ),
     "CHALLENGE_EXPIRED": Code(
         401, "The sign-in that this continues is over: too old, used, or too many wrong codes.", "Sign in anew."
@@ -463,6 +474,11 @@ REGISTRY: dict[str, Code] = {
     ),
     "NOT_IN_ROOM": Code(
         403, "The caller is not a member of the room.", "POST /api/rooms/join first, and again after a reconnect."
+    ),
+    "REMOVED_FROM_ROOM": Code(
+        403,
+        "The app sent the caller out of the room.",
+        "Join again only if the user asks for it; the app may refuse.",
     ),
     "NOT_FOUND": Code(404, "There is no such row or route.", "Check the id or the path."),
     "ENTITY_NOT_FOUND": Code(

@@ -67,6 +67,7 @@ class RowTypes:
         "_patterns",
         "columns",
         "entity",
+        "hidden_defaults",
         "literal_defaults",
         "row",
         "seals",
@@ -77,7 +78,9 @@ class RowTypes:
         self.seals: Seals | None = None
         self._fields = {f.name: f for f in spec.fields}
         self.columns = tuple(sorted(["id", *self._fields]))
-        defaults = {f.name: f.default.value for f in spec.fields if isinstance(f.default, DefaultLiteral)}
+        declared = [(f.name, f.default.value) for f in spec.fields if isinstance(f.default, DefaultLiteral)]
+        self.hidden_defaults = tuple((name, value) for name, value in declared if self._fields[name].is_hidden)
+        defaults = {name: value for name, value in declared if not self._fields[name].is_hidden}
         self.literal_defaults = tuple(defaults.items())
         types = {name: field_type(f) for name, f in self._fields.items()} | {"id": str}
         self.row: type[Struct] = msgspec.defstruct(
@@ -246,8 +249,10 @@ class RowTypes:
         return PylonError("INVALID_DATA", f"{self.entity.name}.{name}: {broken_bound(self._fields[name], value)}")
 
     def unknown_column(self, name: str, valid: Iterable[str] | None = None) -> PylonError:
-        """INVALID_COLUMN in the wording that clients know; `valid` are the names they may use, by default all."""
-        listed = ", ".join(["id", *(self._fields if valid is None else valid)])
+        """INVALID_COLUMN in the wording that clients know; `valid` are the names they may use, by default all that
+        don't stay on the server."""
+        shown = (f.name for f in self.entity.fields if not f.is_hidden)
+        listed = ", ".join(["id", *(shown if valid is None else valid)])
         return PylonError("INVALID_COLUMN", f'Unknown column "{name}" -- valid columns: {listed}')
 
 

@@ -22,7 +22,7 @@ from pylon.model.rows import RowTypes, compile_rows
 from pylon.model.schema import Action, AppSpec, EntitySpec, Field, Kind
 from pylon.policy.explain import Situation, Verdict, explain
 from pylon.policy.names import PolicyNameError
-from pylon.policy.rules import EntityPolicy, PolicyError, compile_app_policies, compile_scope
+from pylon.policy.rules import EditedRow, EntityPolicy, PolicyError, compile_app_policies, compile_scope
 
 Who = Literal["anonymous", "admin"]
 
@@ -48,7 +48,8 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"who": "as"}):
     """One decision. Exactly one of `read`, `insert`, `update` and `delete` names the entity; `new` are the fields that
-    an update sets, `rows` what `exists` finds, by entity, and `now` the time."""
+    an update sets, `edit` the bytes of an edit of the row's document that makes it, `rows` what `exists` finds, by
+    entity, and `now` the time."""
 
     expect: Literal["allow", "deny"]
     who: Person | Who = "anonymous"
@@ -59,6 +60,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"who
     delete: str | None = None
     row: dict[str, Any] = {}
     new: dict[str, Any] = {}
+    edit: int | None = None
     rows: dict[str, list[dict[str, Any]]] = {}
     now: datetime | None = None
 
@@ -99,6 +101,8 @@ def _try(case: Case, policies: Mapping[str, EntityPolicy], types: Mapping[str, R
     identity = who.identity() if who else ADMIN if case.who == "admin" else ANONYMOUS
     row = _row(types[entity], case.row)
     new = _row(types[entity], {**case.row, **case.new}) if action is Action.UPDATE else None
+    if action is Action.UPDATE and case.edit is not None:
+        row = EditedRow(row, case.edit)
 
     def exists(name: str, conditions: list[tuple[str, Any]]) -> bool:
         rows = case.rows.get(name, [])
@@ -114,7 +118,7 @@ def _row(types: RowTypes, values: Mapping[str, Any]) -> Any:
     unknown = sorted(set(values) - set(types.columns))
     if unknown:
         raise CaseError(f"{types.entity.name} has no field {unknown[0]!r}")
-    defaults = dict(types.literal_defaults)
+    defaults = dict(types.literal_defaults + types.hidden_defaults)
     return types.row(**{name: values.get(name, defaults.get(name)) for name in types.columns})
 
 

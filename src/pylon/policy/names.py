@@ -7,6 +7,7 @@ import difflib
 from dataclasses import dataclass, replace
 
 from pylon.model.schema import AppSpec, EntitySpec, Field, Kind
+from pylon.policy.edits import EDIT_KEYS
 from pylon.policy.nodes import (
     And,
     Arithmetic,
@@ -63,11 +64,13 @@ class PolicyNameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an expression may name. `entity` is None in action policies; `roots` are the admissible first words."""
+    """What an expression may name. `entity` is None in action policies; `roots` are the admissible first words,
+    `edit_keys` those of `edits` that `data` holds."""
 
     app: AppSpec
     entity: EntitySpec | None
     roots: frozenset[str]
+    edit_keys: frozenset[str] = frozenset()
 
 
 def type_of_field(kind: Kind) -> Type:
@@ -138,6 +141,9 @@ def _field(name: str, root: Root, parts: list[str], scope: Scope) -> Reference:
     first, *keys = parts
     if first == "id" and not keys:
         return Reference(root, "id", Type.TEXT, (), Kind.STRING)
+    if first in scope.edit_keys and root is Root.DATA and not keys:
+        kind = EDIT_KEYS[first]
+        return Reference(Root.EDIT, first, type_of_field(kind), (), kind)
     field = scope.entity.field(first)
     if field is None or "" in keys:
         raise _unknown(name, scope)
@@ -160,6 +166,8 @@ def _unknown(name: str, scope: Scope) -> PolicyNameError:
             f"`{name}`: `input` is there in action policies only. "
             "An update rule sees the row after the write as `new.*`"
         )
+    if rest in EDIT_KEYS and root in ("data", "existing"):
+        return PolicyNameError(f"`{name}` is there in rules of writes only. Give reading a rule of its own")
     where = f'entity "{scope.entity.name}"' if scope.entity is not None else "action policies"
     if rest and root in scope.roots and root in _ROW_ROOTS:
         problem = f"`{name}` names no field of {where}"
@@ -304,6 +312,6 @@ def _shown(expr: Expr) -> str:
             shown = next((n for n, attribute in AUTH_MEMBERS.items() if attribute == expr.member), expr.member)
             member = shown if expr.root is Root.AUTH else expr.member
             kind = f" ({expr.kind.value})" if expr.kind else ""
-            return f"`{'.'.join([expr.root.value, *([member] if member else []), *expr.keys])}`{kind}"
+            return f"`{'.'.join([expr.root.word, *([member] if member else []), *expr.keys])}`{kind}"
         case _:
             return f"a value that is {_WORDS.get(type_of(expr), 'of another type')}"

@@ -25,11 +25,18 @@ class Type(enum.Enum):
 
 
 class Root(enum.Enum):
-    """Where a reference reads from. `existing` is another name of DATA."""
+    """Where a reference reads from. `existing` is another name of DATA; EDIT are keys of `data` in `edits`."""
 
     AUTH = "auth"
     DATA = "data"
     NEW = "new"
+    EDIT = "edit"
+
+    @property
+    def word(self) -> str:
+        """As rules write it."""
+        return "data" if self is Root.EDIT else self.value
+
     INPUT = "input"
 
 

@@ -134,6 +134,8 @@ def _raw(expr: Reference) -> Evaluate:
             return lambda i, r, n, t, x: None if r is None else _descend(getattr(r, name), keys)
         case Root.DATA:
             return lambda i, r, n, t, x: None if r is None else getattr(r, name)
+        case Root.EDIT:
+            return lambda i, r, n, t, x: getattr(r, name, None)
         case Root.NEW:
             return lambda i, r, n, t, x: _descend(_written(n, name), keys)
 

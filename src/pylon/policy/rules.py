@@ -23,6 +23,7 @@ from pylon.policy.audience import (
     audience_of,
     simplify,
 )
+from pylon.policy.edits import EDIT_KEYS, EditedRow
 from pylon.policy.names import PolicyNameError, Scope, resolve
 from pylon.policy.nodes import Ago, And, Exists, Expr, Literal, Root, reads, walk
 from pylon.policy.predicate import ExistsResolver, compile_predicate
@@ -37,6 +38,7 @@ __all__ = [
     "Audience",
     "ByIdentity",
     "ByKey",
+    "EditedRow",
     "EntityPolicy",
     "Everyone",
     "ExistsResolver",
@@ -90,7 +92,7 @@ class Rule:
 
     Attributes:
         policies: the names of the policies it is made of, for logs.
-        reads_row: whether the row before the write (`data`, `existing`) has a part in it.
+        reads_row: whether the row before the write (`data`, `existing`), or an edit of its document, has a part in it.
         reads_new: whether the row after the write (`new`) has.
         uses_exists: whether it looks other rows up.
         uses_clock: whether it depends on the time.
@@ -114,7 +116,7 @@ class Rule:
         self._expr = expr
         self._decide = compile_predicate(expr)
         self.policies = policies
-        self.reads_row = reads(expr, Root.DATA)
+        self.reads_row = reads(expr, Root.DATA) or reads(expr, Root.EDIT)
         self.reads_new = reads(expr, Root.NEW)
         self.uses_exists = any(isinstance(node, Exists) for node in walk(expr))
         self.uses_clock = any(isinstance(node, Ago) for node in walk(expr))
@@ -247,7 +249,8 @@ def compile_action_policy(app: AppSpec, action: str) -> ActionRule | None:
 
 
 def _compile(app: AppSpec, entity: EntitySpec, policies: Sequence[PolicySpec], action: Action) -> Rule:
-    scope = Scope(app, entity, _UPDATE_ROOTS if action is Action.UPDATE else _ROW_ROOTS)
+    roots = _UPDATE_ROOTS if action is Action.UPDATE else _ROW_ROOTS
+    scope = Scope(app, entity, roots, frozenset() if action is Action.READ else frozenset(EDIT_KEYS))
     parts = []
     for policy in policies:
         text = policy.expression(action)

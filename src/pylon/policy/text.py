@@ -78,11 +78,11 @@ def _inner(expr: Expr) -> str:
 
 def _path(reference: Reference) -> str:
     if not reference.member:
-        return reference.root.value
+        return reference.root.word
     member = reference.member
     if reference.root is Root.AUTH:
         member = _AUTH_NAMES.get(member, member)
-    return ".".join([reference.root.value, member, *reference.keys])
+    return ".".join([reference.root.word, member, *reference.keys])
 
 
 def _constant(value: object) -> str:

@@ -2,22 +2,24 @@
 
 The whole server or sync off: everybody but admins is told so and closed with 1013, and nobody gets in until it is over
 (503 MAINTENANCE). Read-only: a frame, and data flows on. A user or address that is blocked: closed with 1008, and
-refused with 403 BLOCKED. An entity: a frame, and its changes reach admins only; before it is shown again everybody is
-recycled, and resyncs under a raised log floor (`engine.limits.switches`), so that no replica keeps a gap.
+refused with 403 BLOCKED. A part, such as an entity or a function: a frame to those it concerns (`told`). Changes of an
+entity that is off reach admins only; before it is shown again everybody is recycled, and resyncs under a raised log
+floor (`engine.limits.switches`), so that no replica keeps a gap.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from pylon.engine.limits.switch import Board, Scope, Switch
 from pylon.engine.limits.switches import Switches
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
-from pylon.sync.connection import not_admin
+from pylon.sync.connection import Connection, not_admin
 from pylon.sync.door import Door
-from pylon.sync.events import notice, notices
+from pylon.sync.events import Frames, notice, notices
 from pylon.sync.recycling import PER_SECOND, RECONNECT_MS, send_away
+from pylon.sync.told import Audience, end_frame_of, frame_of, is_part
 
 _CLOSING = (Scope.SERVER, Scope.SYNC, Scope.ANONYMOUS)
 
@@ -25,10 +27,12 @@ _CLOSING = (Scope.SERVER, Scope.SYNC, Scope.ANONYMOUS)
 class Controls:
     """Follows the switches of one engine at one door."""
 
-    def __init__(self, door: Door, switches: Switches) -> None:
+    def __init__(self, door: Door, switches: Switches, audience: Audience) -> None:
         self._door = door
         self._switches = switches
+        self._audience = audience
         door.gate = self.admit
+        door.greet = self.greeting
         switches.subscribe(self.change)
         switches.before_lift(self.recycle)
 
@@ -38,20 +42,25 @@ class Controls:
             raise PylonError("MAINTENANCE", "An entity is being switched on again", headers={"Retry-After": "1"})
         _check(self._switches.board, identity, ip)
 
+    def greeting(self, identity: Identity, ip: str) -> Frames | None:
+        """What somebody who connects is told first; None for nothing."""
+        board = self._switches.board
+        if board.is_quiet:
+            return None
+        told = [switch for switch in board.switches if self._audience.concerns(switch, identity, ip)]
+        return notices([frame_of(switch) for switch in sorted(told, key=is_part)]) if told else None
+
     def change(self, before: Board, after: Board) -> None:
         """The switches are others now."""
         door = self._door
         door.hub.withhold(frozenset(s.target for s in after.switches if after.hides(s.target)))
         self._close_those_out(after)
-        told, told_before = _told(after), _told(before)
-        door.greeting = notices([_frame(switch) for switch in told]) if told else None
-        for switch in told:
-            if switch not in told_before:
-                door.announce(_frame(switch), not_admin)
-        for switch in told_before:
-            if switch.scope is Scope.ENTITY and not any(_same(switch, other) for other in told):
-                on_again = {"type": "switch", "on": False, "scope": switch.scope.value, "target": switch.target}
-                door.announce(on_again, not_admin)
+        for switch in after.switches:
+            if switch not in before.switches:
+                door.announce(frame_of(switch), self._concerned(switch))
+        for switch in before.switches:
+            if is_part(switch) and not any(_same(switch, other) for other in after.switches):
+                door.announce(end_frame_of(switch), self._concerned(switch))
         if _limits(before) and not _limits(after):
             door.announce({"type": "maintenance", "on": False})
 
@@ -63,11 +72,14 @@ class Controls:
         for connection in connections:
             send_away(connection, most_ms)
 
+    def _concerned(self, switch: Switch) -> Callable[[Connection], bool]:
+        return lambda connection: self._audience.concerns(switch, connection.credential.identity, connection.ip)
+
     def _close_those_out(self, board: Board) -> None:
         if board.is_quiet:
             return
         why = next((switch for switch in board.switches if switch.scope in _CLOSING), None)
-        told = None if why is None else notice(maintenance_frame(why))
+        told = None if why is None else notice(frame_of(why))
         for connection in self._door:
             try:
                 _check(board, connection.credential.identity, connection.ip)
@@ -78,33 +90,6 @@ class Controls:
                 if told is not None:
                     connection.deliver(told)
                 connection.end(1013, "maintenance")
-
-
-def maintenance_frame(switch: Switch) -> dict[str, Any]:
-    """What clients are told of a switch that is on; `until` is in Unix seconds, null where that is open."""
-    return {
-        "type": "maintenance",
-        "on": True,
-        "scope": switch.scope.value,
-        "reason": switch.reason,
-        "retry_after": switch.retry_after,
-        "until": switch.expires_at or None,
-    }
-
-
-def switch_frame(switch: Switch) -> dict[str, Any]:
-    """What clients are told of an entity that is off: `blocks` is `all`, or `writes` where its rows still arrive."""
-    return maintenance_frame(switch) | {"type": "switch", "target": switch.target, "blocks": switch.blocks.value}
-
-
-def _frame(switch: Switch) -> dict[str, Any]:
-    return switch_frame(switch) if switch.scope is Scope.ENTITY else maintenance_frame(switch)
-
-
-def _told(board: Board) -> list[Switch]:
-    """The switches that connected clients are told of and live on with."""
-    entities = [switch for switch in board.switches if switch.scope is Scope.ENTITY]
-    return entities if board.read_only is None else [board.read_only, *entities]
 
 
 def _same(switch: Switch, other: Switch) -> bool:

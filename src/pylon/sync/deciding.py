@@ -173,14 +173,13 @@ class Deciding:
         try:
             tail = [change for change in self._stream.recent() if change.seq > after]
             answers = await self._ask(self._questions(tail, only=group))
-        except Exception:  # a newcomer that can't be shown the tail would have a gap
+            if self._waiting.get(subscriber) is newcomer:  # not one that left, or came anew as somebody else
+                del self._waiting[subscriber]
+                self._stream.join(subscriber, identity, answers, after)
+        except Exception:  # a newcomer that can't be shown the tail would have a gap, or hear nothing at all
             self._failed()
             subscriber.end(1013, UNDECIDED)
             self._waiting.pop(subscriber, None)
-            return
-        if self._waiting.get(subscriber) is newcomer:  # not one that left, or came anew as somebody else
-            del self._waiting[subscriber]
-            self._stream.join(subscriber, identity, answers, after)
 
     def _failed(self) -> None:
         log.exception("visibility could not be decided")

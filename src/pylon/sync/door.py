@@ -23,6 +23,8 @@ from pylon.sync.subset import Subset
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
+MAX_PARAMETERS = 100
+
 Gate = Callable[[Identity, str], None]
 """Raises why somebody at an address may not connect now."""
 
@@ -31,13 +33,21 @@ ParseSubset = Callable[[str, Identity], Subset | None]
 """What a `scope` asks for; raises INVALID_SCOPE."""
 
 
+Greet = Callable[[Identity, str], Frames | None]
+"""What somebody at an address is told on connecting."""
+
+
 def _open_gate(identity: Identity, ip: str) -> None:
     """Everybody is welcome."""
 
 
+def _no_greeting(identity: Identity, ip: str) -> None:
+    """Nobody is told anything."""
+
+
 class Door:
     """The live door of one server. `trusted_origin(origin, host)` says whether a page may use its cookie; `gate` turns
-    away whom an operator keeps out, `greeting` is what all others but admins are sent first."""
+    away whom an operator keeps out, `greet` says what others are sent first, and when they become somebody else."""
 
     def __init__(
         self,
@@ -71,7 +81,7 @@ class Door:
         self._numbers = itertools.count(1)
         self._bouncing: asyncio.Task[None] | None = None
         self.gate: Gate = _open_gate
-        self.greeting: Frames | None = None
+        self.greet: Greet = _no_greeting
         self.parse_subset: ParseSubset = _no_subset
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
@@ -107,7 +117,10 @@ class Door:
         """What the query of a connect URL asks for, None for everything. Raises INVALID_SCOPE."""
         if "scope=" not in query:
             return None
-        scope = parse_qs(query, max_num_fields=100).get("scope")
+        try:
+            scope = parse_qs(query, max_num_fields=MAX_PARAMETERS).get("scope")
+        except ValueError:
+            raise PylonError("INVALID_SCOPE", f"A connect URL has at most {MAX_PARAMETERS} parameters") from None
         return None if scope is None else self.parse_subset(scope[0], identity)
 
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
@@ -138,8 +151,7 @@ class Door:
         min(self._buckets, key=len).add(connection)
         if (key := credential.key) is not None:
             self._sessions.setdefault(key, set()).add(connection)
-        if self.greeting is not None and not credential.identity.is_admin:
-            connection.deliver(self.greeting)
+        self._greet(connection)
         self.hub.add(connection, credential.identity, subset)
 
     def leave(self, connection: Connection) -> None:
@@ -229,8 +241,13 @@ class Door:
             if subset is not None and fresh.identity.is_admin != before.identity.is_admin:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue
+            self._greet(connection)
             self.hub.add(connection, fresh.identity, subset, had)  # nothing comes a second time
             self.messages.moved(connection)
+
+    def _greet(self, connection: Connection) -> None:
+        if (greeting := self.greet(connection.credential.identity, connection.ip)) is not None:
+            connection.deliver(greeting)
 
     def _is_prolonged(self, connection: Connection, now: float) -> bool:
         """Whether the session lives on: it was used elsewhere since this connection opened."""

@@ -40,8 +40,8 @@ def changed(room: str, user: str, data: msgspec.Raw) -> bytes:
     )
 
 
-def broadcast(room: str, user: str, topic: str, payload: msgspec.Raw) -> bytes:
-    """A member's message, sent over HTTP."""
+def broadcast(room: str, user: str | None, topic: str, payload: msgspec.Raw) -> bytes:
+    """A member's message, sent over HTTP, or the app's own, of no user."""
     return _encode(
         {
             "type": "room-update",

@@ -21,10 +21,10 @@ import msgspec
 
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
-from pylon.model.rows import MAX_NESTING, check_nesting
 from pylon.signals.logs import Log
 from pylon.sync import room_frames
 from pylon.sync.events import Event, Frames
+from pylon.sync.room_data import check_name, encoded
 from pylon.sync.room_state import DEFAULT_LIMITS, Member, Room, RoomLimits, Socket, Statistics
 
 log = Log("pylon.sync")
@@ -87,17 +87,17 @@ class Rooms:
         """Enter, or enter anew with other data; who was in before. `data` is JSON, `msgspec.UNSET` for none. Raises
         INVALID_DATA, PAYLOAD_TOO_LARGE, ROOM_LIMIT_REACHED, and what `admit` says."""
         self._admit(caller)
-        self.check_name(room)
-        encoded = None if data is msgspec.UNSET else self._encoded(data)
+        check_name(self.limits, room, "room")
+        shown = None if data is msgspec.UNSET else encoded(self.limits, data)
         member = self._member(room, user)
         peers = [] if room not in self._rooms else [m.peer() for m in self._rooms[room].members.values()]
         if member is None:
-            member = self._enter(room, user, encoded)
+            member = self._enter(room, user, shown)
         else:
-            self._hold(member, encoded)
+            self._hold(member, shown)
         member.joined_at = int(self._clock())
         self._touch(member, caller.session)
-        self._tell(room, room_frames.joined(room, user, encoded))
+        self._tell(room, room_frames.joined(room, user, shown))
         return peers
 
     def leave(self, room: str, user: str) -> bool:
@@ -113,9 +113,7 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        encoded = self._encoded(data)
-        self._hold(member, encoded)
-        self._tell(room, room_frames.changed(room, user, encoded))
+        self._show(member, encoded(self.limits, data))
         return True
 
     def broadcast(self, caller: Caller, room: str, topic: str, payload: Any, user: str) -> bool:
@@ -124,9 +122,8 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        if len(topic.encode()) > self.limits.name:
-            raise PylonError("INVALID_DATA", f"topic is longer than {self.limits.name} bytes")
-        self._tell(room, room_frames.broadcast(room, user, topic, self._encoded(payload)))
+        check_name(self.limits, topic, "topic")
+        self._tell(room, room_frames.broadcast(room, user, topic, encoded(self.limits, payload)))
         return True
 
     def relay(self, caller: Caller, room: str, frame: dict[str, Any], user: str) -> bool:
@@ -135,12 +132,32 @@ class Rooms:
         member = self._speaking(caller, room, user)
         if member is None:
             return False
-        self._encoded(frame)
+        encoded(self.limits, frame)
         told = {name: frame[name] for name in RELAYED if name in frame}
         if told["type"] == "presence" and told.setdefault("event", "update") == "update":
-            self._hold(member, self._encoded(told.get("data")))
+            self._hold(member, encoded(self.limits, told.get("data")))
         self._tell(room, room_frames.relayed(told, room, user))
         return True
+
+    # -- what the app's own code does ----------------------------------------------------------------------------
+
+    def say(self, room: str, topic: str, payload: msgspec.Raw) -> None:
+        """Send a message that no user sent to all who are subscribed."""
+        if room in self._rooms:
+            self._tell(room, room_frames.broadcast(room, None, topic, payload))
+
+    def show(self, room: str, user: str, data: msgspec.Raw) -> None:
+        """Set a member's data; a no-op for somebody who isn't in. Raises ROOM_LIMIT_REACHED."""
+        if (member := self._member(room, user)) is not None:
+            self._show(member, data)
+
+    def remove(self, room: str, user: str, code: str) -> None:
+        """Send a member out, and tell his own sockets why; a no-op for somebody who isn't in."""
+        if (member := self._member(room, user)) is not None:
+            told = Frames([Event(room_frames.refused(code, room, None))])
+            for socket in list(member.sockets):
+                socket.deliver(told)
+            self._remove(member)
 
     # -- who is there --------------------------------------------------------------------------------------------
 
@@ -157,8 +174,14 @@ class Rooms:
         return [] if found is None else [member.peer() for member in found.members.values()]
 
     def of(self, user: str) -> list[tuple[str, int]]:
-        """The rooms that a user is in, each with its number of members."""
-        return sorted((m.room.name, len(m.room.members)) for m in self._users.get(user, ()))
+        """The rooms that a user is in, each with its number of members. Any thread may ask."""
+        return sorted((m.room.name, len(m.room.members)) for m in tuple(self._users.get(user, ())))
+
+    def look(self, room: str) -> list[tuple[str, bytes, int]]:
+        """(user, data as JSON, Unix seconds of joining) of everybody in a room. Any thread may ask."""
+        found = self._rooms.get(room)
+        members = () if found is None else tuple(found.members.values())
+        return [(m.user, b"null" if m.data is None else bytes(m.data), m.joined_at) for m in members]
 
     def all(self, limit: int) -> list[tuple[str, int]]:
         """The oldest rooms, each with its number of members."""
@@ -292,10 +315,9 @@ class Rooms:
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def check_name(self, room: str) -> None:
-        """Raises INVALID_DATA for a name that is too long."""
-        if len(room.encode("utf-8", "surrogatepass")) > self.limits.name:
-            raise PylonError("INVALID_DATA", f"room is longer than {self.limits.name} bytes")
+    def _show(self, member: Member, data: msgspec.Raw) -> None:
+        self._hold(member, data)
+        self._tell(member.room.name, room_frames.changed(member.room.name, member.user, data))
 
     def _member(self, room: str, user: str) -> Member | None:
         found = self._rooms.get(room)
@@ -308,21 +330,6 @@ class Rooms:
         if member is not None:
             self._touch(member, caller.session if caller.identity.user_id == user else None)
         return member
-
-    def _encoded(self, data: Any) -> msgspec.Raw:
-        try:
-            encoded = msgspec.json.encode(data)
-        except RecursionError:
-            raise PylonError("INVALID_JSON", "The data nests too deeply") from None
-        if len(encoded) > self.limits.data:
-            raise PylonError(
-                "PAYLOAD_TOO_LARGE",
-                f"A room takes {self.limits.data} bytes at a time, this is {len(encoded)}",
-                hint="Send less, or raise PYLON_ROOM_DATA_MAX_BYTES.",
-            )
-        if encoded.count(b"[") + encoded.count(b"{") > MAX_NESTING:
-            check_nesting(encoded)
-        return msgspec.Raw(encoded)
 
     def _enter(self, name: str, user: str, data: msgspec.Raw | None) -> Member:
         limits, room = self.limits, self._rooms.get(name)

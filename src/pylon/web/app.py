@@ -15,9 +15,9 @@ from pylon.model.schema import AppSpec
 from pylon.plugins.requests import Route
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
+from pylon.sync.refusal import send_refusal
 from pylon.web import (
     admin,
-    api_page,
     auth,
     bulk,
     calls,
@@ -33,6 +33,9 @@ from pylon.web import (
     status,
     transfer,
 )
+from pylon.web.api_page.document import OpenApi
+from pylon.web.api_page.page import DOCS
+from pylon.web.api_page.page import pages as docs_pages
 from pylon.web.doors import AsgiHandler, Doors
 from pylon.web.edge import SECURITY_HEADERS, Edge
 from pylon.web.errors import on_http_error, on_pylon_error, on_unexpected
@@ -48,6 +51,7 @@ from pylon.web.tracing import Tracing
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
 _PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
+_VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
@@ -61,7 +65,7 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
             doors.traffic,
             doors.engine,
             doors.limits,
-            doors.identity.verified_only,
+            doors.identity.gates,
             compresses=doors.settings.http_compress,
         )
     ]
@@ -86,6 +90,9 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
         if scope["type"] == "http":
             if scope["method"] == "OPTIONS":
                 await _preflight(scope, send, origins)
+                return
+            if scope["http_version"] not in _VERSIONS:  # a parser takes any number there, falcon raises
+                await send_refusal(_surrounded(scope, send, origins), PylonError("INVALID_QUERY", "Speak HTTP/1.1"))
                 return
             if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
                 await doors.events(scope, receive, _surrounded(scope, send, origins))
@@ -124,7 +131,7 @@ def api_routes() -> dict[str, object]:
         **transfer.ROUTES,
         **admin.ROUTES,
         **studio_doors(),
-        "/api/openapi.json": api_page.OpenApi(lambda: b"{}"),
+        "/api/openapi.json": OpenApi(lambda: b"{}"),
     }
 
 
@@ -136,7 +143,7 @@ def describe(app: AppSpec, added: Sequence[Route] = (), *, cookie: str = "pylon_
 def _add_routes(app: Any, doors: Doors) -> None:
     added = [route for _, route in doors.plugins.routes]
     routes = api_routes()
-    routes["/api/openapi.json"] = api_page.OpenApi(lambda: describe(doors.engine.app, added, cookie=doors.cookie_name))
+    routes["/api/openapi.json"] = OpenApi(lambda: describe(doors.engine.app, added, cookie=doors.cookie_name))
     if doors.plugins.routes:
         routes = plugins.with_routes(routes, doors.plugins.routes)
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)
@@ -148,10 +155,13 @@ def _add_routes(app: Any, doors: Doors) -> None:
         routes["/_pylon/dev/diagnostics"] = dev.Diagnostics(diagnostics)
         routes["/_pylon/dev/live"] = dev.Live(diagnostics)
     routes |= studio_pages()
+    folder = doors.web_folder
+    site = static.Site(static.Folder(folder) if folder is not None else None)
+    if doors.settings.docs_page and not any(path == DOCS or path.startswith(f"{DOCS}/") for path in routes):
+        routes |= docs_pages(site)
     for path, resource in routes.items():
         app.add_route(path, resource)
-    folder = doors.web_folder
-    app.add_sink(static.Site(static.Folder(folder) if folder is not None else None).__call__, prefix="/")
+    app.add_sink(site.__call__, prefix="/")
 
 
 async def _preflight(scope: Any, send: Any, origins: Origins) -> None:

@@ -92,7 +92,7 @@ WRITES = (
 LISTED: dict[str, Shape] = {"sort": str, "order": Literal["asc", "desc"], "where": str, "fields": str, "q": str}
 """The parameters of a list, its window aside."""
 
-GRANT: Shape = {"token": str, "user_id": str, "expires_at": int}
+GRANT: Shape = {"token": str, "user_id": str, "expires_at": int, "second_factor_missing?": bool}
 """What a sign-in answers."""
 
 SEQ = ("X-Pylon-Change-Seq", "ETag", "Idempotency-Replayed")

@@ -7,7 +7,8 @@ from typing import Any
 
 import falcon.asgi
 
-from pylon.auth.verified_only import VerifiedOnly
+from pylon.auth.credentials import OPERATOR
+from pylon.auth.gates import Gates
 from pylon.engine.engine import Engine
 from pylon.engine.limits.requests import headers as allowance_headers
 from pylon.model.errors import PylonError
@@ -57,11 +58,11 @@ class Edge:
         traffic: Traffic,
         engine: Engine,
         limits: EdgeLimits,
-        verified: VerifiedOnly,
+        gates: Gates,
         *,
         compresses: bool,
     ) -> None:
-        self._verified_only = verified
+        self._gates = gates
         self._limits = limits
         self._compresses = compresses
         self._engine = engine
@@ -85,8 +86,8 @@ class Edge:
             expected = req._asgi_headers.get(HEADER)
             if expected is not None:
                 check_expected(req.session, expected)
-            if self._verified_only.is_on:
-                self._verified_only.check(req.path, req.session)
+        if self._gates.is_on:
+            req.hold(self._gates.enter(req.path, req.session))
         if req.method in _SAFE:
             return
         headers = req._asgi_headers
@@ -117,8 +118,8 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity == ADMIN:
-                self._admin_use.saw(req.caller, path)
+            if session.identity == ADMIN or session.method == OPERATOR:
+                self._admin_use.saw(req.caller, req.method, req.uri_template or "", path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))

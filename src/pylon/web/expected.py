@@ -1,8 +1,8 @@
 """Whom a client takes itself for: a request that names its user is never answered as another's, or as nobody's.
 
-A dead token makes its owner anonymous (spec 02 §7.1), and clients without this header count on that. One that keeps rows,
-a cursor and a queue must not go on like that: its pull would move the cursor past changes that nobody was shown, and its
-push would write as nobody.
+A dead token makes its owner anonymous (spec 02 §7.1), and clients without this header count on that. One that keeps
+rows, a cursor and a queue must not go on like that: its pull would move the cursor past changes that it was not shown,
+and its push would write as nobody.
 """
 
 from __future__ import annotations

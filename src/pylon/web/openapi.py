@@ -221,6 +221,8 @@ class _Writer:
             "tags": ["queries" if function.kind == "query" else "actions"],
         }
         operation["summary"] = summary or f"Call the {function.kind}"
+        operation["x-pylon-function"] = {"kind": function.kind, "auth": function.auth}
+        operation["parameters"] = [one for one in operation.get("parameters", ()) if one["in"] != "path"]
         operation["description"] = more or f"A {function.kind}, for {_CALLERS[function.auth]}."
         arguments = argument_types(function)
         schema: JsonSchema = {"type": "object", "properties": {name: self._type(of) for name, of, _ in arguments}}

@@ -142,6 +142,10 @@ class Site:
     def __init__(self, folder: Folder | None) -> None:
         self._folder = folder
 
+    async def has(self, path: str) -> bool:
+        """Whether the app brings a file for this path, or a folder with a page."""
+        return self._folder is not None and await self._folder.find(path) is not None
+
     async def __call__(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The file of the path; index.html for a page that client-side code routes."""
         path = req.path

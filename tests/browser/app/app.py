@@ -43,6 +43,12 @@ def add(ctx: Context, title: str) -> Todo:
     return ctx.db.insert(Todo, title=title)
 
 
+@app.action
+async def send_out(ctx: Context, room: str, user: str) -> None:
+    ctx.rooms.kick(room, user)
+    ctx.rooms.broadcast(room, "gone", user)
+
+
 @dataclass
 class Counts:
     done: int

@@ -102,6 +102,26 @@ test("who is in a room sees who comes, what they show and say, and who goes", as
   await until(() => mine.members.length === 1);
 });
 
+test("who is sent out of a room hears it, and stays out over a new connection", async (t) => {
+  quick(t);
+  const users = [unique("ann"), unique("bob")];
+  const [ann, bob] = [await client(users[0]), await client(users[1])];
+  const name = unique("room");
+  const [mine, theirs] = [ann.room(name), bob.room(name)];
+  await until(() => [mine, theirs].every((room) => room.joined && room.members.length === 2));
+  const heard = [];
+  mine.on("gone", (data, from) => heard.push([data, from]));
+  await ann.call("send_out", { room: name, user: users[1] });
+  await until(() => theirs.error?.code === "REMOVED_FROM_ROOM" && !theirs.joined && mine.members.length === 1);
+  await until(() => heard.length === 1);
+  assert.deepEqual(heard, [[users[1], null]]); // said by the app itself
+  dropSockets(1006);
+  await until(() => bob.status !== "live");
+  await until(() => bob.status === "live");
+  while (heard.length < 2) await ann.call("send_out", { room: name, user: "nobody" }); // until she is back
+  assert.deepEqual([mine.members.length, theirs.members, theirs.joined], [1, [], false]);
+});
+
 test("nobody is in a room without a session", async () => {
   const db = await client();
   const room = db.room(unique("room"));

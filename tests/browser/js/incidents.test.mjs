@@ -95,6 +95,67 @@ test("who connects to a read-only server is told as well", async () => {
   await until(() => db.status === "live");
 });
 
+test("a function that is off is told with its reason and end, and again when it works", async () => {
+  const db = await client("ann");
+  await loaded(db, "Todo");
+  const told = [];
+  const stop = db.onSwitch((switches) => told.push(switches.map(({ target, reason }) => [target, reason])));
+  const one = await on("function", { target: "add", reason: "too loud", expires_in: 600 });
+  await until(() => db.switches.length === 1);
+  const { until: end, ...shown } = db.switchOn("function", "add");
+  assert.deepEqual(shown, { scope: "function", target: "add", blocks: "all", reason: "too loud" });
+  assert.ok(Math.abs(end - new Date(one.expires_at * 1000)) < 1500);
+  assert.deepEqual([db.switchOn("function", "counts"), db.status, db.maintenance], [null, "live", null]);
+  const late = await client("ben");
+  await loaded(late, "Todo");
+  await until(() => late.switchOn("function", "add"));
+  await off(one);
+  await until(() => db.switches.length === 0 && late.switches.length === 0);
+  assert.deepEqual(told, [[], [["add", "too loud"]], []]);
+  stop();
+});
+
+test("a switch ends at its time, also where nobody says so", async () => {
+  const db = await client("ann");
+  await loaded(db, "Todo");
+  const later = Date.now() / 1000 + 0.3;
+  for (const socket of network.sockets) socket.onmessage?.({ data: `{"type":"switch","on":true,"scope":"uploads","target":"","blocks":"all","reason":"","until":${later}}` });
+  assert.equal(db.switchOn("uploads").scope, "uploads");
+  network.before = () => failure(503, "OVERLOADED");
+  dropSockets(1006);
+  await until(() => db.status !== "live");
+  assert.equal(db.switches.length, 1);
+  await until(() => db.switches.length === 0);
+  assert.ok(Date.now() / 1000 >= later - 0.01);
+});
+
+test("what was switched on again while nobody was connected is known after the next connection", async () => {
+  const db = await client("ann");
+  await loaded(db, "Todo");
+  const one = await on("function", { target: "add" });
+  await until(() => db.switches.length === 1);
+  network.before = (path) => (path.startsWith("/api/sync/pull") ? failure(503, "OVERLOADED") : undefined);
+  dropSockets(1006);
+  await until(() => db.status !== "live");
+  await off(one);
+  await on("auth", { target: "password", reason: "an attack" });
+  assert.equal(db.switches[0].target, "add");
+  network.before = null;
+  await until(() => db.switches.length === 1 && db.switchOn("auth", "password")?.reason === "an attack");
+});
+
+test("writes that wait for an entity go out when it takes them again", async () => {
+  const db = await client("ann");
+  const title = unique("waits");
+  await loaded(db, "Todo", { where: { title } });
+  const one = await on("entity", { target: "Todo", blocks: "writes", retry_after: 600 });
+  const written = db.insert("Todo", { title });
+  await until(() => db.switchOn("entity", "Todo")?.blocks === "writes" && db.status === "maintenance");
+  await off(one);
+  await written; // long before Retry-After
+  await until(() => db.status === "live");
+});
+
 test("a bounce is survived without a gap, each coming back when it was asked to", async () => {
   const title = unique("bounced");
   const all = [];

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pylon.auth.arrival import Arrival
+from pylon.auth.demanded_factor import PASSKEY, VERIFIED
 from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.one_time import Kind
 from pylon.auth.registry import Method
-from pylon.auth.second_factor import VERIFIED
-from pylon.auth.sessions import Grant
+from pylon.auth.sessions import Grant, Session
 from pylon.auth.sign_in import Proof
 from pylon.auth.uniform import evenly
 from pylon.auth.vault import new_id
@@ -81,8 +81,10 @@ class Passkeys:
         self._one_time = foundation.one_time
         self._limiter = foundation.limiter
         self._sign_in = foundation.sign_in
+        self._sessions = foundation.sessions
         self._events = foundation.events
         self._users = foundation.users
+        self._demand = foundation.demanded_factor
         party = relying_party(foundation.settings)
         assert party is not None
         self.party = party
@@ -92,8 +94,11 @@ class Passkeys:
     # -- registering ---------------------------------------------------------------------------------------------
 
     async def begin_registration(self, arrival: Arrival) -> dict[str, Any]:
-        """A challenge, and `options` for `navigator.credentials.create`. Raises RATE_LIMITED."""
+        """A challenge, and `options` for `navigator.credentials.create`. Raises RATE_LIMITED, and
+        SECOND_FACTOR_MISSING where one is demanded and the user has another one to show first."""
         user_id = arrival.user_id
+        if not self._demand.may_set_up(arrival.session):
+            raise self._demand.missing(arrival.session)
         await self._limiter.take(Step.NONCE, arrival)
         challenge = await self._run(
             arrival, lambda tx: self._one_time.make_token(tx, REGISTER, user_id, user_id=user_id)
@@ -104,10 +109,10 @@ class Passkeys:
             "rpId": self.party.id,
             "userId": user_id,
             "userName": name,
-            "options": self._creation_options(challenge, user_id, name),
+            "options": self._creation_options(challenge, arrival.session, name),
         }
 
-    def _creation_options(self, challenge: str, user_id: str, name: str) -> dict[str, Any]:
+    def _creation_options(self, challenge: str, session: Session, name: str) -> dict[str, Any]:
         from webauthn import generate_registration_options
         from webauthn.helpers import base64url_to_bytes, options_to_json_dict
         from webauthn.helpers.structs import (
@@ -117,6 +122,7 @@ class Passkeys:
             UserVerificationRequirement,
         )
 
+        user_id = session.identity.user_id or ""
         options = generate_registration_options(
             rp_id=self.party.id,
             rp_name=self._name,
@@ -127,36 +133,47 @@ class Passkeys:
             timeout=TIMEOUT_MS,
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED,
-                user_verification=UserVerificationRequirement(self._verification.value),
+                user_verification=UserVerificationRequirement(self._wanted(session).value),
             ),
             exclude_credentials=[PublicKeyCredentialDescriptor(held.credential_id) for held in self.of_user(user_id)],
         )
         return options_to_json_dict(options)
 
-    async def finish_registration(self, arrival: Arrival, sent: Attestation, name: str) -> PasskeyRecord:
-        """Keep a new passkey. Raises PASSKEY_REGISTER_FAILED, CONFLICT for one too many, RATE_LIMITED."""
-        user_id = arrival.user_id
+    def _wanted(self, session: Session) -> UserVerification:
+        """Whether a new passkey has to know its owner: always where a second factor is lacking."""
+        return UserVerification.REQUIRED if session.lacks_factor else self._verification
+
+    async def finish_registration(
+        self, arrival: Arrival, sent: Attestation, name: str
+    ) -> tuple[PasskeyRecord, Grant | None]:
+        """Keep a new passkey. A session that lacked a second factor has shown one by it, and goes on with the grant, a
+        new token. Raises PASSKEY_REGISTER_FAILED, CONFLICT for one too many, RATE_LIMITED, SECOND_FACTOR_MISSING."""
+        user_id, session = arrival.user_id, arrival.session
+        if not self._demand.may_set_up(session):
+            raise self._demand.missing(session)
         await self._limiter.take(Step.VERIFY, arrival)
         challenge = await self._use_challenge(arrival, REGISTER, sent.client_data)
         if challenge is None or challenge.user_id != user_id:
             raise await self._not_registered(arrival, user_id, "CHALLENGE")
         try:
-            made = await asyncio.to_thread(self._attested, sent, user_id, name)
+            made = await asyncio.to_thread(self._attested, sent, session, name)
         except Exception as problem:  # the library raises whatever malformed CBOR makes it; nothing was kept
             raise await self._not_registered(arrival, user_id, type(problem).__name__) from None
 
-        def store(tx: Transaction) -> None:
+        def store(tx: Transaction) -> Grant | None:
             tables = tx.session.identity
             if len(tables.find(PasskeyRecord, user_id=user_id)) >= MAX_PASSKEYS:
                 raise PylonError("CONFLICT", f"An account has at most {MAX_PASSKEYS} passkeys: remove some first")
             if not tables.add(made):
                 raise PylonError("PASSKEY_REGISTER_FAILED", "The passkey could not be registered")
             record(tx, arrival, Event.PASSKEY_REGISTER, user_id, passkey=made.id, name=name)
+            return self._sessions.strengthen(tx, session, PASSKEY, VERIFIED) if session.lacks_factor else None
 
-        await self._run(arrival, store)
-        return made
+        grant = await self._run(arrival, store)
+        self._sessions.take_up()
+        return made, grant
 
-    def _attested(self, sent: Attestation, user_id: str, name: str) -> PasskeyRecord:
+    def _attested(self, sent: Attestation, session: Session, name: str) -> PasskeyRecord:
         from webauthn import verify_registration_response
         from webauthn.helpers import bytes_to_base64url, parse_attestation_object
         from webauthn.helpers.structs import AuthenticatorAttestationResponse, RegistrationCredential
@@ -174,11 +191,11 @@ class Passkeys:
             expected_challenge=_challenge_bytes(sent.client_data),
             expected_rp_id=self.party.id,
             expected_origin=list(self.party.origins),
-            require_user_verification=self._verification is UserVerification.REQUIRED,
+            require_user_verification=self._wanted(session) is UserVerification.REQUIRED,
         )
         return PasskeyRecord(
             id=new_id("pky_"),
-            user_id=user_id,
+            user_id=session.identity.user_id or "",
             credential_id=verified.credential_id,
             public_key=verified.credential_public_key,
             sign_count=verified.sign_count,
@@ -213,7 +230,7 @@ class Passkeys:
         await self._limiter.take(Step.VERIFY, arrival)
         async with evenly(0.03, 0.005):
             held, verified = await self._verify(arrival, sent)
-        factors = ("webauthn", VERIFIED) if verified.user_verified else ("webauthn",)
+        factors = (PASSKEY, VERIFIED) if verified.user_verified else (PASSKEY,)
 
         def note(tx: Transaction) -> None:
             now = int(self._clock())
@@ -298,7 +315,8 @@ class Passkeys:
         )
 
     async def remove(self, arrival: Arrival, user_id: str, identifier: str) -> bool:
-        """Take a passkey away; whether it was this user's. Raises LAST_METHOD when nothing else lets the user in."""
+        """Take a passkey away; whether it was this user's. Raises LAST_METHOD when nothing else lets the user in,
+        SECOND_FACTOR_DEMANDED when everybody needs a second factor and there is no other."""
 
         def take(tx: Transaction) -> bool:
             held = tx.session.identity.one(PasskeyRecord, id=identifier, user_id=user_id)
@@ -307,6 +325,7 @@ class Passkeys:
             if not ways_in(self._foundation, tx, user_id) - {identifier}:
                 raise PylonError("LAST_METHOD", "This is the only way to sign in to the account")
             tx.session.identity.remove(PasskeyRecord, id=identifier)
+            self._demand.keep_one(tx, user_id)
             record(tx, arrival, Event.PASSKEY_REVOKE, user_id, passkey=identifier, name=held.name)
             return True
 

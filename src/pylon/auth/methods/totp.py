@@ -16,19 +16,20 @@ import msgspec
 import pyotp
 
 from pylon.auth.arrival import Arrival
+from pylon.auth.demanded_factor import BACKUP, OTP
 from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.one_time import Kind
 from pylon.auth.registry import Method
-from pylon.auth.second_factor import BACKUP, OTP, SecondFactor
-from pylon.auth.sessions import Session
+from pylon.auth.second_factor import SecondFactor
+from pylon.auth.sessions import Grant, Session
 from pylon.auth.trusted_devices import TrustedDevice, TrustedDevices
 from pylon.auth.users import timestamp
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.model.schema import Kind as FieldKind
-from pylon.store.identity import BackupCodeRecord, OneTimeRecord, SessionRecord, TotpRecord, TrustedDeviceRecord
+from pylon.store.identity import BackupCodeRecord, OneTimeRecord, TotpRecord, TrustedDeviceRecord
 
 PENDING = Kind("totp_enroll", 1800)
 STEP_SECONDS = 30
@@ -49,11 +50,13 @@ class Enrollment(msgspec.Struct, frozen=True):
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """A code that was right. `is_new` when it was the first of a new app; then `codes` are its backup codes."""
+    """A code that was right. `is_new` when it was the first of a new app; then `codes` are its backup codes. A
+    session that was held until now goes on with `grant`, a new token."""
 
     is_new: bool
     codes: tuple[str, ...] = ()
     device: TrustedDevice | None = None
+    grant: Grant | None = None
 
 
 class Totp:
@@ -67,6 +70,7 @@ class Totp:
         self._one_time = foundation.one_time
         self._limiter = foundation.limiter
         self._sessions = foundation.sessions
+        self._demand = foundation.demanded_factor
         self._users = foundation.users
         self._events = foundation.events
         self._issuer = foundation.settings.totp_issuer or foundation.engine.plans.app.name
@@ -115,10 +119,13 @@ class Totp:
 
     async def enroll(self, arrival: Arrival, code: str | None) -> Enrollment:
         """A new app's secret, which takes over with its first code. Who has an app proves it with a code. Raises
-        INVALID_TOTP_CODE, REAUTHENTICATION_REQUIRED, RATE_LIMITED."""
+        INVALID_TOTP_CODE, REAUTHENTICATION_REQUIRED, RATE_LIMITED, and SECOND_FACTOR_MISSING where one is demanded and
+        the user has another one to show first."""
         user_id = arrival.user_id
         if self.is_enrolled(user_id):
             await self._prove(arrival, user_id, code)
+        elif not self._demand.may_set_up(arrival.session):
+            raise self._demand.missing(arrival.session)
         else:
             self._require_recent(arrival.session)
         secret = pyotp.random_base32()
@@ -142,16 +149,18 @@ class Totp:
         account = await self._take(arrival, user_id)
         device = self.devices.trust(arrival, user_id) if trust_device else None
 
+        may_set_up = self._demand.may_set_up(arrival.session)
+
         def store(tx: Transaction) -> Verified | None:
-            fresh = self._take_over(tx, arrival, user_id, code)
+            fresh = self._take_over(tx, arrival, user_id, code) if may_set_up else None
             proved = OTP if fresh is not None else self.use(tx, user_id, code)
             if proved is None:
                 return None
-            self._strengthen(tx, arrival.session, proved)
+            grant = self._sessions.strengthen(tx, arrival.session, proved)
             self._limiter.succeeded(tx, Step.LOGIN, arrival, account)
             if device is not None:
                 self.devices.put(tx, arrival, device)
-            return Verified(fresh is not None, fresh or (), device)
+            return Verified(fresh is not None, fresh or (), device, grant)
 
         found = (await self._engine.run(arrival.caller, store, authority=Authority.TRUSTED)).value
         self._sessions.take_up()
@@ -161,7 +170,7 @@ class Totp:
 
     async def disable(self, arrival: Arrival, code: str | None) -> None:
         """Do without an app from now on; trusted devices end with it. Raises TOTP_NOT_ENROLLED, INVALID_TOTP_CODE,
-        RATE_LIMITED."""
+        RATE_LIMITED, SECOND_FACTOR_DEMANDED."""
         user_id = arrival.user_id
         if not self.is_enrolled(user_id):
             raise PylonError("TOTP_NOT_ENROLLED", "There is no authenticator app yet")
@@ -220,6 +229,7 @@ class Totp:
     def _remove(self, tx: Transaction, arrival: Arrival, user_id: str) -> None:
         for kind in (TotpRecord, BackupCodeRecord, TrustedDeviceRecord):
             tx.session.identity.remove(kind, user_id=user_id)
+        self._demand.keep_one(tx, user_id)
         self._one_time.drop(tx, PENDING, user_id)
         self._tell_app(tx, user_id, None)
         record(tx, arrival, Event.TOTP_DISABLE, user_id)
@@ -239,13 +249,6 @@ class Totp:
         field = self._users.plan.spec.field("totpVerified")
         is_flag = field is not None and field.kind is FieldKind.BOOL
         self._users.update(tx, user_id, {"totpVerified": at is not None if is_flag else at})
-
-    def _strengthen(self, tx: Transaction, session: Session, proved: str) -> None:
-        """The session proved more: from now on it counts as signed in with it."""
-        held = tx.session.identity.one(SessionRecord, id=session.id)
-        if held is not None:
-            factors = dict.fromkeys((*filter(None, held.factors.split(",")), proved))
-            self._sessions.alter(tx, session.id, factors=",".join(factors), authenticated_at=int(self._clock()))
 
     async def _prove(self, arrival: Arrival, user_id: str, code: str | None) -> None:
         account = await self._take(arrival, user_id)

@@ -72,6 +72,7 @@ class Invites:
     """The invitations of one server."""
 
     def __init__(self, foundation: Foundation, rows: OrgRows) -> None:
+        self._demand = foundation.demanded_factor
         self._engine = foundation.engine
         self._users = foundation.users
         self._limiter = foundation.limiter
@@ -213,10 +214,14 @@ class Invites:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def role(self, rows: RowAccess, arrival: Arrival, org_id: str) -> str:
-        """The caller's role. Raises ORG_NOT_FOUND alike for no organisation and for one of others."""
+        """The caller's role. Raises ORG_NOT_FOUND alike for no organisation and for one of others, and
+        SECOND_FACTOR_MISSING for one that demands a second factor."""
         member = self._rows.membership(rows, org_id, arrival.session.identity.user_id)
-        if member is None or rows.get(self._rows.org, org_id) is None:
+        org = None if member is None else rows.get(self._rows.org, org_id)
+        if member is None or org is None:
             raise PylonError("ORG_NOT_FOUND", "No such organisation")
+        if self._rows.demands_factor(org) and not self._demand.has_shown(arrival.session):
+            raise self._demand.missing(arrival.session)
         return str(member.role)
 
     def room_for(self, rows: RowAccess, user: str) -> None:

@@ -16,6 +16,7 @@ from pylon.auth.organisations import rules
 from pylon.auth.organisations.invites import Invites
 from pylon.auth.organisations.rows import OrgRows
 from pylon.auth.organisations.stage import MemberStage, OrgStage, allow, check_role
+from pylon.auth.profiles import DEMAND_FIELD
 from pylon.auth.users import timestamp
 from pylon.engine.transaction import Authority, RowAccess, Transaction
 from pylon.model.errors import PylonError
@@ -34,6 +35,7 @@ class Org(msgspec.Struct, frozen=True):
     name: str
     created_at: int | None
     role: str
+    second_factor_required: bool = False
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -54,11 +56,12 @@ class Organisations:
         self._engine = foundation.engine
         self._sessions = foundation.sessions
         self._users = foundation.users
+        self._demand = foundation.demanded_factor
         self._roles = foundation.block.roles
         self.rows = rows = OrgRows(foundation.engine)
         if rows.is_declared:
-            rows.org.stages.append(OrgStage(rows))
-            rows.member.stages.append(MemberStage(rows, self._roles))
+            rows.org.stages.append(OrgStage(rows, self._demand))
+            rows.member.stages.append(MemberStage(rows, self._demand, self._roles))
         self.invites = Invites(foundation, rows)
 
     # -- organisations -------------------------------------------------------------------------------------------
@@ -118,6 +121,29 @@ class Organisations:
 
         return await self._run(arrival, change)
 
+    async def demand_factor(self, arrival: Arrival, org_id: str, demanded: Any) -> bool:
+        """Demand a second factor of every member, or no longer; whether it does. Only by an owner who shows one. Raises
+        INVALID_DATA, FORBIDDEN, ORG_NOT_FOUND, ORG_NOT_CONFIGURED, SECOND_FACTOR_MISSING."""
+        self.rows.require()
+        if not isinstance(demanded, bool):
+            raise PylonError("INVALID_DATA", f"{DEMAND_FIELD} is true or false")
+        if not self.rows.may_demand_factor:
+            raise PylonError(
+                "ORG_NOT_CONFIGURED",
+                "Organisations of this app demand no second factor",
+                hint=f"Declare {self.rows.org.name}.{DEMAND_FIELD}: bool",
+            )
+        if not self._demand.has_shown(arrival.session):
+            raise self._demand.missing(arrival.session)
+
+        def change(tx: Transaction) -> bool:
+            allow(rules.demanding(self._role(tx, arrival, org_id)))
+            self.rows.update(tx, self.rows.org, org_id, {DEMAND_FIELD: demanded})
+            record(tx, arrival, Event.ORG_UPDATE, _user(arrival), tenant=org_id, second_factor_required=demanded)
+            return demanded
+
+        return await self._run(arrival, change)
+
     async def delete(self, arrival: Arrival, org_id: str) -> None:
         """Delete it with its members and invitations. Raises FORBIDDEN, ORG_NOT_FOUND."""
 
@@ -130,14 +156,16 @@ class Organisations:
 
     async def select(self, arrival: Arrival, org_id: str | None) -> None:
         """Make it the session's active organisation, None for none: policies see it with the next request. Raises
-        NOT_A_MEMBER."""
+        NOT_A_MEMBER, SECOND_FACTOR_MISSING."""
         user = _user(arrival)
         if org_id is not None:
             self.rows.require()
 
         def choose(tx: Transaction) -> None:
-            if org_id is not None and self.rows.membership(tx, org_id, user) is None:
-                raise PylonError("NOT_A_MEMBER", "You are not a member of this organisation", status=403)
+            if org_id is not None:
+                if self.rows.membership(tx, org_id, user) is None:
+                    raise PylonError("NOT_A_MEMBER", "You are not a member of this organisation", status=403)
+                self._role(tx, arrival, org_id)
             self._sessions.alter(tx, arrival.session.id, tenant_id=org_id)
             record(tx, arrival, Event.ORG_SELECT, user, tenant=org_id)
 
@@ -218,7 +246,8 @@ class Organisations:
         return member
 
     def _shown(self, org: Any, role: str) -> Org:
-        return Org(org.id, org.name, epoch(getattr(org, "createdAt", None)), role)
+        created = epoch(getattr(org, "createdAt", None))
+        return Org(org.id, org.name, created, role, self.rows.demands_factor(org))
 
     def _member(self, rows: RowAccess, session: ReadSession, member: Any) -> Member:
         user = rows.get(self._users.plan, member.userId) if self._users.is_declared else None

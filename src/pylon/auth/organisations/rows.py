@@ -8,6 +8,7 @@ from typing import Any
 
 from pylon.auth.declared import declared
 from pylon.auth.organisations.rules import OWNER
+from pylon.auth.profiles import DEMAND_FIELD, demanding_entity
 from pylon.engine.engine import Engine
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import RowAccess, Transaction
@@ -28,6 +29,7 @@ class OrgRows:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._block = engine.plans.auth.org
+        self._demanding = demanding_entity(engine)
         self.missing = tuple(_missing(engine))
 
     @property
@@ -56,6 +58,16 @@ class OrgRows:
             raise PylonError("ORG_NOT_CONFIGURED", "This app has no organisations")
         if self.missing:
             raise PylonError(code, "This app keeps no organisations", hint=f"Declare {'; '.join(self.missing)}.")
+
+    @property
+    def may_demand_factor(self) -> bool:
+        """Whether organisations may demand a second factor of their members."""
+        return self._demanding is not None
+
+    @staticmethod
+    def demands_factor(org: Any) -> bool:
+        """Whether this one does."""
+        return bool(getattr(org, DEMAND_FIELD, False))
 
     def membership(self, rows: RowAccess, org_id: str, user_id: str | None) -> Any | None:
         """A user's membership, or None."""

@@ -27,6 +27,11 @@ def deleting(actor: str) -> str | None:
     return None if actor == OWNER else "FORBIDDEN"
 
 
+def demanding(actor: str) -> str | None:
+    """Demanding a second factor of every member, or no longer."""
+    return None if actor == OWNER else "FORBIDDEN"
+
+
 def inviting(actor: str | None, role: str) -> str | None:
     """Inviting or adding somebody as this role."""
     return None if manages(actor) and (role != OWNER or actor == OWNER) else "FORBIDDEN"

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pylon.auth.demanded_factor import DemandedFactor
 from pylon.auth.organisations import rules
 from pylon.auth.organisations.rows import OrgRows
+from pylon.auth.profiles import DEMAND_FIELD
 from pylon.auth.user_stage import is_client
 from pylon.engine.plan import EntityPlan
 from pylon.engine.stages import Stage
@@ -30,18 +32,26 @@ def allow(code: str | None) -> None:
 class OrgStage(Stage):
     """The stage of organisations."""
 
-    def __init__(self, rows: OrgRows) -> None:
+    def __init__(self, rows: OrgRows, demand: DemandedFactor) -> None:
         self._rows = rows
+        self._demand = demand
+
+    def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
+        """Demanding nothing of anybody yet."""
+        if is_client(transaction) and self._rows.demands_factor(row):
+            raise _closed(plan)
 
     def updating(self, transaction: Transaction, plan: EntityPlan, old: Any, patch: dict[str, Any]) -> None:
-        """Whoever manages it."""
+        """Whoever manages it. What it demands is changed by the route of organisations alone."""
         if is_client(transaction):
-            allow(rules.managing(_role(self._rows, transaction, old.id)))
+            allow(rules.managing(_role(self._rows, self._demand, transaction, old.id)))
+            if DEMAND_FIELD in patch and bool(patch[DEMAND_FIELD]) != self._rows.demands_factor(old):
+                raise _closed(plan)
 
     def deleting(self, transaction: Transaction, plan: EntityPlan, old: Any) -> None:
         """Owners."""
         if is_client(transaction):
-            allow(rules.deleting(_role(self._rows, transaction, old.id)))
+            allow(rules.deleting(_role(self._rows, self._demand, transaction, old.id)))
 
     def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
         """Who makes one through the app's own doors owns it; one that is gone has no members or invitations."""
@@ -61,15 +71,16 @@ class OrgStage(Stage):
 class MemberStage(Stage):
     """The stage of memberships."""
 
-    def __init__(self, rows: OrgRows, roles: tuple[str, ...]) -> None:
+    def __init__(self, rows: OrgRows, demand: DemandedFactor, roles: tuple[str, ...]) -> None:
         self._rows = rows
+        self._demand = demand
         self._roles = roles
 
     def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
         """Once for each user; by a client only as its role allows."""
         if is_client(transaction):
             self._check_role(row.role)
-            allow(rules.inviting(_role(self._rows, transaction, row.orgId), row.role))
+            allow(rules.inviting(_role(self._rows, self._demand, transaction, row.orgId), row.role))
         if self._rows.membership(transaction, row.orgId, row.userId) is not None:
             raise PylonError("ALREADY_MEMBER", "This user is a member of the organisation already")
 
@@ -83,7 +94,7 @@ class MemberStage(Stage):
         role, owners = patch["role"], self._rows.owners(transaction, old.orgId)
         if is_client(transaction):
             self._check_role(role)
-            allow(rules.changing(_role(self._rows, transaction, old.orgId), old.role, role, owners))
+            allow(rules.changing(_role(self._rows, self._demand, transaction, old.orgId), old.role, role, owners))
         else:
             allow(rules.losing_owner(old.role, role, owners))
 
@@ -94,7 +105,7 @@ class MemberStage(Stage):
         owners = self._rows.owners(transaction, old.orgId)
         if is_client(transaction):
             user = transaction.caller.identity.user_id
-            actor = _role(self._rows, transaction, old.orgId)
+            actor = _role(self._rows, self._demand, transaction, old.orgId)
             allow(rules.removing(actor, old.role, owners, is_self=user == old.userId))
         else:
             allow(rules.losing_owner(old.role, None, owners))
@@ -126,8 +137,17 @@ def leave(tx: Transaction, user_id: str, org_id: str) -> None:
         tables.renew_sessions(held, int(tx.now.timestamp()))
 
 
-def _role(rows: OrgRows, tx: Transaction, org_id: str) -> str:
-    """The caller's role. A guest has none, whatever rows name it."""
+def _role(rows: OrgRows, demand: DemandedFactor, tx: Transaction, org_id: str) -> str:
+    """The caller's role. A guest has none, whatever rows name it, nor has who lacks a second factor that is
+    demanded."""
     identity = tx.caller.identity
     found = None if identity.is_guest else rows.membership(tx, org_id, identity.user_id)
-    return "" if found is None else str(found.role)
+    if found is None or (rows.demands_factor(tx.get(rows.org, org_id)) and not demand.caller_has_shown(tx)):
+        return ""
+    return str(found.role)
+
+
+def _closed(plan: EntityPlan) -> PylonError:
+    return PylonError(
+        "READONLY_FIELD", f"{plan.name}.{DEMAND_FIELD} is set with PATCH /api/auth/orgs/<id>, by an owner"
+    )

@@ -49,6 +49,10 @@ class Inbox:
                 raise self._end
             await self._news.wait()
             self._news.clear()
+        return self.waiting()
+
+    def waiting(self) -> list[Message]:
+        """All that wait, if any do."""
         taken = list(self._messages)
         self._messages.clear()
         self._space.set()

@@ -20,6 +20,7 @@ from pylon.client.http import Http
 from pylon.client.replica.changes import Key, ServerEvent, View
 from pylon.client.replica.inbox import Inbox, Message
 from pylon.client.replica.storage import Storage
+from pylon.client.replica.switched import SwitchBoard
 from pylon.client.sockets import Dial, Socket
 
 log = logging.getLogger("pylon.client")
@@ -46,7 +47,9 @@ class Link:
         storage: Storage,
         scope: dict[str, Any] | None,
         changed: Callable[[set[Key] | None], None],
+        switches: SwitchBoard,
     ) -> None:
+        self._switches = switches
         self._http = http
         self._dial = dial
         self._view = view
@@ -84,6 +87,8 @@ class Link:
                 await self._again.wait()
                 continue
             except ClientError as error:
+                if error.code == "MAINTENANCE":
+                    self._switches.refused(error.message, error.extra or {})
                 self._is_now("offline", error)
                 if isinstance(error, ApiError) and error.retry_after is not None:
                     self._advice = self._http.backoff.advised(error.retry_after)
@@ -147,8 +152,11 @@ class Link:
         reading = asyncio.create_task(inbox.run())
         try:
             self.socket = socket
+            self._switches.begin()
             self.on_socket()
             await self.catch_up()
+            await self._take(inbox.waiting())  # what the server tells of itself first is among it
+            self._switches.complete()
             self._is_now("live", None)
             while True:
                 await self._take(await inbox.take())
@@ -206,10 +214,14 @@ class Link:
             match message.get("type"):
                 case "reconnect":
                     self._advice = float(message["after_ms"]) / 1000
+                case "switch" | "maintenance":
+                    self._switches.heard(message)
                 case "session-changed":
+                    self._switches.begin()
                     await self._identify()
                     await self.resync()
                     self.on_socket()  # a room is left with the user that one was
+                    self._switches.complete()
                 case str():
                     self.on_message(message)
         self.apply(events)

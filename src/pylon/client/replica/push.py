@@ -70,11 +70,22 @@ class Pusher:
         self._changed = changed
         self._size = BATCH
         self._news = asyncio.Event()
+        self._retries = 0
         self.refused = 0
 
     def wake(self) -> None:
         """There is something to send, or somebody to send it to."""
         self._news.set()
+
+    def retry(self) -> None:
+        """What is switched off is other than before: what waits for that may be taken soon, though not everybody's at
+        once."""
+
+        def now() -> None:
+            self._retries += 1
+            self._news.set()
+
+        asyncio.get_running_loop().call_later(self._http.backoff.delay(1), now)
 
     def unsent(self) -> list[Change]:
         """What this user's next batch is; nothing until it is known who he is."""
@@ -108,16 +119,16 @@ class Pusher:
                 await self._pause(self._http.backoff.delay(failures))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not longer than until the link is up again."""
+        """Wait, but not longer than until the link is up again, or what is switched off changes."""
         until = asyncio.get_running_loop().time() + seconds
-        was_live = self._link.state == "live"
+        was_live, retries = self._link.state == "live", self._retries
         while (left := until - asyncio.get_running_loop().time()) > 0:
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), left)
             except TimeoutError:
                 return
-            if not was_live and self._link.state == "live":
+            if retries != self._retries or (not was_live and self._link.state == "live"):
                 return
 
     async def _send(self, batch: list[Change]) -> None:

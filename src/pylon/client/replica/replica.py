@@ -23,6 +23,7 @@ from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import Conflict, OnConflict, Pusher, new_op_id
 from pylon.client.replica.rooms import Room
 from pylon.client.replica.storage import Storage
+from pylon.client.replica.switched import SwitchBoard, Switches
 from pylon.client.shapes import EntityName, Order, dump, entity_name, load, new_id, order_fields
 from pylon.client.sockets import Dial
 
@@ -75,6 +76,8 @@ class Replica:
         self._rooms: list[Room] = []
         self._calls: dict[str, LiveCall[Any]] = {}
         self._moved = asyncio.Event()
+        self._board = SwitchBoard(self._switched)
+        self.on_switch: Callable[[Switches], None] = lambda switches: None
 
     async def __aenter__(self) -> Replica:
         self.start()
@@ -93,7 +96,7 @@ class Replica:
         self._storage = storage
         self._view.become(self._who())
         storage.read(self._view)
-        link = Link(self._http, self._dial, self._view, storage, self._scope, self._changed)
+        link = Link(self._http, self._dial, self._view, storage, self._scope, self._changed, self._board)
         link.on_message = self._heard
         link.on_socket = self._connected
         client_id = storage.meta("client_id") or f"py_{secrets.token_hex(16)}"
@@ -125,6 +128,7 @@ class Replica:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._board.close()
         for query in list(self._queries):
             query.close()
         for call in list(self._calls.values()):
@@ -255,6 +259,12 @@ class Replica:
         )
 
     @property
+    def switches(self) -> Switches:
+        """What the operator has switched off, as far as it concerns the caller; `on_switch` may be set to a function
+        that is called with it whenever it changes."""
+        return self._board.current
+
+    @property
     def waiting(self) -> list[Change]:
         """Our changes that the rows of the server do not hold yet, the oldest first."""
         return self._view.mine()
@@ -364,6 +374,14 @@ class Replica:
         for room in self._rooms:
             if message.get("room") == room.name:
                 room.heard(message)
+
+    def _switched(self, switches: Switches) -> None:
+        if self._pusher is not None:
+            self._pusher.retry()
+        try:
+            self.on_switch(switches)
+        except Exception:  # the caller's code: the connection must go on
+            log.exception("on_switch failed")
 
     def _changed(self, keys: set[Key] | None) -> None:
         """These rows may be different, None for any; or the state is."""

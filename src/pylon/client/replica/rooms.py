@@ -22,9 +22,13 @@ EVENTS = 1000
 """Events kept for a caller that is busy; then the oldest go, and `dropped` counts them. `members` is always right."""
 
 
+OUT = ("REMOVED_FROM_ROOM", "POLICY_DENIED")
+"""Why the server sends somebody out."""
+
+
 class RoomEvent(msgspec.Struct, frozen=True):
-    """What happened. `kind` is `join`, `leave`, `presence`, `snapshot`, or a message's topic name as `topic`; `user` is
-    the server's word."""
+    """What happened. `kind` is `join`, `leave`, `presence`, `snapshot`, a message's topic name as `topic`, or `removed`
+    when the app sent us out, which `Room.error` explains; `user` is the server's word, None for the app itself."""
 
     kind: str
     user: str | None = None
@@ -49,6 +53,7 @@ class Room:
         self.members: dict[str, Any] = {}
         self.error: ClientError | None = None
         self.dropped = 0
+        self._is_out = False
 
     async def __aenter__(self) -> Room:
         self.enter()
@@ -99,7 +104,7 @@ class Room:
 
     def enter(self) -> None:
         """There is a socket: join, and follow."""
-        if self._link.socket is not None and not self._closed:
+        if self._link.socket is not None and not self._closed and not self._is_out:
             if self._entering is not None:
                 self._entering.cancel()
             self._entering = asyncio.create_task(self._enter())
@@ -139,8 +144,13 @@ class Room:
         elif kind == "topic":
             self._add(RoomEvent("topic", message["from"], message.get("topic"), message.get("data")))
         elif kind == "error":
-            self.error = ApiError(message["code"], f"room {self.name}")
+            code = message["code"]
+            self.error = ApiError(code, f"room {self.name}")
             self._entered.set()
+            if code in OUT:  # the app may let us in again after a reconnect, unless it named us
+                self._is_out = code == "REMOVED_FROM_ROOM"
+                self.members = {}
+                self._add(RoomEvent("removed"))
 
     def _updated(self, action: str, member: dict[str, Any], data: Any) -> None:
         user: str = member["user_id"]
@@ -150,7 +160,8 @@ class Room:
         elif action == "leave":
             self.members.pop(user, None)
             self._add(RoomEvent("leave", user))
-            if user == self._link.user:  # another program of ours left, for all of us
+            is_out = self.error is not None and self.error.code in OUT
+            if user == self._link.user and not is_out:  # another program of ours left, for all of us
                 self.enter()
         elif action == "presence":
             self.members[user] = data

@@ -12,6 +12,8 @@ import random
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pylon.engine.documents.cache import Cache
 from pylon.engine.documents.document import DIRTY, Document
 from pylon.engine.documents.loro import LoroError, operations_in
@@ -124,16 +126,36 @@ class Documents(Follower):
         """Merge a client's edit and write what it makes of the row; None when it brought nothing new. Raises
         NOT_FOUND, NOT_SUPPORTED, POLICY_DENIED, PAYLOAD_TOO_LARGE, DOCUMENT_TOO_LARGE, CRDT_DECODE_FAILED,
         CRDT_OUTDATED, CRDT_APPLY_FAILED, and what `Transaction.update` raises."""
-        row = transaction.to_update(plan, row_id)
+        row = transaction.to_edit(plan, row_id, len(update))
         if not self.has(plan.name):
             raise PylonError("NOT_SUPPORTED", f"{plan.name} has no documents: it is declared crdt: false")
+        key = plan.name, row_id
         try:
             return self._push(transaction, plan, row, update)
         except PylonError:
+            self.cache.drop(key)
+            transaction.judge_update(plan, row, len(update))  # who may not edit the row learns nothing of its document
+            head = transaction.session.document_head(*key)
+            if head is None or head.pending is None:
+                self.statistics.refused += 1
+                raise
+        return self._push_alone(transaction, plan, row, update, head)
+
+    def _push_alone(
+        self, transaction: Transaction, plan: EntityPlan, row: Any, update: bytes, head: DocumentHead
+    ) -> Change | None:
+        """The same without what waits for earlier edits: what somebody else sent must not refuse this one."""
+        key = plan.name, row.id
+        alone = msgspec.structs.replace(head, stamp=self._source.getrandbits(63), pending=None)
+        transaction.session.put_document_head(*key, alone)
+        try:
+            change = self._push(transaction, plan, row, update)
+        except PylonError:
             self.statistics.refused += 1
-            self.cache.drop((plan.name, row_id))
-            transaction.judge_update(plan, row)  # who may not edit the row learns nothing of its document
+            self.cache.drop(key)
             raise
+        log.warning("edits that waited for earlier ones were dropped: what they make is refused", entity=plan.name)
+        return change
 
     def _push(self, transaction: Transaction, plan: EntityPlan, row: Any, update: bytes) -> Change | None:
         key = plan.name, row.id
@@ -155,6 +177,7 @@ class Documents(Follower):
         if len(news) > self.limits.document:
             raise _too_large(len(news), self.limits.document)
         if not news:
+            transaction.judge_update(plan, row, len(update))  # a rule that reads `new` was not asked yet
             if waiting != before:
                 self._hold(transaction, key, document, head, waiting)
             else:
@@ -163,7 +186,7 @@ class Documents(Follower):
         patch = document.shape.changed(document.loro, row, touched)
         self._pushing = _Pushing(key, document, dict(patch))
         try:
-            change = transaction.edit(plan, row.id, patch)
+            change = transaction.edit(plan, row.id, patch, len(update))
         finally:
             self._pushing = None
         self.statistics.pushed += 1
@@ -189,6 +212,7 @@ class Documents(Follower):
         shape = self._shapes[plan.name]
         if head is None:
             document = Document(shape, self._source.getrandbits(63), self._nonce)
+            shape.fill(document.loro, row, (*shape.registers, *shape.containers))
             self.statistics.made += 1
         else:
             kept = self.cache.get(key)
@@ -198,13 +222,13 @@ class Documents(Follower):
             stored = transaction.session.document(*key)
             try:
                 document.load(stored.snapshot, stored.updates, head.pending)
-            except LoroError:
+                shape.fill(document.loro, row, (*shape.registers, *shape.containers))
+            except (LoroError, PylonError):
                 # Made anew out of the row: an operator reads of it, and clients that subscribe again go on.
                 log.error("a stored document can't be read; making it anew", entity=plan.name, row_id=row.id)
                 return self._open(transaction, plan, row, None)
             document.stored = head.snapshot_bytes + head.update_bytes
             self.statistics.loaded += 1
-        shape.fill(document.loro, row, (*shape.registers, *shape.containers))
         if head is not None and not document.news():
             document.stamp = head.stamp
         self.cache.keep(key, document)

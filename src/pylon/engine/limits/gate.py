@@ -136,6 +136,11 @@ class Gate:
         if not caller.identity.is_admin:
             self.pulls.charge(caller.principal, 1.0)
 
+    def published(self, caller: Caller) -> None:
+        """The app's code told others something in a call of this caller: that is never refused, and counts."""
+        if not caller.identity.is_admin:
+            self.publishes.charge(caller.principal, 1.0)
+
     def publish(self, caller: Caller) -> None:
         """Whether a caller may tell others something that is not stored. What stops sync or his writes stops this too.
         Raises MAINTENANCE, RATE_LIMITED, BLOCKED."""

@@ -30,12 +30,24 @@ def arrival(req: Request) -> Arrival:
 
 
 def granted(req: Request, resp: falcon.asgi.Response, grant: Grant, **also: Any) -> None:
-    """Answer a sign-in: `{"token","user_id","expires_at"}`, and the cookie where there is a browser."""
+    """Answer a sign-in: `{"token","user_id","expires_at"}`, and the cookie where there is a browser.
+    `second_factor_missing` is true for a session that can do nothing before it has one."""
     record = grant.record
     if wants_cookie(req):
         give_cookie(req, resp, grant.token, record.expires_at)
     body = {"expires_at": record.expires_at, "token": grant.token, "user_id": record.user_id, **also}
+    if req.doors.identity.demanded_factor.holds_record(record):
+        body["second_factor_missing"] = True
     resp.data = msgspec.json.encode(dict(sorted(body.items())))
+
+
+def went_on(req: Request, resp: falcon.asgi.Response, grant: Grant | None) -> dict[str, Any]:
+    """What a session that was held until now goes on with, as fields of the answer, and as the cookie of a browser."""
+    if grant is None:
+        return {}
+    if wants_cookie(req):
+        give_cookie(req, resp, grant.token, grant.record.expires_at)
+    return {"token": grant.token, "expires_at": grant.record.expires_at}
 
 
 async def json_body(req: Request) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def context(session: Session) -> dict[str, Any]:
     if session.is_trusted_device:
         shown["is_trusted_device"] = True
     shown["roles"] = list(identity.roles)
+    if session.lacks_factor:
+        shown["second_factor_missing"] = True
     if identity.tenant_id is not None:
         shown["tenant_id"] = identity.tenant_id
     shown["user_id"] = identity.user_id
@@ -54,10 +56,16 @@ def avatar_url(req: Request) -> str | None:
 
 
 async def user_row(req: Request) -> Any:
-    """The caller's row as the auth block shows it; None for guests, admin tokens and who has none."""
+    """The caller's row as the auth block shows it; None for guests, admin tokens, who has none, and who is held for the
+    lack of a second factor."""
     session, block = req.session, req.doors.engine.plans.auth
     entity = block.user.entity
-    if session.identity.user_id is None or session.identity.is_guest or entity not in req.doors.engine.plans:
+    if (
+        session.identity.user_id is None
+        or session.identity.is_guest
+        or session.lacks_factor
+        or entity not in req.doors.engine.plans
+    ):
         return None
     if not session.id and session.api_key_id is None:
         return None

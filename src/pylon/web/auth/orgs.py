@@ -32,6 +32,7 @@ REFUSED = (
     "NO_EMAIL",
     "WRONG_EMAIL",
     "READONLY_FIELD",
+    "SECOND_FACTOR_MISSING",
     "FORBIDDEN",
     "NOT_FOUND",
     "RATE_LIMITED",
@@ -78,11 +79,22 @@ class OneOrg(MethodResource):
         """One organisation, with the caller's role."""
         _answer(resp, await _orgs(req).get(_caller(req), org_id))
 
-    @describes({"id": str, "name": str}, body={"name": str}, who="user", errors=REFUSED)
+    @describes(
+        {"id": str, "name?": str, "secondFactorRequired?": bool},
+        body={"name?": str, "secondFactorRequired?": bool},
+        who="user",
+        errors=(*REFUSED, "INVALID_NAME", "INVALID_DATA"),
+    )
     async def on_patch(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:
-        """Give it another name."""
-        name = await _orgs(req).rename(_caller(req), org_id, (await json_body(req)).get("name"))
-        _answer(resp, {"id": org_id, "name": name})
+        """Give it another name, or have it demand a second factor of every member, or no longer."""
+        caller, body = _caller(req), await json_body(req)
+        shown: dict[str, Any] = {"id": org_id}
+        if "secondFactorRequired" in body:
+            demanded = await _orgs(req).demand_factor(caller, org_id, body["secondFactorRequired"])
+            shown["secondFactorRequired"] = demanded
+        if "name" in body or "secondFactorRequired" not in body:
+            shown["name"] = await _orgs(req).rename(caller, org_id, body.get("name"))
+        _answer(resp, shown)
 
     @describes({"deleted": Literal[True]}, who="user", errors=REFUSED)
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, org_id: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from pylon.auth.methods.passkey import MAX_NAME, Assertion, Attestation, Passkeys
 from pylon.model.errors import PylonError
-from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text
+from pylon.web.auth.arriving import arrival, granted, json_body, require_recent, require_user, text, went_on
 from pylon.web.auth.resource import MethodResource
 from pylon.web.described import GRANT, describes
 from pylon.web.request import Request
@@ -48,10 +48,16 @@ class FinishRegistration(MethodResource):
     method = METHOD
 
     @describes(
-        {"registered": Literal[True], "id": str, "name": str},
+        {"registered": Literal[True], "id": str, "name": str, "token?": str, "expires_at?": int},
         body={"clientDataJSON?": str, "attestationObject?": str, "response?": dict[str, Any], "name?": str},
         who="user",
-        errors=("METHOD_NOT_CONFIGURED", "MISSING_FIELD", "PASSKEY_REGISTER_FAILED", "CONFLICT"),
+        errors=(
+            "METHOD_NOT_CONFIGURED",
+            "MISSING_FIELD",
+            "PASSKEY_REGISTER_FAILED",
+            "CONFLICT",
+            "SECOND_FACTOR_MISSING",
+        ),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Register what the browser made."""
@@ -64,8 +70,11 @@ class FinishRegistration(MethodResource):
             transports=_transports(response.get("transports")),
         )
         name = body.get("name")
-        made = await _passkeys(req).finish_registration(arrival(req), sent, name if isinstance(name, str) else "")
-        resp.data = msgspec.json.encode({"id": made.id, "name": made.name, "registered": True})
+        made, grant = await _passkeys(req).finish_registration(
+            arrival(req), sent, name if isinstance(name, str) else ""
+        )
+        shown = {"id": made.id, "name": made.name, "registered": True, **went_on(req, resp, grant)}
+        resp.data = msgspec.json.encode(shown)
 
 
 class BeginLogin(MethodResource):
@@ -162,7 +171,11 @@ class OneKey(MethodResource):
             raise PylonError("NOT_FOUND", "No such passkey")
         resp.data = msgspec.json.encode({"id": key_id, "name": name.strip()})
 
-    @describes({"deleted": Literal[True]}, who="user", errors=("METHOD_NOT_CONFIGURED", "NOT_FOUND", "LAST_METHOD"))
+    @describes(
+        {"deleted": Literal[True]},
+        who="user",
+        errors=("METHOD_NOT_CONFIGURED", "NOT_FOUND", "LAST_METHOD", "SECOND_FACTOR_DEMANDED"),
+    )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response, key_id: str) -> None:
         """Take one away."""
         user_id = require_user(req).identity.user_id or ""

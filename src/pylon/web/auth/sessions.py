@@ -17,7 +17,14 @@ from pylon.web.described import GRANT, REVOKED, describes
 from pylon.web.request import Request, Resource
 
 MAX_USER_ID = 255
-CONTEXT = {"avatar_url": str | None, "is_admin": bool, "roles": list[str], "tenant_id?": str, "user_id": str | None}
+CONTEXT = {
+    "avatar_url": str | None,
+    "is_admin": bool,
+    "roles": list[str],
+    "second_factor_missing?": bool,
+    "tenant_id?": str,
+    "user_id": str | None,
+}
 
 
 class Me(Resource):

@@ -10,7 +10,7 @@ import msgspec
 import segno
 
 from pylon.auth.methods.totp import Totp
-from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text
+from pylon.web.auth.arriving import arrival, granted, json_body, require_user, text, went_on
 from pylon.web.auth.resource import MethodResource
 from pylon.web.auth.second_factor import challenge_of, drop_challenge, give_device
 from pylon.web.described import GRANT, describes
@@ -23,6 +23,8 @@ REFUSED = (
     "TOTP_NOT_ENROLLED",
     "MISSING_CODE",
     "REAUTHENTICATION_REQUIRED",
+    "SECOND_FACTOR_MISSING",
+    "SECOND_FACTOR_DEMANDED",
     "CONFLICT",
 )
 
@@ -57,13 +59,21 @@ class Verify(MethodResource):
     method = METHOD
 
     @describes(
-        {"enrolled": bool, "trust_device": bool, "verified": Literal[True], "backup_codes?": list[str]},
+        {
+            "enrolled": bool,
+            "trust_device": bool,
+            "verified": Literal[True],
+            "backup_codes?": list[str],
+            "token?": str,
+            "expires_at?": int,
+        },
         body={"code": str, "trust_device?": bool},
         who="user",
         errors=REFUSED,
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
-        """Check a code of a signed-in user; the first one of a new app puts it to use and answers backup codes."""
+        """Check a code of a signed-in user; the first one of a new app puts it to use and answers backup codes.
+        A session that was held for the lack of it goes on with a new token."""
         require_user(req)
         body = await json_body(req)
         code = text(body, "code", "MISSING_CODE", longest=64)
@@ -76,6 +86,7 @@ class Verify(MethodResource):
         }
         if found.is_new:
             shown["backup_codes"] = found.codes
+        shown |= went_on(req, resp, found.grant)
         resp.data = msgspec.json.encode(shown)
 
 

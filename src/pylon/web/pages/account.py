@@ -12,7 +12,7 @@ import msgspec
 
 from pylon.model.errors import PylonError
 from pylon.web.pages.api import ApiAnswer
-from pylon.web.pages.entry import Page
+from pylon.web.pages.entry import SET_UP_FACTOR, Page
 from pylon.web.pages.forms import form, go, pass_cookies
 from pylon.web.request import Request
 
@@ -44,6 +44,9 @@ ACTIONS: dict[str, Action] = {
     "delete-account": Action("DELETE", "/api/auth/account"),
 }
 
+_NAMELESS = {"displayName": None, "email": None}
+"""A user of whom nothing is shown: apps need not declare these fields, nor let the user read the row."""
+
 _SECTIONS = {
     "sessions": "/api/auth/sessions",
     "totp": "/api/auth/totp",
@@ -62,12 +65,18 @@ class Account(Page):
         if not req.session.is_user:
             go(resp, "/auth/sign-in", return_to="/auth/account")
             return
+        if req.doors.identity.demanded_factor.holds(req.session):
+            go(resp, SET_UP_FACTOR, return_to="/auth/account")
+            return
         await self._show(req, resp)
 
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """One change, by the name of its form."""
         if not req.session.is_user:
             go(resp, "/auth/sign-in", return_to="/auth/account")
+            return
+        if req.doors.identity.demanded_factor.holds(req.session):
+            go(resp, SET_UP_FACTOR, return_to="/auth/account")
             return
         sent = await form(req)
         name = sent.get("action", "")
@@ -138,7 +147,7 @@ class Account(Page):
             status=status,
             error=error,
             done=done,
-            user=held.get("user") or {},
+            user=_NAMELESS | (held.get("user") or {}),
             has_password=registry.is_on("password"),
             has_passkeys=registry.is_on("passkey"),
             enrolling=enrolling,

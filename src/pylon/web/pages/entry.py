@@ -15,6 +15,8 @@ from pylon.web.pages.forms import form, go, pass_cookies, safe_return
 from pylon.web.pages.rendering import Renderer
 from pylon.web.request import Request, Resource
 
+SET_UP_FACTOR = "/auth/second-factor/set-up"
+
 
 class Page(Resource):
     """What the pages share: their line to the routes, and how they look."""
@@ -24,7 +26,8 @@ class Page(Resource):
         self._renderer = renderer
 
     def _entered(self, req: Request, resp: falcon.asgi.Response, answer: ApiAnswer, back: str) -> bool:
-        """Lead on after a first factor: to where the person wanted, or to the second factor. False for a failure."""
+        """Lead on after a first factor: to where the person wanted, or to showing or setting up the second. False for a
+        failure."""
         if answer.code == "SECOND_FACTOR_REQUIRED":
             challenge = str(answer.json["error"].get("challenge", ""))
             resp.append_header("Set-Cookie", cookie(req, CHALLENGE_COOKIE, challenge, CHALLENGE.seconds))
@@ -33,7 +36,10 @@ class Page(Resource):
         if not answer.is_ok:
             return False
         pass_cookies(resp, answer)
-        go(resp, back)
+        if answer.json.get("second_factor_missing"):
+            go(resp, SET_UP_FACTOR, return_to=back)
+        else:
+            go(resp, back)
         return True
 
     def _failed(self, req: Request, resp: falcon.asgi.Response, page: str, answer: ApiAnswer, **values: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import falcon.asgi
 
 from pylon.web.errors import no_route
-from pylon.web.pages import account, address, entry
+from pylon.web.pages import account, address, entry, set_up_factor
 from pylon.web.pages.api import Api
 from pylon.web.pages.rendering import OWN_FOLDER, Renderer
 from pylon.web.request import Request, Resource
@@ -40,6 +40,7 @@ def routes(app: Any, app_name: str, web_folder: Path | None) -> dict[str, object
         "/auth/sign-in": entry.SignIn,
         "/auth/with/{provider}": entry.WithProvider,
         "/auth/second-factor": entry.SecondFactor,
+        entry.SET_UP_FACTOR: set_up_factor.SetUpFactor,
         "/auth/code": entry.SendCode,
         "/auth/code/enter": entry.EnterCode,
         "/auth/sign-up": entry.SignUp,

@@ -17,6 +17,8 @@ import type {
   RowOf,
   Session,
   Status,
+  Switch,
+  SwitchScope,
   UpdateOf,
   Written,
 } from "./pylon.js";
@@ -57,7 +59,7 @@ export interface RoomState<D> {
   set(data: D): void;
   broadcast(topic: string, data?: any): Promise<boolean>;
   send(topic: string, data?: any): void;
-  on<M = any>(topic: string, fn: (data: M, from: string) => void): () => void;
+  on<M = any>(topic: string, fn: (data: M, from: string | null) => void): () => void;
 }
 
 export interface TextState {
@@ -114,6 +116,8 @@ export interface Hooks<S extends AnySchema> {
     options?: PageOptions<RowOf<S, E>> & { pageSize?: number },
   ): Paginated<RowOf<S, E>>;
   useStatus(): Status;
+  useSwitches(): Switch[];
+  useSwitch(scope: SwitchScope, target?: string): Switch | null;
   useSession(): Session | null;
 }
 

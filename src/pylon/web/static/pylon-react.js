@@ -11,6 +11,7 @@
  */
 
 const LINGER_MS = 1_000; //  a view outlives its last component so long: React may render it again at once
+const NO_SWITCHES = Object.freeze([]);
 const IDLE = Object.freeze({ data: undefined, loading: false, error: null });
 
 let lastFunction = 0;
@@ -242,6 +243,17 @@ export function createHooks(React, db) {
     return useSyncExternalStore(useCallback((/** @type {any} */ fn) => db.onStatus(fn), []), () => db.status, () => "connecting");
   }
 
+  /** The parts of the server that are switched off, as of `db.switches`. */
+  function useSwitches() {
+    return useSyncExternalStore(useCallback((/** @type {any} */ fn) => db.onSwitch(fn), []), () => db.switches, () => NO_SWITCHES);
+  }
+
+  /** The switch on one of them, null while it works: `useSwitch("function", "publish")`. @param {import("./pylon/switches.js").SwitchScope} scope @param {string} [target] */
+  function useSwitch(scope, target = "") {
+    useSwitches();
+    return db.switchOn(scope, target);
+  }
+
   /** Who is calling, null before it is known. */
   function useSession() {
     const [session, setSession] = useState(db.user);
@@ -253,5 +265,5 @@ export function createHooks(React, db) {
     return session;
   }
 
-  return { useQuery, useOne, useFn, useMutation, useWrites, useRoom, useCollabText, useInfiniteQuery, usePaginatedQuery, useStatus, useSession };
+  return { useQuery, useOne, useFn, useMutation, useWrites, useRoom, useCollabText, useInfiniteQuery, usePaginatedQuery, useStatus, useSwitches, useSwitch, useSession };
 }

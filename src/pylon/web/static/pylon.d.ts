@@ -47,6 +47,18 @@ export interface Maintenance {
   until: Date | null;
 }
 
+/** A part of the server that is switched off: an `entity`, a `function`, a way to sign in (`auth`), `uploads`; with `user`,
+ * `ip` and `anonymous` the caller's own writes. `blocks` is `writes` where reading goes on. */
+export interface Switch {
+  scope: SwitchScope;
+  target: string;
+  blocks: "all" | "writes";
+  reason: string;
+  until: Date | null;
+}
+
+export type SwitchScope = "entity" | "function" | "auth" | "uploads" | "user" | "ip" | "anonymous";
+
 export interface Session {
   user_id: string | null;
   is_admin: boolean;
@@ -159,7 +171,7 @@ export class Room<D = any> {
   readonly joined: boolean;
   readonly error: PylonError | null;
   subscribe(fn: (room: Room<D>) => void): () => void;
-  on<M = any>(topic: string, fn: (data: M, from: string) => void): () => void;
+  on<M = any>(topic: string, fn: (data: M, from: string | null) => void): () => void;
   set(data: D): void;
   broadcast(topic: string, data?: any): Promise<boolean>;
   send(topic: string, data?: any): void;
@@ -186,6 +198,7 @@ export class Database<S extends AnySchema = OpenSchema> {
   private constructor();
   readonly status: Status;
   readonly maintenance: Maintenance | null;
+  readonly switches: Switch[];
   readonly pending: number;
   readonly token: string | null;
   readonly user: Session | null;
@@ -193,6 +206,8 @@ export class Database<S extends AnySchema = OpenSchema> {
   readonly leads: boolean;
 
   onStatus(fn: (status: Status, maintenance: Maintenance | null) => void): () => void;
+  switchOn(scope: SwitchScope, target?: string): Switch | null;
+  onSwitch(fn: (switches: Switch[]) => void): () => void;
   onSession(fn: (session: Session) => void): () => void;
   onStorage(fn: (storage: Storage) => void): () => void;
   onProgress(fn: (progress: { rows: number; done: boolean }) => void): () => void;

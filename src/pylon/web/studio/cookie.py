@@ -1,8 +1,9 @@
 """The operator's cookie: where it counts, and which requests may carry it.
 
-It opens the admin API, the metrics and Studio itself, never a data route; and only for Studio's own pages, whichever
-origins the server trusts otherwise. `Sec-Fetch-Site` is the browser's own word and no page can forge it; browsers leave
-it out on plain HTTP, and there a header that no foreign page may send without asking stands in for it.
+It opens the admin API, the metrics, the API's description and Studio itself, never a data route; and only for pages of
+Studio and of that description, whichever origins the server trusts otherwise. `Sec-Fetch-Site` is the browser's own
+word and no page can forge it; browsers leave it out on plain HTTP, and there a header that no foreign page may send
+without asking stands in for it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 COOKIE = "pylon_studio"
 HEADER = b"x-pylon-studio"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_DOCS = "/docs"
+_FOLDERS = ("/api/admin/", "/studio/", "/docs/")
+_PATHS = frozenset({"/metrics", "/studio", _DOCS, "/api/openapi.json"})
 
 
 def operator_of(req: Request) -> Operator | None:
@@ -29,7 +33,7 @@ def operator_of(req: Request) -> Operator | None:
     values = req.get_cookie_values(COOKIE)
     if not values:
         return None
-    if not is_from_studio(req):
+    if not (is_from_studio(req) or _is_typed(req)):
         if req.method in _SAFE:
             return None
         raise _refused()
@@ -61,8 +65,13 @@ def set_cookie(req: Request, secret: str, seconds: int) -> str:
     return f"{COOKIE}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
+def _is_typed(req: Request) -> bool:
+    """Whether somebody went to the page of the API by its address, and no page led there."""
+    return req.path == _DOCS and req.method in _SAFE and req._asgi_headers.get(b"sec-fetch-site") == b"none"
+
+
 def _counts_on(path: str) -> bool:
-    return path.startswith(("/api/admin/", "/studio/")) or path in ("/metrics", "/studio")
+    return path.startswith(_FOLDERS) or path in _PATHS
 
 
 def _is_own(origin: str, host: str) -> bool:

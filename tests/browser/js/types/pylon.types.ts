@@ -71,6 +71,7 @@ export interface Schema {
   };
   functions: {
     add: { kind: "mutation"; args: { title: string }; result: Todo };
+    send_out: { kind: "action"; args: { room: string; user: string }; result: null };
     counts: { kind: "query"; args: { prefix?: string | null }; result: Counts };
     poem: { kind: "action"; args: { fail?: boolean | null }; result: any };
   };

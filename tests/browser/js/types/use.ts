@@ -49,9 +49,12 @@ const room = db.room<{ x: number }>("doc", { data: { x: 1 } });
 room.members.map(({ data }) => data?.x);
 // @ts-expect-error x is a number
 room.set({ x: "1" });
+db.onSwitch((switches) => console.log(switches.map(({ scope, target }) => `${scope} ${target}`), db.switchOn("uploads")?.reason))();
+// @ts-expect-error no such scope
+db.switchOn("tables");
 db.text("Todo", "1", "title").bind(document.createElement("textarea"))();
 
-const { useQuery, useOne, useFn, useMutation, useWrites, useRoom, useCollabText, useInfiniteQuery, usePaginatedQuery, useStatus, useSession } = createHooks(React, db);
+const { useQuery, useOne, useFn, useMutation, useWrites, useRoom, useCollabText, useInfiniteQuery, usePaginatedQuery, useStatus, useSwitches, useSwitch, useSession } = createHooks(React, db);
 
 export function Page({ id }: { id: string | null }) {
   const all = useQuery("Todo", { order: "title" });
@@ -67,7 +70,7 @@ export function Page({ id }: { id: string | null }) {
   add.mutate();
   // @ts-expect-error no such entity
   useQuery("Tody");
-  void [all.data?.[0]?.title, one.data?.done, fn.data?.done, add.data?.id, insert({ title: "x" }), here.members.length, text.value, useStatus(), useSession()?.user_id];
+  void [all.data?.[0]?.title, one.data?.done, fn.data?.done, add.data?.id, insert({ title: "x" }), here.members.length, text.value, useStatus(), useSwitches()[0]?.until?.getTime(), useSwitch("function", "add")?.reason, useSession()?.user_id];
   return [more.data.map(({ title }) => title), pages.data.length, pages.next];
 }
 

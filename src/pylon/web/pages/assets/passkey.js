@@ -69,6 +69,6 @@ add?.addEventListener("click", async () => {
     const begun = await post("/api/auth/passkey/register/begin", {});
     const credential = await navigator.credentials.create({ publicKey: options(begun) });
     await post("/api/auth/passkey/register/finish", sent(credential));
-    location.assign("/auth/account?done=remove-passkey#passkeys");
+    location.assign(add.dataset.returnTo ?? "/auth/account?done=remove-passkey#passkeys");
   } catch (error) { failed(error); }
 });

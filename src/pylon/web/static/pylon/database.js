@@ -7,6 +7,7 @@
  * @typedef {import("./replica.js").Row} Row
  * @typedef {import("./sync.js").Status} Status
  * @typedef {import("./errors.js").Maintenance} Maintenance
+ * @typedef {import("./switches.js").Switch} Switch
  * @typedef {{user_id: string|null, is_admin: boolean, is_guest?: boolean, tenant_id?: string|null, roles: string[]}} Session
  * @typedef {{kind: "disk"|"memory", reason: string|null}} Storage  Where rows and writes are kept, and why not on disk.
  * @typedef {import("./replica.js").Conflict & {write: {op_id: string}}} SeenConflict
@@ -53,7 +54,7 @@ export class Database {
   /** Counts callers and scopes: what was opened for an earlier one is closed again. */ #turn = 0;
   /** @type {Storage} */ #storage = { kind: "memory", reason: null };
   #progress = { rows: 0, done: false };
-  #listeners = { status: new Set(), session: new Set(), storage: new Set(), progress: new Set(), error: new Set(), frame: new Set(), open: new Set() };
+  #listeners = { status: new Set(), session: new Set(), storage: new Set(), progress: new Set(), error: new Set(), switches: new Set(), frame: new Set(), open: new Set() };
   /** @type {(() => void)[]} */ #stops = [];
   /** The caller as of the last `me()`, or remembered; null before it. @type {Session|null} */
   user = null;
@@ -78,7 +79,9 @@ export class Database {
       status: (status) => tellAll([...this.#listeners.status].map((fn) => () => fn(status, this.maintenance)), undefined),
       open: () => this.#subscriptions.resume(),
       live: () => (this.#disk?.noteCursor(), this.#queue.wake(), this.#queue.drain(), tellAll(this.#listeners.open, undefined)),
+      retry: () => (this.#queue.wake(), this.#queue.drain()),
       session: (isNew) => this.#reviewSession(isNew),
+      switches: (switches) => tellAll(this.#listeners.switches, switches),
       frame: (frame) => tellAll(this.#listeners.frame, frame),
       binary: (data) => this.#documents.receive(data),
       progress: (rows, done) => tellAll(this.#listeners.progress, (this.#progress = { rows, done })),
@@ -284,6 +287,16 @@ export class Database {
     return this.status === "maintenance" ? this.#sync.maintenance : null;
   }
 
+  /** The parts of the server that the operator has switched off, as far as they concern the caller. @returns {Switch[]} */
+  get switches() {
+    return this.#sync.switches.current;
+  }
+
+  /** The switch on an entity, a function, a way to sign in … that is off, else null. @param {import("./switches.js").SwitchScope} scope @param {string} [target] @returns {Switch|null} */
+  switchOn(scope, target = "") {
+    return this.switches.find((one) => one.scope === scope && one.target === target) ?? null;
+  }
+
   /** The number of writes that the server has not confirmed yet, those of other tabs included. */
   get pending() {
     return this.#queue.writes.length;
@@ -308,6 +321,13 @@ export class Database {
   onStatus(fn) {
     const stop = listen(this.#listeners.status, fn);
     fn(this.status, this.maintenance);
+    return stop;
+  }
+
+  /** Calls `fn` with what is switched off, at once and whenever that changes. @param {(switches: Switch[]) => void} fn @returns {() => void} stop */
+  onSwitch(fn) {
+    const stop = listen(this.#listeners.switches, fn);
+    fn(this.switches);
     return stop;
   }
 

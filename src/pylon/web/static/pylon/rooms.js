@@ -9,6 +9,7 @@ import { listen, tellAll } from "./listeners.js";
 import { asked, backoff, later, nothing, sleep } from "./waiting.js";
 
 const HEARTBEAT_MS = 30_000; //  the server lets go of members that show no life for two minutes
+const OUT = ["REMOVED_FROM_ROOM", "POLICY_DENIED"]; // why the server sends somebody out
 const PRESENCE_MS = 60; //       at most so often is the own data sent: the newest counts
 
 /** Made by `db.room()`. */
@@ -17,7 +18,7 @@ export class Room {
   /** Why we are not in, null when we are or try. @type {PylonError|null} */ error = null;
   joined = false;
   #listeners = new Set();
-  /** @type {Map<string, Set<(data: any, from: string) => void>>} */ #topics = new Map();
+  /** @type {Map<string, Set<(data: any, from: string|null) => void>>} */ #topics = new Map();
   #http;
   #subscriptions;
   #stop;
@@ -26,6 +27,7 @@ export class Room {
   #sentAt = 0;
   /** @type {Promise<void>|null} */ #joining = null;
   #left = false;
+  /** The app sent us out: we don't come back by ourselves. @type {PylonError|null} */ #out = null;
 
   /** @param {import("./http.js").Http} http @param {import("./subscriptions.js").Subscriptions} subscriptions @param {(fn: (frame: any) => void) => () => void} onFrame @param {string} name @param {any} data */
   constructor(http, subscriptions, onFrame, name, data) {
@@ -47,6 +49,7 @@ export class Room {
 
   async #join() {
     for (let tries = 1; !this.#left; tries += 1) {
+      if (this.#out) throw this.#out;
       try {
         const { snapshot } = await this.#http.json("POST", "/api/rooms/join", { room: this.name, data: this.#data });
         this.#become(snapshot.peers, null);
@@ -65,6 +68,7 @@ export class Room {
     const { type, action, member = {}, data } = frame;
     if (type === "room-snapshot") this.#become(frame.members, null, true);
     else if (type === "error" && frame.code === "NOT_IN_ROOM") this.#again();
+    else if (type === "error" && OUT.includes(frame.code)) this.#removed(frame.code);
     else if (type === "topic") this.#tell(frame.topic, data, frame.from);
     else if (type !== "room-update") return;
     else if (action === "broadcast") this.#tell(data.topic, data.payload, member.user_id);
@@ -75,6 +79,13 @@ export class Room {
       const come = { user_id: member.user_id, data: shown, joined_at: `${Math.floor(Date.now() / 1000)}Z` };
       this.#become(known ? this.members.map((one) => (one.user_id === member.user_id ? { ...one, data: shown } : one)) : [...this.members, come]);
     }
+  }
+
+  /** @param {string} code */
+  #removed(code) {
+    const error = new PylonError(code, `The app sent us out of the room ${this.name}.`, { status: 403 });
+    if (code === "REMOVED_FROM_ROOM") this.#out = error;
+    this.#become([], error);
   }
 
   /** We were taken for gone: an old frame, or the server swept us while we slept. */
@@ -94,7 +105,7 @@ export class Room {
     tellAll(this.#listeners, this);
   }
 
-  /** @param {string} topic @param {any} data @param {string} from */
+  /** @param {string} topic @param {any} data @param {string|null} from */
   #tell(topic, data, from) {
     tellAll([...(this.#topics.get(topic) ?? [])].map((fn) => () => fn(data, from)), undefined);
   }
@@ -106,7 +117,7 @@ export class Room {
     return stop;
   }
 
-  /** Calls `fn` for each message of a topic. @param {string} topic @param {(data: any, from: string) => void} fn @returns {() => void} stop */
+  /** Calls `fn` for each message of a topic, `from` a user or null for the app itself. @param {string} topic @param {(data: any, from: string|null) => void} fn @returns {() => void} stop */
   on(topic, fn) {
     const all = this.#topics.get(topic) ?? new Set();
     this.#topics.set(topic, all);

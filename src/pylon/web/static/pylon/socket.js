@@ -12,6 +12,8 @@ export class Socket {
     this.seen = 0;
     /** What the server said over this socket. @type {import("./errors.js").Maintenance|null} */
     this.maintenance = null;
+    /** Nothing was told before it opened. @type {import("./switches.js").SwitchFrame[]} */
+    this.switches = [];
     this.ws = new WebSocket(url, token ? [`bearer.${encodeURIComponent(token)}`] : []);
     this.ws.binaryType = "arraybuffer";
     /** @type {Promise<number>} */

@@ -13,6 +13,7 @@ import { randomText } from "./ids.js";
 import { place, tableOf } from "./replica.js";
 import { Socket } from "./socket.js";
 import { parsed } from "./streams.js";
+import { Switches } from "./switches.js";
 import { TabLink } from "./tabs.js";
 import { asked, backoff, later, nothing } from "./waiting.js";
 
@@ -20,6 +21,7 @@ const PAGE_ROWS = 1000; //        rows in one page of a snapshot
 const HELD_EVENTS = 10_000; //    live events held during a pull; beyond it they are dropped and pulled again
 const STEADY_MS = 5_000; //       a socket that lived shorter counts as a failed attempt
 const CHECKUP_MS = 60_000; //     how often a quiet connection is compared with the server
+const SETTLE_MS = 1_000; //      within which somebody new on an open socket is told what is switched off
 const ECHO_MS = 2_000; //         how long a confirmed write may wait for its own event before we pull
 
 export class Sync {
@@ -43,14 +45,15 @@ export class Sync {
 
   /**
    * @param {import("./http.js").Http} http @param {import("./replica.js").Replica} replica @param {import("./tabs.js").Tabs} tabs
-   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, session: (isNew?: boolean) => Promise<void>,
-   *   frame: (frame: any) => void, binary: (data: ArrayBuffer) => void, progress: (rows: number, done: boolean) => void}} hooks
+   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, retry: () => void, session: (isNew?: boolean) => Promise<void>,
+   *   frame: (frame: any) => void, binary: (data: ArrayBuffer) => void, switches: (switches: import("./switches.js").Switch[]) => void, progress: (rows: number, done: boolean) => void}} hooks
    */
   constructor(http, replica, tabs, hooks) {
     this.http = http;
     this.replica = replica;
     this.tabs = tabs;
     this.hooks = hooks;
+    this.switches = new Switches((switches) => this.switched(switches));
   }
 
   get isOpen() {
@@ -112,6 +115,7 @@ export class Sync {
       if (epoch !== this.epoch || this.closed) return { code: 0, livedMs: 0, follows };
       follows = !this.tabs.isLeader;
       const link = (this.link = this.connect());
+      this.switches.begin();
       if (this.replica.needsSnapshot) this.catchUp().catch(nothing); // first rows while the socket is still opening
       try {
         await link.opened;
@@ -121,6 +125,7 @@ export class Sync {
         throw error;
       }
       const openedAt = Date.now();
+      for (const frame of link.switches) this.switches.note(frame);
       if (!follows) this.tabs.post({ type: "up", socket: (this.socketName = randomText()) });
       this.hooks.open();
       await this.catchUp();
@@ -128,6 +133,7 @@ export class Sync {
       holding = false;
       this.release();
       this.current = true;
+      this.switches.show();
       this.become(link.maintenance ? "maintenance" : "live", link.maintenance);
       this.hooks.live();
       const code = await link.ended;
@@ -168,10 +174,16 @@ export class Sync {
       else if (this.held.length < HELD_EVENTS) this.held.push(frame);
       else this.overflowed = true;
     } else if (frame.type === "session-changed") {
+      this.switches.begin();
+      later(() => this.current && this.switches.show(), SETTLE_MS);
       this.refetch();
       this.hooks.session(true).catch(nothing);
     } else if (frame.type === "reconnect") this.comeBackIn = Math.max(1, Number(frame.after_ms) || 0);
     else if (frame.type === "maintenance") this.maintain(from, frame);
+    else if (frame.type === "switch") {
+      this.switches.note(frame);
+      if (this.current) this.switches.show();
+    }
     else this.hooks.frame(frame);
   }
 
@@ -185,6 +197,12 @@ export class Sync {
       this.become("live");
       later(() => this.hooks.live(), Math.random() * 1_000); // not everybody's writes at once
     }
+  }
+
+  /** Something was switched off, or works again. @param {import("./switches.js").Switch[]} switches */
+  switched(switches) {
+    this.hooks.switches(switches);
+    if (this.current) later(() => this.hooks.retry(), Math.random() * 1_000); // writes may have waited for it, though not everybody's at once
   }
 
   release() {
@@ -303,7 +321,7 @@ export class Sync {
     if (this.tabs.isLeader && (message.type === "join" || message.type === "ping")) {
       this.start(); // it needs our socket, though we may not
       this.tabs.post({ type: "status", to: message.from, status: this.status, maintenance: this.maintenance });
-      if (this.isOpen) this.tabs.post({ type: "up", to: message.from, socket: this.socketName });
+      if (this.isOpen) this.tabs.post({ type: "up", to: message.from, socket: this.socketName, switches: this.switches.frames });
     } else if (message.type === "send") this.send(message.frame);
     else if (message.type === "status" && message.lead && !this.tabs.isLeader && !this.current) this.become(message.status === "live" ? "connecting" : message.status, message.maintenance);
   }
@@ -333,6 +351,7 @@ export class Sync {
   close() {
     this.closed = true;
     clearInterval(this.timer);
+    this.switches.close();
     this.link?.hangUp();
     this.wake();
   }

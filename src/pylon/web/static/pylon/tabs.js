@@ -121,6 +121,7 @@ export class Tabs {
 export class TabLink {
   seen = 0;
   /** @type {import("./errors.js").Maintenance|null} */ maintenance = null;
+  /** What the leader's socket had told before it was ours. @type {import("./switches.js").SwitchFrame[]} */ switches = [];
   /** Which of the leader's sockets this is. @type {string|null} */ socket = null;
 
   /** @param {Tabs} tabs @param {(link: TabLink, data: string|ArrayBuffer) => void} receive */
@@ -154,12 +155,14 @@ export class TabLink {
     }, ANSWER_MS);
   }
 
-  /** @param {{type: string, socket?: string, code?: number, data?: any}} message */
-  hear({ type, socket, code = 0, data }) {
+  /** @param {{type: string, socket?: string, code?: number, data?: any, switches?: import("./switches.js").SwitchFrame[]}} message */
+  hear({ type, socket, code = 0, data, switches = [] }) {
     if (type === "down") this.hangUp(code);
     else if (type === "frame" && this.socket) this.receive(this, data);
-    else if (type === "up" && !this.socket) this.open((this.socket = socket ?? ""));
-    else if (type === "up" && this.socket !== socket) this.hangUp(0); // we did not hear the former one end
+    else if (type === "up" && !this.socket) {
+      this.switches = switches;
+      this.open((this.socket = socket ?? ""));
+    } else if (type === "up" && this.socket !== socket) this.hangUp(0); // we did not hear the former one end
   }
 
   /** @param {any} frame */

@@ -92,6 +92,7 @@ function shell(signal) {
       h("div.brand", null, brand(), h("span", null, app.name, h("small", null, app.dev ? "Pylon Studio · dev" : "Pylon Studio"))),
       h("nav", { aria: { label: "Pages" } }, links),
       h("footer", null,
+        h("a", { href: "/docs", hidden: !app.docs, data: { testid: "docs-link" } }, "API"),
         h("button.plain", { type: "button", onclick: () => showKeys(PAGES) }, h("kbd", null, "?"), "Keys"), out)),
     main);
 }

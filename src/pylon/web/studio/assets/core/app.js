@@ -1,7 +1,7 @@
 // @ts-check
 // What is known since sign-in: the app, its declared names, and who the operator is.
 
-export const app = { name: "", version: "", dev: false, /** @type {string[]} */ entities: [], /** @type {string[]} */ functions: [], /** @type {any} */ operator: null };
+export const app = { name: "", version: "", dev: false, docs: false, /** @type {string[]} */ entities: [], /** @type {string[]} */ functions: [], /** @type {any} */ operator: null };
 
 /** @param {any} session what `/studio/session` says */
 export function remember(session) {

@@ -1,5 +1,4 @@
-"""`/api/openapi.json`, and the page at `/docs` that shows it: open in dev mode, else for admins, unless
-PYLON_OPENAPI_PUBLIC opens them (spec 01 §7). The page itself holds nothing of the app."""
+"""`/api/openapi.json`."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ from typing import Any
 import falcon.asgi
 
 from pylon.model.errors import PylonError
+from pylon.web.api_page.access import may_see
 from pylon.web.described import describes
 from pylon.web.preconditions import etag_of, is_known
 from pylon.web.request import Request, Resource
@@ -26,7 +26,7 @@ class OpenApi(Resource):
     @describes(dict[str, Any], who="anybody", status=(200, 304), headers=("ETag",), errors=("NOT_FOUND",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """This document. NOT_FOUND outside dev mode for everybody but admins, unless the server opens it."""
-        if not (req.doors.dev or req.doors.settings.openapi_public or req.session.identity.is_admin):
+        if not may_see(req):
             raise PylonError(
                 "NOT_FOUND",
                 "OpenAPI spec is admin-only outside dev mode",
