@@ -15,6 +15,7 @@ from pylon.cli.output import Output
 from pylon.cli.project import Project, add_serving_options, open_project, settings_for, unknown_findings
 from pylon.listeners import ListenError, bind
 from pylon.loading import Entry, LoadError
+from pylon.model.errors import PylonError
 from pylon.settings import Settings, SettingsError
 
 _MIN_FREE = 100 * 1024 * 1024
@@ -68,6 +69,8 @@ def examine(options: argparse.Namespace) -> list[Check]:
         checks.append(Check("app", "error", str(error)))
     unknown = [f"{found.message}. {found.hint}" for found in unknown_findings(environ)]
     checks += [Check("variables", "warning", text) for text in unknown]
+    if project.settings.database_path.is_file() and not settings.database_url:
+        checks.append(_leftovers(project))
     looks: tuple[Callable[[Settings], Check], ...] = (_mode, _admin_token, _origins, _data_folder, _disk, _port)
     return [*checks, *(look(settings) for look in looks)]
 
@@ -102,6 +105,24 @@ def _app(project: Project) -> Check:
     if warnings:
         return Check("app", "warning", f"{detail}; {warnings[0]}")
     return Check("app", "pass", detail)
+
+
+def _leftovers(project: Project) -> Check:
+    """What the database holds and nothing declares: kept until somebody says otherwise."""
+    from pylon.cli.schema import store_of
+    from pylon.loading import load
+    from pylon.store.protocol import SchemaWish
+
+    try:
+        plan = store_of(project.settings).plan(load(project.entry).entities, SchemaWish())
+    except (LoadError, PylonError) as error:
+        return Check("leftovers", "warning", f"can't tell: {error}")
+    if not plan.leftovers:
+        return Check("leftovers", "pass", "none")
+    named = ", ".join(plan.leftovers[:10]) + (" …" if len(plan.leftovers) > 10 else "")
+    return Check(
+        "leftovers", "warning", f"{named}: stored, and nothing declares it. `pylon schema push --drop` drops it"
+    )
 
 
 def _shown(entry: Entry) -> str:
