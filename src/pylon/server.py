@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
-from pylon.auth.operators import Operators
+from pylon.auth.operators import open_operators
 from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
 from pylon.engine.caller import SYSTEM, Caller
@@ -365,7 +365,7 @@ class Server:
                 engine=self.engine,
                 sessions=self.sessions,
                 identity=self.identity,
-                operators=Operators(self.engine, self.sessions),
+                operators=open_operators(self.identity),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
                 push=Push(self.engine),

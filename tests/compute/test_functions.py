@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,34 @@ def sneaky(ctx: Context) -> None:
 def slow(ctx: Context) -> None:
     while True:
         pass
+
+
+@app.query(auth="public", timeout=0.05)
+def deaf(ctx: Context) -> int:
+    swallowed = 0
+    while swallowed < 3:
+        try:
+            while True:
+                pass
+        except BaseException:
+            swallowed += 1
+    return swallowed
+
+
+@app.mutation(timeout=0.05)
+def deaf_write(ctx: Context) -> None:
+    try:
+        while True:
+            pass
+    except BaseException:
+        ctx.db.insert(Note, title="never")
+
+
+@app.action(auth="public", timeout=0.05)
+async def deaf_wait(ctx: Context) -> str:
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(10)
+    return "never"
 
 
 @app.query(auth="public")
@@ -181,6 +209,13 @@ async def test_handlers_have_a_time_limit_wherever_they_run(tmp_path: Path) -> N
             assert (await refused(runner, caller, name)).code == "FN_TIMEOUT"
             assert time.monotonic() - began < 2
         await call(runner, ALICE, "write", title="still here")
+
+
+async def test_a_handler_that_swallows_its_time_limit_is_told_again_and_counts_for_nothing(tmp_path: Path) -> None:
+    async with functions(tmp_path) as runner:
+        for name, caller in (("deaf", NOBODY), ("deaf_write", ALICE), ("deaf_wait", NOBODY)):
+            assert (await refused(runner, caller, name)).code == "FN_TIMEOUT"
+        assert await call(runner, ALICE, "titles") == []  # and the thread that it ran on is well
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylon import App, Context, Entity, Id
+from pylon import App, Context, Entity, Id, RichText, field
 
 app = App("simulation")
 
@@ -63,6 +63,38 @@ class Task(Entity, crdt=False):
         allow = "exists(Member where team == data.team and user == auth.userId)"
 
 
+class Story(Entity, crdt=False, sync_scope="data.shelf == 'open'", sync_limit=3):
+    """Replicated in part: those in the scope, at first the newest of them, and without their notes."""
+
+    mark: str
+    shelf: str
+    notes: str = field(default="", sync_omit=True)
+
+    class Policy:
+        allow = "auth.userId != null"
+
+
+class Local(Entity, crdt=False, sync=False):
+    """Not replicated at all."""
+
+    mark: str
+
+    class Policy:
+        allow = "true"
+
+
+class Page(Entity):
+    """Edited together, as a document."""
+
+    mark: str
+    owner: str
+    shared: bool = False
+    body: RichText = ""
+
+    class Policy:
+        allow = "data.shared == true || auth.userId == data.owner"
+
+
 class User(Entity, crdt=False):
     """Nobody needs to read these here."""
 
@@ -78,11 +110,26 @@ def bump(ctx: Context, row: Id[Open]) -> int:
     return ctx.db.update(Open, row, n=found.n + 1).n
 
 
+@app.query
+def first_own(ctx: Context, count: int) -> dict[str, Any]:
+    """Whoever asks, and the first of their rows: a page of them, by equality."""
+    rows = ctx.db.query(Own, owner=ctx.auth.user_id, order="mark", limit=count)
+    return {"user": ctx.auth.user_id, "marks": [row.mark for row in rows]}
+
+
+@app.query
+def live_drafts(ctx: Context) -> dict[str, Any]:
+    """Whoever asks, and how many drafts are live."""
+    return {"user": ctx.auth.user_id, "count": ctx.db.count(Draft, status="live")}
+
+
 USERS = ("ada", "ben", "cyd", "dan")
 TEAMS = ("red", "blue")
-ENTITIES = ("Open", "Own", "Draft", "Member", "Task")
+ENTITIES = ("Open", "Own", "Draft", "Member", "Task", "Story", "Page")
+STORIES = 3
+"""The `sync_limit` above."""
 
-SCOPE: dict[str, dict[str, str]] = {"Open": {}, "Draft": {"status": "live"}}
+SCOPE: dict[str, dict[str, Any]] = {"Open": {}, "Draft": {"status": "live"}, "Story": {}, "Page": {"shared": True}}
 """What a client follows that does not want everything."""
 
 Teams = frozenset[tuple[str, str]]
@@ -95,7 +142,7 @@ def is_followed(entity: str, row: dict[str, Any]) -> bool:
 
 
 def may_read(user: str | None, entity: str, row: dict[str, Any], teams: Teams) -> bool:
-    """The read policies above, by hand."""
+    """What replicates to whom, by hand: the policies above, and what the entities declare."""
     if entity == "Open":
         return user is not None
     if entity == "Own":
@@ -104,4 +151,10 @@ def may_read(user: str | None, entity: str, row: dict[str, Any], teams: Teams) -
         return row["status"] == "live" or user == row["owner"]
     if entity == "Member":
         return True
+    if entity == "Story":
+        return user is not None and row["shelf"] == "open"
+    if entity == "Page":
+        return row["shared"] or user == row["owner"]
+    if entity == "Local":
+        return False
     return (row["team"], user) in teams

@@ -1,11 +1,11 @@
 """A client by the rules of spec 02 §16: pull, then connect, apply in seq order; a queue of its own writes, pushed with
-op-ids until they are answered."""
+op-ids until they are answered. It follows everything or a part, and changes its mind about that on an open socket."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -16,8 +16,24 @@ from tests.simulation.network import Link, Lost, Row, Wire, messages
 from tests.simulation.oracle import WINDOW_SECONDS, Oracle
 from tests.simulation.world import World
 
-TEXT, CLOSE = 0x1, 0x8
+TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
 _SCOPE = quote(msgspec.json.encode(SCOPE))
+
+
+class Part(Protocol):
+    """What else a client does on its connection."""
+
+    def connected(self) -> None:
+        """The socket is open."""
+
+    def applied(self, event: Row) -> None:
+        """An event changed the replica."""
+
+    def heard(self, message: Row) -> None:
+        """A frame that is no change."""
+
+    def binary(self, payload: bytes) -> None:
+        """A binary frame."""
 
 
 class Client:
@@ -29,7 +45,8 @@ class Client:
         self.link = link
         self.follows_all = world.happens(0.7)
         self.rows: dict[tuple[str, str], Row] = {}
-        self.cursor = 0
+        self.cursor = self.base = 0
+        self.parts: list[Part] = []
         self.queue: list[dict[str, Any]] = []
         self.token: str | None = None
         self.wire: Wire | None = None
@@ -44,6 +61,9 @@ class Client:
         self._head: bytes | None = b""
         self._asked_at = 0.0
         self._last_seq = 0
+        self._wants_all: bool | None = None
+        self._waiting: list[Row] | None = None
+        self._refilling: asyncio.Task[None] | None = None
 
     # -- the replica ---------------------------------------------------------------------------------------------
 
@@ -58,6 +78,7 @@ class Client:
                 await asyncio.sleep(self._world.between(0.0, 1.0))
                 continue
             await self._closed.wait()
+            self._decide()
             await asyncio.sleep(self._world.between(0.0, 1.0))
 
     async def _sign_in(self) -> None:
@@ -68,6 +89,7 @@ class Client:
     async def _catch_up(self) -> None:
         after = ""
         while True:
+            is_snapshot = self.cursor == 0
             target = f"/api/sync/pull?since={self.cursor}"
             if self.cursor == 0 and (after or self._world.happens(0.5)):
                 target += f"&snapshot_after={quote(after)}&page_size=5"
@@ -91,8 +113,42 @@ class Client:
                 assert answer["cursor"]["last_seq"] >= self.cursor
                 assert not answer["has_more"] or answer["cursor"]["last_seq"] > self.cursor
                 self.cursor = answer["cursor"]["last_seq"]
+                self.base = self.cursor if is_snapshot else self.base
             if not answer["has_more"]:
                 return
+
+    def change_mind(self) -> None:
+        """Ask on the open socket for a part instead of everything, or the other way round."""
+        if self.is_live_since is None or self._wants_all is not None or self._waiting is not None:
+            return
+        self._wants_all = not self.follows_all
+        self.say({"type": "scope", "entities": None if self._wants_all else SCOPE})
+
+    def _scoped(self, wire: Wire) -> None:
+        """From here on the socket brings what was asked for: begin anew, and hold back what it brings meanwhile."""
+        self._decide()
+        self._waiting = []
+        self._refilling = self._world.create_task(self._refill(wire))
+
+    async def _refill(self, wire: Wire) -> None:
+        try:
+            await self._catch_up()
+        except (Lost, Down):
+            wire.cut()
+            return
+        if self.wire is wire and self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            for event in waiting:
+                self._follow(event)
+
+    def _decide(self) -> None:
+        """What is followed is what was asked for last, and what is held must be all of it."""
+        if self._refilling is not None and not self._refilling.done():
+            self._refilling.cancel()
+        if self._wants_all is not None or self._waiting is not None:
+            self.follows_all = self.follows_all if self._wants_all is None else self._wants_all
+            self._wants_all = self._waiting = None
+            self.forget()
 
     def _saw(self, event: Row, since: float, until: float) -> None:
         self._oracle.saw(self.user, event, since, until)
@@ -110,6 +166,13 @@ class Client:
             self.rows.pop(key, None)
         else:
             self.rows[key] = event["data"]
+        for part in self.parts:
+            part.applied(event)
+
+    def say(self, message: Row) -> None:
+        """Send a message, while there is somebody to hear it."""
+        if self.wire is not None and self.is_live_since is not None:
+            self.wire.say(message)
 
     def _connect(self) -> None:
         if self.token is None:  # signed out while it caught up
@@ -136,6 +199,8 @@ class Client:
                 return
             data, self._head = self._head[end + 4 :], None
             self.is_live_since = self._world.time()
+            for part in self.parts:
+                part.connected()
         self._buffer += data
         for opcode, payload in messages(self._buffer):
             if opcode == CLOSE:
@@ -144,14 +209,27 @@ class Client:
                 if code == 1008:
                     self.token = None
             elif opcode == TEXT:
-                self._frame(msgspec.json.decode(payload), written_at)
+                self._frame(wire, msgspec.json.decode(payload), written_at)
+            elif opcode == BINARY:
+                for part in self.parts:
+                    part.binary(payload)
 
-    def _frame(self, event: Row, written_at: float) -> None:
-        if "seq" not in event or "kind" not in event:
+    def _frame(self, wire: Wire, event: Row, written_at: float) -> None:
+        if "kind" not in event:
+            if event["type"] == "scoped":
+                self._scoped(wire)
+            for part in self.parts:
+                part.heard(event)
             return
         assert event["seq"] > self._last_seq, f"{event} after {self._last_seq}"
         self._last_seq = event["seq"]
         self._saw(event, written_at - WINDOW_SECONDS, written_at)
+        if self._waiting is None:
+            self._follow(event)
+        else:
+            self._waiting.append(event)
+
+    def _follow(self, event: Row) -> None:
         if event["seq"] > self.cursor:
             self._apply(event)
             self.cursor = event["seq"]
@@ -171,6 +249,8 @@ class Client:
             await asyncio.sleep(self._world.between(0.005, 0.3))
             if self._world.happens(0.1):
                 await self._bump()
+            elif self._world.happens(0.02):
+                self.change_mind()
             else:
                 self._queue_change()
 
@@ -181,15 +261,19 @@ class Client:
         roll = chance.random()
         change: dict[str, Any]
         if roll < 0.5 or not mine:
-            entity = chance.choice(("Open", "Own", "Draft", "Task"))
+            entity = chance.choice(("Open", "Own", "Draft", "Task", "Story", "Page", "Local"))
             row_id = f"{chance.getrandbits(160):040x}"
             data: Row = {"id": row_id, "mark": mark}
             if entity == "Task":
                 data["team"] = chance.choice(TEAMS)
-            elif entity != "Open":
+            elif entity == "Story":
+                data |= {"shelf": chance.choice(("open", "closed")), "notes": mark}
+            elif entity not in ("Open", "Local"):
                 data["owner"] = self.user if chance.random() < 0.9 else chance.choice(USERS)
             if entity == "Draft":
                 data["status"] = chance.choice(("draft", "live"))
+            if entity == "Page":
+                data["shared"] = chance.random() < 0.7
             change = {"entity": entity, "row_id": row_id, "kind": "insert", "data": data}
         else:
             entity, row_id = chance.choice(mine)
@@ -199,6 +283,10 @@ class Client:
                     data["owner"] = chance.choice(USERS)
                 if entity == "Draft" and chance.random() < 0.5:
                     data["status"] = chance.choice(("draft", "live"))
+                if entity == "Story" and chance.random() < 0.5:
+                    data["shelf"] = chance.choice(("open", "closed"))
+                if entity == "Page" and chance.random() < 0.5:
+                    data["shared"] = chance.random() < 0.7
                 if entity == "Task" and chance.random() < 0.2:
                     data["team"] = chance.choice(TEAMS)
                 change = {"entity": entity, "row_id": row_id, "kind": "update", "data": data}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pylon.testing.asgi import exchange
 from tests.simulation.world import World, owner
 
 ADMIN_TOKEN = "simulated-admin-token-0123456789"
-BUFFER_BYTES = 20_000
+BUFFER_BYTES = (5_000, 8_000, 20_000)
 """What a socket may hold back before its client counts as slow: little, so that it happens."""
 
 
@@ -137,7 +138,7 @@ class Host:
                 "PYLON_ADMIN_TOKEN": ADMIN_TOKEN,
                 "PYLON_DATA_DIR": str(folder),
                 "PYLON_SQLITE_SYNCHRONOUS": "NORMAL",
-                "PYLON_WS_BUFFER_MAX_BYTES": str(BUFFER_BYTES),
+                "PYLON_WS_BUFFER_MAX_BYTES": str(world.chance.choice(BUFFER_BYTES)),
                 "PYLON_ARCHIVE_SECS": "0",
                 "PYLON_READ_THREADS": "1",
             }
@@ -162,6 +163,8 @@ class Host:
             clock=self.world.wall,
             monotonic=self.world.time,  # type: ignore[arg-type]
         )
+        server.engine.documents._source = random.Random(self.world.chance.getrandbits(64))
+        server.engine.documents._nonce = self.world.chance.randbytes(16)
         server.engine.reads._open_session()
         await server.engine.start()
         server.hub.preload(await recent_changes(server.engine))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from random import Random
 from typing import Any, Protocol
+
+import msgspec
 
 from tests.simulation.host import Down, Host
 from tests.simulation.world import World, owner
@@ -37,7 +41,9 @@ class Link:
         if self.is_cut or world.happens(self.loss):
             await _pass(world, 0.05, 0.5)
             raise Lost
-        if target.startswith("/api/sync/") and world.happens(self.twice):  # what may be repeated is repeated
+        if target.startswith(("/api/sync/", "/api/crdt/")) and world.happens(
+            self.twice
+        ):  # what may be repeated is repeated
             world.create_task(self._again(method, target, body, token))
         try:
             answer = await self.host.request(method, target, body, token=token)
@@ -59,9 +65,7 @@ class Link:
 
 
 async def _pass(world: World, low: float, high: float) -> None:
-    future = world.create_future()
-    world.call_later(world.between(low, high), future.set_result, None)
-    await future
+    await asyncio.sleep(world.between(low, high))
 
 
 class Listener(Protocol):
@@ -86,14 +90,25 @@ class Wire:
         self.is_revoked = False
         self._link = link
         self._world = link.world
+        # Its own dice: the order in which a server writes to its sockets is that of addresses in memory.
+        self._chance = Random(link.world.chance.getrandbits(64))
         self._client = client
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._is_moving = False
         self._protocol, self._transport = link.host.accept(self)
         link.host.wires.append(self)
-        self._world.call_later(
-            self._world.between(0.0005, 0.02), self._reach, HANDSHAKE % (query.encode(), token.encode())
-        )
+        self._reaches_at = 0.0
+        self._say(HANDSHAKE % (query.encode(), token.encode()))
+
+    def say(self, message: Any) -> None:
+        """The client sends a message."""
+        payload = msgspec.json.encode(message)
+        size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        self._say(b"\x81" + size + b"\0\0\0\0" + payload)
+
+    def _say(self, data: bytes) -> None:
+        self._reaches_at = max(self._reaches_at + 1e-6, self._world.time() + self._chance.uniform(0.0005, 0.02))
+        self._world.call_at(self._reaches_at, self._reach, data)
 
     def _reach(self, data: bytes) -> None:
         if self._link.is_cut:
@@ -131,7 +146,7 @@ class Wire:
             self._world.call_soon(self._protocol.connection_lost, None)
         finally:
             owner.reset(token)
-        self._world.call_later(self._world.between(0.0, 0.3), self._client.closed, self)
+        self._world.call_later(self._chance.uniform(0.0, 0.3), self._client.closed, self)
 
     # -- on its way ----------------------------------------------------------------------------------------------
 
@@ -147,15 +162,15 @@ class Wire:
     def _move(self) -> None:
         if self._waiting and not self._is_moving and not self.is_stalled:
             self._is_moving = True
-            self._world.call_later(self._world.between(0.0005, 0.02), self._arrive)
+            self._world.call_later(self._chance.uniform(0.0005, 0.02), self._arrive)
 
     def _arrive(self) -> None:
         self._is_moving = False
         if self.is_gone or self.is_stalled:
             return
         written_at, data = self._waiting.popleft()
-        if len(data) > 1 and self._world.happens(0.1):  # TCP knows no frames
-            at = self._world.chance.randrange(1, len(data))
+        if len(data) > 1 and self._chance.random() < 0.1:  # TCP knows no frames
+            at = self._chance.randrange(1, len(data))
             data, rest = data[:at], data[at:]
             self._waiting.appendleft((written_at, rest))
         self._transport.held -= len(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from pylon.engine.transaction import Authority
 from pylon.signals import logs
 from tests.simulation.app import ENTITIES, TEAMS, USERS, app
 from tests.simulation.client import Client
+from tests.simulation.editor import Editor
+from tests.simulation.guest import Guest
 from tests.simulation.host import ADMIN_TOKEN, Down, Host
 from tests.simulation.network import Link
 from tests.simulation.oracle import Oracle
+from tests.simulation.watcher import Watcher
 from tests.simulation.world import World
 
 BAD_SECONDS = 6.0
@@ -148,21 +152,35 @@ async def simulate(world: World, folder: Path) -> None:
     await host.start()
     count = world.chance.randrange(2, 6)
     clients = [Client(world, Link(world, host), oracle, world.chance.choice(USERS), i) for i in range(count)]
+    editors = [Editor(world, client, oracle) for client in clients if world.happens(0.6)]
+    guests = [Guest(world, client) for client in clients if world.happens(0.5)]
+    watchers = [Watcher(client, oracle) for client in clients if world.happens(0.5)]
+    for part in (*editors, *guests, *watchers):
+        part.client.parts.append(part)
     trouble = Trouble(world, host, clients, oracle)
     following = [world.create_task(client.follow()) for client in clients]
+    following += [world.create_task(guest.roam()) for guest in guests]
     working = [world.create_task(step) for client in clients for step in (client.write(), client.push())]
+    working += [world.create_task(step) for editor in editors for step in (editor.work(), editor.push())]
+
+    async def wrong(entities: list[str]) -> str | None:
+        found = [_wrong_replica(world, client, oracle, entities) for client in clients]
+        found += [part.wrong() for part in (*editors, *watchers)]
+        found += [await guest.wrong() for guest in guests]
+        return next((what for what in found if what), None)
+
     raging = world.create_task(trouble.rage())
     await _unless(world, following, raging)
     await trouble.end()
     for task in working:
         await _unless(world, following, task, QUIET_SECONDS)
-    await _settle(world, following, clients, oracle, [e for e in ENTITIES if e != "Task"])
+    await _settle(world, following, lambda: wrong([e for e in ENTITIES if e != "Task"]))
     for client in clients:
         if client.user in trouble.moved:
             client.forget()
             if client.wire is not None:
                 client.wire.cut()
-    await _settle(world, following, clients, oracle, list(ENTITIES))
+    await _settle(world, following, lambda: wrong(list(ENTITIES)))
     oracle.check_answers()
     await _check_store(host, oracle)
     host.kill()
@@ -179,29 +197,26 @@ async def _unless(
 
 
 async def _settle(
-    world: World, following: list[asyncio.Task[None]], clients: list[Client], oracle: Oracle, entities: list[str]
+    world: World, following: list[asyncio.Task[None]], wrong: Callable[[], Awaitable[str | None]]
 ) -> None:
-    """The replica law: after quiet, every replica is what a fresh query would show."""
+    """The replica law: after quiet, whatever a client holds is what a fresh query would show."""
     until = world.time() + QUIET_SECONDS
     while True:
         await asyncio.sleep(0.5)
         _raise_what_broke(world, following)
-        lives = all(c.is_live_since is not None and world.time() - c.is_live_since > 1.0 for c in clients)
-        if lives and all(
-            _part(c.rows, entities) == _part(oracle.readable(c.user, follows_all=c.follows_all), entities)
-            for c in clients
-        ):
+        what = await wrong()
+        if what is None:
             return
-        if world.time() > until:
-            break
-    for client in clients:
-        assert client.is_live_since is not None, f"{client.name} does not come back"
-        held, due = (
-            _part(client.rows, entities),
-            _part(oracle.readable(client.user, follows_all=client.follows_all), entities),
-        )
-        wrong = [(key, held.get(key), due.get(key)) for key in held | due if held.get(key) != due.get(key)]
-        assert not wrong, f"{client.name} at {client.cursor} holds, and should hold: {wrong}"
+        assert world.time() < until, what
+
+
+def _wrong_replica(world: World, client: Client, oracle: Oracle, entities: list[str]) -> str | None:
+    if client.is_live_since is None or world.time() - client.is_live_since < 1.0:
+        return f"{client.name} does not come back"
+    held = _part(client.rows, entities)
+    due = _part(oracle.due(client.user, client.rows, client.base, follows_all=client.follows_all), entities)
+    wrong = [(key, held.get(key), due.get(key)) for key in held | due if held.get(key) != due.get(key)]
+    return f"{client.name} at {client.cursor} holds, and should hold: {wrong}" if wrong else None
 
 
 def _raise_what_broke(world: World, following: list[asyncio.Task[None]]) -> None:

@@ -207,6 +207,19 @@ async def test_a_scope_narrows_and_unknown_entities_stay_away() -> None:
     assert [(e["seq"], e["kind"]) for e in listener.events] == [(1, "insert"), (3, "delete")]
 
 
+@pytest.mark.parametrize("expression", ["true", POLICIES[7]])
+async def test_what_a_new_process_finds_in_the_log_of_entities_that_stay_home_keeps_nobody_out(expression: str) -> None:
+    hub = Hub({"Doc": View(rule(expression), None)}, decide)
+    stray = change(1, "insert", {"public": True})
+    stray.entity = "Hidden"
+    hub.preload([stray, change(2, "insert", {"owner": "a", "team": "x"})], 2)
+    listener = Listener()
+    hub.add(listener, IDENTITIES[2])
+    hub.publish([change(3, "insert", {"owner": "a", "team": "x"})])
+    await settle()
+    assert [e["seq"] for e in listener.events] == [2, 3]
+
+
 async def test_who_left_gets_nothing_more() -> None:
     hub = Hub({"Doc": View(rule("auth.userId == data.owner"), None)}, decide)
     stays, leaves = Listener(), Listener()

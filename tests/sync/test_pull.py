@@ -14,6 +14,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.sync.pull import Pull, parse_position
+from pylon.sync.tail import recent_changes
 from pylon.testing.engine import open_engine
 from tests.conftest import ADMINISTRATOR, ALICE, BOB, NOBODY
 
@@ -190,3 +191,15 @@ async def test_a_clock_that_jumps_changes_neither_order_nor_cursors_nor_the_newe
         delta = json.loads(await pull.delta(ALICE, 1))
         assert [c["seq"] for c in delta["changes"]] == [2, 3, 4]
         assert [c["row_id"] for c in (await whole(pull, ALICE))["changes"]] == made
+
+
+@pytest.mark.parametrize("jump", [-100.0, 0.0, 100.0])
+async def test_what_a_new_process_sends_newcomers_first_does_not_hang_on_the_clock(
+    notes: AppSpec, tmp_path: Path, jump: float
+) -> None:
+    async with open_engine(notes, tmp_path, clock=lambda: 1_000_000_000.0) as engine:
+        await put(engine, ALICE, 1)
+    async with open_engine(notes, tmp_path, clock=lambda: 1_000_000_050.0) as engine:
+        made = await put(engine, ALICE, 2)
+    async with open_engine(notes, tmp_path, clock=lambda: 1_000_000_050.0 + jump) as engine:
+        assert [change.row_id for change in await recent_changes(engine)] == made

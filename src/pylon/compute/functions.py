@@ -259,13 +259,17 @@ class Functions:
     async def _action(self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> bytes:
         context = self._action_context(caller)
         try:
-            async with asyncio.timeout(function.timeout or self._timeout):
-                if not function.streams:
-                    return self._results.encode(await function.handler(context, **arguments))
-                chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+            async with asyncio.timeout(function.timeout or self._timeout) as limit:
+                if function.streams:
+                    chunks = [_plain(chunk) async for chunk in function.handler(context, **arguments)]
+                    result = chunks if context.result is None else context.result
+                else:
+                    result = await function.handler(context, **arguments)
         except TimeoutError:
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout") from None
-        return self._results.encode(chunks if context.result is None else context.result)
+        if limit.expired():  # it swallowed its cancellation
+            raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout")
+        return self._results.encode(result)
 
     def _context(
         self,

@@ -205,6 +205,8 @@ REGISTRY: dict[str, Code] = {
     "UNAUTHORIZED": Code(
         401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
     ),
+    "OPERATOR_INVALID": Code(400, "There can be no operator of this name.", "The message says what is wrong with it."),
+    "OPERATOR_NOT_FOUND": Code(404, "There is no operator of this name.", "`pylon admin list` shows all."),
     "FORBIDDEN": Code(
         403,
         "This needs admin rights, or another role in the organisation.",

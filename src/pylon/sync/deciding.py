@@ -170,14 +170,13 @@ class Deciding:
         group = IdentityClass(identity, subset)
         try:
             answers = await self._ask(self._questions(self._stream.recent(), only=group))
-        except Exception:  # a newcomer that can't be shown the tail would have a gap
+            if subscriber in self._waiting:
+                self._waiting.discard(subscriber)
+                self._stream.join(subscriber, identity, answers)
+        except Exception:  # a newcomer that can't be shown the tail would have a gap, or hear nothing at all
             self._failed()
             subscriber.end(1013, UNDECIDED)
             self._waiting.discard(subscriber)
-            return
-        if subscriber in self._waiting:
-            self._waiting.discard(subscriber)
-            self._stream.join(subscriber, identity, answers)
 
     def _failed(self) -> None:
         log.exception("visibility could not be decided")

@@ -206,7 +206,8 @@ class Hub:
         last seq of all."""
         self._seq = max(self._seq, head)
         for change in changes:
-            self._keep(self._clock(), change)
+            if change.entity in self._views:
+                self._keep(self._clock(), change)
 
     def publish(self, changes: list[Change]) -> None:
         """Fan out committed changes, in seq order."""

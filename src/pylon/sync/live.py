@@ -7,6 +7,7 @@ sent what was read in somebody else's name.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -55,6 +56,7 @@ class LiveQueries:
         self._queries: dict[Key, SharedQuery] = {}
         self._payers: dict[str, int] = {}
         self._kept_bytes = 0
+        self._numbers = itertools.count()
         self._flags = engine.flags.generation
         self.reruns = Reruns(functions, limits, self._settled, clock=clock)
         self.statistics = self.reruns.statistics
@@ -147,7 +149,7 @@ class LiveQueries:
         if query is None:
             if len(self._queries) >= self._limits.queries:
                 raise PylonError("REACTIVE_LIMIT", "The server runs as many live queries as it may")
-            query = self._queries[key] = SharedQuery(key, watched, caller, payer)
+            query = self._queries[key] = SharedQuery(key, watched, caller, payer, next(self._numbers))
         if payer is not None:
             self._payers[payer] = self._payers.get(payer, 0) + 1
         self.statistics.subscriptions += 1

@@ -92,10 +92,10 @@ class State(enum.Enum):
 
 
 class SharedQuery:
-    """One query for everybody of an identity class who asked for it with the same arguments. `payer` is whose budget
-    its runs come from, None for nobody's; `seq` the newest change that `outcome` knows of; `not_before` when it may run
-    again, and `due` when it will; `is_wanted` says that it must run once more when its run is over, `is_audited` that
-    whom its rows are shown to is recorded."""
+    """The `number`-th query: one for everybody of an identity class who asked for it with the same arguments. `payer`
+    is whose budget its runs come from, None for nobody's; `seq` the newest change that `outcome` knows of; `not_before`
+    when it may run again, and `due` when it will; `is_wanted` says that it must run once more when its run is over,
+    `is_audited` that whom its rows are shown to is recorded."""
 
     __slots__ = (
         "caller",
@@ -106,6 +106,7 @@ class SharedQuery:
         "is_wanted",
         "key",
         "not_before",
+        "number",
         "outcome",
         "payer",
         "seq",
@@ -115,8 +116,9 @@ class SharedQuery:
         "watched",
     )
 
-    def __init__(self, key: Key, watched: Watched, caller: Caller, payer: str | None) -> None:
+    def __init__(self, key: Key, watched: Watched, caller: Caller, payer: str | None, number: int) -> None:
         self.key = key
+        self.number = number
         self.watched = watched
         self.caller = caller
         self.payer = payer

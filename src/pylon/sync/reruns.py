@@ -137,7 +137,7 @@ class Reruns:
                 statistics.unmatched += 1
                 continue
             statistics.matched += 1
-            for query in touched:
+            for query in sorted(touched, key=_number):  # the same turns each time
                 if query.state is not State.RUNNING and query.seq < change.seq:
                     self.request(query, DEBOUNCE_SECONDS)
 
@@ -279,6 +279,10 @@ class Reruns:
         oldest = min(self._running.values())
         while self._held and self._held[0].seq <= oldest:
             self._held.popleft()
+
+
+def _number(query: SharedQuery) -> int:
+    return query.number
 
 
 def _hash(body: bytes) -> bytes:

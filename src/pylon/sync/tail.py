@@ -13,19 +13,17 @@ _READ_SECONDS = 5.0
 
 
 async def recent_changes(engine: Engine) -> list[Change]:
-    """The changes of the last seconds, at most as many as the hub keeps."""
+    """The last seconds of the log, at most as many changes as the hub keeps: counted from the newest change and not
+    from now, since somebody may have set the clock in between."""
 
     def read(session: ReadSession) -> list[LogEntry]:
         head = session.log_head()
         return session.log_after(max(0, head - TAIL_CHANGES), TAIL_CHANGES)
 
-    since = engine.clock() - TAIL_SECONDS
     entries = await engine.reads.run(read, _READ_SECONDS, what="tail")
-    return [
-        change
-        for entry in entries
-        if int(entry.timestamp.rstrip("Z")) >= since and (change := _change(engine, entry)) is not None
-    ]
+    since = entries[-1].second - TAIL_SECONDS if entries else 0.0
+    found = (_change(engine, entry) for entry in entries if entry.second >= since)
+    return [change for change in found if change is not None]
 
 
 def _change(engine: Engine, entry: LogEntry) -> Change | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import falcon.asgi
 
+from pylon.auth.credentials import OPERATOR
 from pylon.auth.gates import Gates
 from pylon.engine.engine import Engine
 from pylon.engine.limits.requests import headers as allowance_headers
@@ -113,8 +114,8 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity == ADMIN:
-                self._admin_use.saw(req.caller, path)
+            if session.identity == ADMIN or session.method == OPERATOR:
+                self._admin_use.saw(req.caller, req.method, req.uri_template or "", path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))
