@@ -76,7 +76,8 @@ async def test_what_waits_reaches_a_restored_server_once_or_is_named(app_file: P
             await until(lambda: archived(data) >= head)
             server.kill()
             to = datetime.fromtimestamp(moment, UTC).isoformat()
-            pylon.json("restore", "base", "--to", to, "--app", str(app_file), "--data-dir", "data", "--yes", "--replace")
+            where = ("--app", str(app_file), "--data-dir", "data")
+            pylon.json("restore", "base", "--to", to, *where, "--yes", "--replace")
             server.start()
             wire.mode = "open"
             await until(lambda: replica.status.state == "signed-out")

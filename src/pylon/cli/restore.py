@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_keys(parser)
     parser.add_argument("--replace", action="store_true", help="move what is in the data folder aside")
     parser.add_argument("--keep-sessions", action="store_true", help="keep the sessions that the backup holds")
-    parser.add_argument("--keep-keys", action="store_true", help="keep the keys that the backup holds, withdrawn or not")
+    parser.add_argument("--keep-keys", action="store_true", help="keep the keys that the backup holds, revoked or not")
     parser.add_argument("-y", "--yes", action="store_true", help="don't ask")
 
 

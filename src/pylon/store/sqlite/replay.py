@@ -78,8 +78,8 @@ def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[Logged])
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """How a line begins: when, in seconds; up to where its row ids are taken; whether sessions and keys of the copy stay
-    good; and what the data that it takes the place of says of keys."""
+    """How a line begins: when, in seconds; up to where its row ids are taken; whether sessions and keys of the copy
+    stay good; and what the data that it takes the place of says of keys."""
 
     begins: int
     reserved_ids_ns: int
