@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +21,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("checklist-11")
     (folder / "app.py").write_text(APP)
     with ServerProcess(folder / "app.py", folder / "data") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("production-11")
+    (folder / "app.py").write_text(APP)
+    with ServerProcess(folder / "app.py", folder / "data", env={"PYLON_DEV_MODE": "0"}) as process:
         yield process
 
 
@@ -52,21 +59,20 @@ def test_the_main_port_has_the_same_events_and_takes_an_admins_token(server: Ser
 
 
 # Log in the database: seq survives a restart and goes on; a cursor of before goes on too.
-def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(APP)
-    with ServerProcess(tmp_path / "app.py", tmp_path / "data") as own:
-        client = Client11(own.url).start()
-        before = put(own, "before")
-        client.receive(lambda: before in client.rows.get("Todo", {}))
-        own.kill()
-        own.start()
-        client.lost()
-        after = put(own, "after")
-        client.reconnect()
-        assert client.resyncs == 0
-        assert client.cursor == 2
-        assert client.rows["Todo"].keys() == {before, after}
-        client.drop()
+def test_a_restart_goes_on_where_it_was(production: ServerProcess) -> None:
+    client = Client11(production.url).start()
+    before = put(production, "before")
+    client.receive(lambda: before in client.rows.get("Todo", {}))
+    cursor = client.cursor
+    production.kill()
+    production.start()
+    client.lost()
+    after = put(production, "after")
+    client.reconnect()
+    assert client.resyncs == 0
+    assert client.cursor == cursor + 1
+    assert client.rows["Todo"].keys() == {before, after}
+    client.drop()
 
 
 # `since=0` is a snapshot of rows; in pages, the token goes back as it came, and the last page has the cursor.
@@ -213,6 +219,20 @@ def test_a_stream_is_filtered_as_sockets_are(server: ServerProcess) -> None:
         while b"for everybody" not in received:
             received += stream.recv(65536)
     assert b"guss" not in received
+
+
+# In production a stream wants a session: 401 without one.
+def test_in_production_a_stream_wants_a_session(production: ServerProcess) -> None:
+    import http.client
+
+    for headers, status in (({}, 401), ({"Authorization": f"Bearer {ADMIN_TOKEN}"}, 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", production.port + 2, timeout=5)
+        connection.request("GET", "/events", headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == status
+        if status == 401:
+            assert json.loads(answer.read())["error"]["code"] == "AUTH_REQUIRED"
+        connection.close()
 
 
 # No relay: its token is 404.
