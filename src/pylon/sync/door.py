@@ -23,6 +23,8 @@ from pylon.sync.subset import Subset
 PING_BUCKETS = 25
 """Connections are looked at in this many portions, so that no turn pings them all."""
 
+MAX_PARAMETERS = 100
+
 Gate = Callable[[Identity, str], None]
 """Raises why somebody at an address may not connect now."""
 
@@ -115,7 +117,10 @@ class Door:
         """What the query of a connect URL asks for, None for everything. Raises INVALID_SCOPE."""
         if "scope=" not in query:
             return None
-        scope = parse_qs(query, max_num_fields=100).get("scope")
+        try:
+            scope = parse_qs(query, max_num_fields=MAX_PARAMETERS).get("scope")
+        except ValueError:
+            raise PylonError("INVALID_SCOPE", f"A connect URL has at most {MAX_PARAMETERS} parameters") from None
         return None if scope is None else self.parse_subset(scope[0], identity)
 
     def credential(self, headers: dict[str, str], token: str | None = None) -> Credential:
@@ -219,9 +224,13 @@ class Door:
             if fresh.key is None:
                 connection.end(1008, "session revoked")
                 continue
-            connection.credential = fresh
             if fresh.identity == before.identity:
+                connection.credential = fresh
                 continue
+            had = self.hub.sent_up_to(connection, before.identity)
+            if connection not in self._sessions.get(key, ()):
+                continue  # it couldn't keep up
+            connection.credential = fresh
             if before.identity.user_id is not None:
                 _take(self._users, before.identity.user_id)
             if fresh.identity.user_id is not None:
@@ -233,7 +242,7 @@ class Door:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue
             self._greet(connection)
-            self.hub.add(connection, fresh.identity, subset)
+            self.hub.add(connection, fresh.identity, subset, had)  # nothing comes a second time
             self.messages.moved(connection)
 
     def _greet(self, connection: Connection) -> None:

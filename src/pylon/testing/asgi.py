@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+Headers = Mapping[str, str] | Iterable[tuple[bytes, bytes]]
 
 
 class Exchanged(NamedTuple):
@@ -15,37 +18,57 @@ class Exchanged(NamedTuple):
     body: bytes
 
 
-async def exchange(
-    app: Any, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> Exchanged:
+async def exchange(app: Any, method: str, target: str, body: bytes = b"", headers: Headers | None = None) -> Exchanged:
     """Send one request to the app and read its whole answer."""
-    path, _, query = target.partition("?")
+    named = headers.items() if isinstance(headers, Mapping) else ()
     sent = [(b"host", b"test"), (b"content-length", b"%d" % len(body))]
-    sent += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    sent += [(name.lower().encode(), value.encode("latin-1")) for name, value in named]
+    return await converse(app, method, target.encode(), [body], sent)
+
+
+async def converse(
+    app: Any,
+    method: str,
+    target: bytes,
+    pieces: Sequence[bytes] = (b"",),
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    stays: float | None = None,
+) -> Exchanged:
+    """The same with every byte chosen: the body comes in pieces, and headers are sent as they are, names in lower
+    case. The client hangs up `stays` seconds after its last piece, None for never; without pieces, in the middle of a
+    body that it began to send. Status 0 is no answer."""
+    raw_path, _, query = target.partition(b"?")
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
+        "path": unquote(raw_path.decode("ascii")),
+        "raw_path": raw_path,
+        "query_string": query,
         "root_path": "",
-        "headers": sent,
+        "headers": list(headers),
         "client": ("127.0.0.1", 1),
         "server": ("test", 80),
     }
-    waiting: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+    last = len(pieces) - 1
+    waiting: list[dict[str, Any]] = [
+        {"type": "http.request", "body": piece, "more_body": number < last} for number, piece in enumerate(pieces)
+    ]
+    if not waiting:
+        waiting = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    waiting.reverse()
     status = 0
     told: dict[str, str] = {}
-    pieces: list[bytes] = []
+    answered: list[bytes] = []
 
     async def receive() -> dict[str, Any]:
         if waiting:
             return waiting.pop()
-        await asyncio.Event().wait()
-        raise AssertionError
+        await (asyncio.Event().wait() if stays is None else asyncio.sleep(stays))
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         nonlocal status
@@ -55,7 +78,7 @@ async def exchange(
                 key, text = name.decode("latin-1").lower(), value.decode("latin-1")
                 told[key] = f"{told[key]}\n{text}" if key in told else text
         else:
-            pieces.append(message.get("body", b""))
+            answered.append(message.get("body", b""))
 
     await app(scope, receive, send)
-    return Exchanged(status, told, b"".join(pieces))
+    return Exchanged(status, told, b"".join(answered))

@@ -15,6 +15,7 @@ from pylon.model.schema import AppSpec
 from pylon.plugins.requests import Route
 from pylon.signals import tracing
 from pylon.signals.logs import request_id as logged_request_id
+from pylon.sync.refusal import send_refusal
 from pylon.web import (
     admin,
     auth,
@@ -50,6 +51,7 @@ from pylon.web.tracing import Tracing
 EVENTS_PATH = "/api/sync/events"
 DIAGNOSTICS_FILE = "dev-diagnostics.json"
 _PACKAGED = ("pylon.js", "pylon.d.ts", "pylon-react.js", "pylon-react.d.ts", "pylon-sw.js")
+_VERSIONS = frozenset({"1.0", "1.1", "2", "3"})
 _LARGEST_PACKAGED = 2**23
 """Bytes: every file of pylon.js is kept in memory, the WebAssembly of shared texts too."""
 
@@ -88,6 +90,9 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
         if scope["type"] == "http":
             if scope["method"] == "OPTIONS":
                 await _preflight(scope, send, origins)
+                return
+            if scope["http_version"] not in _VERSIONS:  # a parser takes any number there, falcon raises
+                await send_refusal(_surrounded(scope, send, origins), PylonError("INVALID_QUERY", "Speak HTTP/1.1"))
                 return
             if scope["path"] == EVENTS_PATH and scope["method"] == "GET":
                 await doors.events(scope, receive, _surrounded(scope, send, origins))

@@ -169,8 +169,9 @@ class Backups:
 
     async def verify(self, name: str) -> Verdict:
         """Verify one. Raises BACKUP_NOT_FOUND, BACKUP_INVALID, BACKUP_KEY_REFUSED."""
-        shelf = self._place()
-        return await _in_thread(lambda: verify(shelf.bundle(name), self._plan.keys, clock=self._clock))
+        bundle = self._place().bundle(name)
+        bundle.label = name  # as the caller calls it: where backups lie is not told over HTTP
+        return await _in_thread(lambda: verify(bundle, self._plan.keys, clock=self._clock))
 
     async def run_due(self) -> bool:
         """Take a backup if one is due; whether it was taken."""

@@ -10,6 +10,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.model.timestamps import iso_millis
 from pylon.signals import logs
+from pylon.web.admin.body import decode_body
 from pylon.web.described import describes
 from pylon.web.request import Request, Resource, require_admin
 
@@ -67,10 +68,7 @@ class Level(Resource):
     async def on_put(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Log from this level on, until the next start."""
         require_admin(req)
-        try:
-            order = msgspec.json.decode(await req.body(), type=LevelOrder)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise PylonError("INVALID_DATA", str(error)[:300]) from None
+        order = decode_body(await req.body(), LevelOrder)
         level, before = _level(order.level), logs.level()
         await req.doors.engine.audit.note(req.caller, "log.level", level, before=before)
         logs.set_level(level)

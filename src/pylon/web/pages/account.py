@@ -44,6 +44,9 @@ ACTIONS: dict[str, Action] = {
     "delete-account": Action("DELETE", "/api/auth/account"),
 }
 
+_NAMELESS = {"displayName": None, "email": None}
+"""A user of whom nothing is shown: apps need not declare these fields, nor let the user read the row."""
+
 _SECTIONS = {
     "sessions": "/api/auth/sessions",
     "totp": "/api/auth/totp",
@@ -144,7 +147,7 @@ class Account(Page):
             status=status,
             error=error,
             done=done,
-            user=held.get("user") or {},
+            user=_NAMELESS | (held.get("user") or {}),
             has_password=registry.is_on("password"),
             has_passkeys=registry.is_on("passkey"),
             enrolling=enrolling,
