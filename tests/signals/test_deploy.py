@@ -38,6 +38,7 @@ ANCHORS = {
     "backup-failing",
     "budget",
     "overload",
+    "lost-key",
 }
 
 _NAME = re.compile(r"\bpylon_[a-z0-9_]+")
