@@ -1,15 +1,16 @@
-"""A new version whose table is written anew, with 1,000 sockets connected: `python -m benchmarks.schema_change [ROWS]`.
+"""A new version takes the place of an old one beside 1,000 sockets: `python -m benchmarks.schema_change [ROWS]`.
 
-The new form is prepared while the old version serves, then the new version takes its place (`pylon start --replace`).
-Readers and writers go on all the while, and ask again when nobody answers; clients pull and connect as soon as they
-lose their socket. With `--unprepared` the table is written anew at the start.
+Once as it is, which is the baseline of the run; once with a table that is written anew; once with one more index.
+`pylon start --replace` prepares what takes long while the old version serves. Readers and writers go on all the while,
+and ask again when nobody answers; clients pull and connect as soon as they lose their socket.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
+import os
+import resource
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ class Item(Entity, crdt=False):
         allow = "true"
 """
 NEW = OLD.replace('body: str = ""', 'body: str = ""\n    rank: str = "middle"')
+INDEXED = NEW.replace('rank: str = "middle"', 'rank: str = field(default="middle", index=True)')
 
 
 class Prober:
@@ -48,8 +50,7 @@ class Prober:
     def __init__(self, port: int, request: bytes) -> None:
         self._port = port
         self._request = request
-        self.longest = 0.0
-        self.errors = self.answers = 0
+        self.begin()
 
     async def run(self) -> None:
         last = time.perf_counter()
@@ -61,7 +62,8 @@ class Prober:
                 writer.write(self._request)
                 head = await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-            except (OSError, asyncio.IncompleteReadError):
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.refused += isinstance(error, ConnectionRefusedError)
                 writer = None
                 await asyncio.sleep(0.005)
                 continue
@@ -72,7 +74,10 @@ class Prober:
             await asyncio.sleep(0.005)
 
     def begin(self) -> None:
-        self.longest, self.errors = 0.0, 0
+        self.longest, self.errors, self.answers, self.refused = 0.0, 0, 0, 0
+
+    def told(self) -> str:
+        return f"{self.longest * 1000:.0f} ms, {self.errors} of {self.answers} failed, {self.refused} not connected"
 
 
 def fill(app: Path, data: Path, rows: int) -> None:
@@ -107,26 +112,43 @@ async def measure(rows: int, folder: Path) -> None:
     server.request("POST", "/api/entities/Item", {"title": "first"})
     for start in range(0, SOCKETS, 100):
         await asyncio.gather(*[client.come() for client in clients[start : start + 100]])
-    reads.begin(), writes.begin()
-    app.write_text(NEW)
-    command = [sys.executable, "-m", "pylon", "schema", "push", str(app), "--data-dir", str(folder / "data")]
-    began = time.perf_counter()
-    if "--unprepared" not in sys.argv:
-        await asyncio.to_thread(subprocess.run, command, check=True)
-    print(f"prepared in {time.perf_counter() - began:.1f} s; longest wait meanwhile:", told(reads, writes))
-    reads.begin(), writes.begin()
-    began = time.perf_counter()
-    coming = [asyncio.create_task(back(client)) for client in clients]
-    successor = ServerProcess(app, folder / "data", env=OPEN, port=server.port, options=("--replace",))
-    await asyncio.to_thread(successor.start)
-    assert server.process is not None
-    print(f"the old server left with {server.process.wait()}")
-    times = sorted(await asyncio.gather(*coming))
-    print(f"a socket was away for {times[500] * 1000:.0f} ms, the last for {times[-1] * 1000:.0f} ms")
-    print("longest wait:", told(reads, writes))
+    for what, source in (("the same version", OLD), ("a table written anew", NEW), ("an index", INDEXED)):
+        app.write_text(source)
+        server = await replaced(server, clients, (reads, writes), what)
     for task in probing:
         task.cancel()
-    successor.stop()
+    server.stop()
+
+
+async def replaced(
+    server: ServerProcess, clients: list[Client], probers: tuple[Prober, Prober], what: str
+) -> ServerProcess:
+    """A new version takes the server's place; what everybody noticed of it, and what the machine did meanwhile."""
+    assert server.process is not None
+    await asyncio.sleep(2)
+    for prober in probers:
+        prober.begin()
+    began, worked = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    coming = [asyncio.create_task(back(client)) for client in clients]
+    successor = ServerProcess(server.app, server.data, env=OPEN, port=server.port, options=("--replace",))
+    await asyncio.to_thread(successor.start)
+    left = await asyncio.to_thread(server.process.wait, 60)
+    assert left == 0, server.log()
+    away = sorted(await asyncio.gather(*coming))
+    assert successor.process is not None
+    lasted, now = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+    print(f"{what}: done in {lasted:.1f} s, beside a load of {os.getloadavg()[0]:.1f}")
+    print(f"  longest wait: read {probers[0].told()}; write {probers[1].told()}")
+    print(f"  a socket was away for {away[500] * 1000:.0f} ms, the last for {away[-1] * 1000:.0f} ms")
+    ours = now.ru_utime + now.ru_stime - worked.ru_utime - worked.ru_stime
+    print(f"  processor: the new server {cpu_seconds(successor.process.pid):.2f} s, the clients {ours:.2f} s")
+    return successor
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def back(client: Client) -> float:
@@ -142,13 +164,6 @@ async def back(client: Client) -> float:
             return time.perf_counter() - began
         except (OSError, asyncio.IncompleteReadError):
             await asyncio.sleep(0.02)
-
-
-def told(reads: Prober, writes: Prober) -> str:
-    return (
-        f"read {reads.longest * 1000:.0f} ms, {reads.errors} of {reads.answers} failed; "
-        f"write {writes.longest * 1000:.0f} ms, {writes.errors} of {writes.answers} failed"
-    )
 
 
 if __name__ == "__main__":

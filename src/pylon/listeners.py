@@ -2,7 +2,8 @@
 
 They are bound before anything else is loaded, so that a taken port is told at once, and they can be handed to another
 process (`environment`, `inherited`): in dev a supervisor keeps them open while the server behind them is replaced, so a
-client that connects meanwhile waits in the backlog instead of being refused.
+client that connects meanwhile waits in the backlog instead of being refused. In production a successor listens beside
+its predecessor (`BESIDE`), for the same reason.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ LISTEN_FDS: Final = "PYLON_LISTEN_FDS"
 
 BACKLOG: Final = 2048
 _FREE_PORT_ATTEMPTS: Final = 16
+
+_SHARED: Final[tuple[int, ...]] = (socket.SO_REUSEPORT,) if hasattr(socket, "SO_REUSEPORT") else ()
+ALONE: Final = (socket.SO_REUSEADDR,)
+BESIDE: Final = (*ALONE, *_SHARED)
+"""The options of sockets that may listen where another process of this user listens, if that lets them. Each of ours
+does once it listens; a server that doesn't ask for it is told that the port is taken, as anywhere."""
 
 
 class ListenError(Exception):
@@ -66,12 +73,12 @@ class Listeners:
             opened.close()
 
 
-def bind(settings: Settings) -> Listeners:
+def bind(settings: Settings, options: tuple[int, ...] = ALONE) -> Listeners:
     """Listen on the ports that the settings name. Raises ListenError when the HTTP port can't be had; an extra port
     that can't is a warning. Port 0 takes a free port whose two neighbours are free as well."""
     if settings.port == 0 and settings.extra_ports:
         return _bind_free(settings)
-    return _bind_at(settings, settings.port)
+    return _bind_at(settings, settings.port, options)
 
 
 def inherited(environ: Mapping[str, str]) -> Listeners | None:
@@ -94,16 +101,16 @@ def _adopt(number: str) -> socket.socket:
     return opened
 
 
-def _bind_at(settings: Settings, port: int) -> Listeners:
+def _bind_at(settings: Settings, port: int, options: tuple[int, ...] = ALONE) -> Listeners:
     try:
-        http = _listen(settings.host, port)
+        http = _listen(settings.host, port, options)
     except OSError as error:
         raise ListenError(_explain(error, settings.host, port)) from error
     port = int(http.getsockname()[1])
     warnings: list[str] = []
-    ws = _extra(settings.host, port + 1, "WebSocket", warnings) if settings.extra_ports else None
+    ws = _extra(settings.host, port + 1, options, "WebSocket", warnings) if settings.extra_ports else None
     wants_sse = settings.extra_ports and not settings.sse_port_disable
-    sse = _extra(settings.host, port + 2, "SSE", warnings) if wants_sse else None
+    sse = _extra(settings.host, port + 2, options, "SSE", warnings) if wants_sse else None
     return Listeners(http=http, ws=ws, sse=sse, warnings=tuple(warnings))
 
 
@@ -117,9 +124,9 @@ def _bind_free(settings: Settings) -> Listeners:
     return _bind_at(settings, 0)
 
 
-def _extra(host: str, port: int, role: str, warnings: list[str]) -> socket.socket | None:
+def _extra(host: str, port: int, options: tuple[int, ...], role: str, warnings: list[str]) -> socket.socket | None:
     try:
-        return _listen(host, port)
+        return _listen(host, port, options)
     except (OSError, OverflowError):
         warnings.append(
             f"port {port} ({role} for older clients) is not available; {role} is served on the main port. "
@@ -128,16 +135,19 @@ def _extra(host: str, port: int, role: str, warnings: list[str]) -> socket.socke
         return None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, options: tuple[int, ...]) -> socket.socket:
     """One listening TCP socket that its children may inherit by number but do not by accident."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in options:
+            opened.setsockopt(socket.SOL_SOCKET, option, 1)
         if host == "::":
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         opened.bind((host, port))
         opened.listen(BACKLOG)
+        for option in _SHARED:
+            opened.setsockopt(socket.SOL_SOCKET, option, 1)
         opened.setblocking(False)
     except BaseException:
         opened.close()

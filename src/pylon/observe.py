@@ -20,6 +20,7 @@ from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
 from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
+from pylon.sync.room_guard import RoomGuard
 from pylon.sync.rooms import Rooms
 from pylon.web.limits import EdgeLimits
 
@@ -251,8 +252,8 @@ def _fan_out(hub: Hub) -> _Figures:
     )
 
 
-def watch_rooms(registry: Registry, rooms: Rooms) -> None:
-    """Register the series of rooms."""
+def watch_rooms(registry: Registry, rooms: Rooms, guard: RoomGuard) -> None:
+    """Register the series of rooms, and of the app's rules for them."""
     statistics = rooms.statistics
     figures: _Figures = (
         ("pylon_rooms_open", "Rooms that have members.", "gauge", lambda: len(rooms)),
@@ -267,6 +268,10 @@ def watch_rooms(registry: Registry, rooms: Rooms) -> None:
         ),
         ("pylon_room_idle_total", "Members that left for showing no life.", "counter", lambda: statistics.idle),
         ("pylon_rooms_refused_total", "Requests that a limit of rooms refused.", "counter", lambda: statistics.refused),
+        ("pylon_room_passes", "Sessions that the app's rules let into rooms.", "gauge", lambda: len(guard)),
+        ("pylon_room_denied_total", "Times that a room's rule said no.", "counter", lambda: guard.denied),
+        ("pylon_room_asked_again_total", "Rules asked again of who is in.", "counter", lambda: guard.asked_again),
+        ("pylon_room_passes_lost_total", "Sessions that had to leave a room.", "counter", lambda: guard.lost),
     )
     for name, text, kind, read in figures:
         registry.asked(name, text, kind, read)

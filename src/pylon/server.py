@@ -21,9 +21,10 @@ from typing import Any, Protocol
 
 from pylon.auth.foundation import lay_foundation
 from pylon.auth.methods import METHODS
-from pylon.auth.operators import Operators
+from pylon.auth.operators import open_operators
 from pylon.auth.signals import watch_identity
 from pylon.compute.functions import Functions
+from pylon.compute.room_rules import RoomRules
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
@@ -303,7 +304,16 @@ class Server:
         )
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
-        self.rooms = open_rooms(self.door, self.engine, _room_limits(settings), clock=clock, monotonic=monotonic)
+        self.room_guard = open_rooms(
+            self.door,
+            self.engine,
+            _room_limits(settings),
+            RoomRules(self.functions, spec.rooms),
+            current=self.identity.gates.current,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        self.rooms = self.room_guard.rooms
         self.functions.rooms = RoomDesk(self.rooms)
         self.documents = serve_documents(self.engine, self.hub, self.door, per_socket=settings.crdt_subscriptions_max)
         self.sessions.on_revoked(self.door.revoke)
@@ -311,6 +321,9 @@ class Server:
         self.sessions.on_changed(self.door.reidentify)
         self.sessions.on_lost(self.door.reidentify_all)
         self.sessions.on_revoked(self.rooms.revoke)
+        self.sessions.on_revoked(self.room_guard.revoked)
+        self.sessions.on_changed(self.room_guard.reidentified)
+        self.sessions.on_lost(self.room_guard.reidentified_all)
         self.controls = Controls(self.door, self.engine.switches, Audience(plans))
         self.live = LiveQueries(self.engine, self.functions, self.door, live_limits(settings), clock=monotonic)
         self.throttles = Throttles(self.engine, self.hub)
@@ -331,7 +344,7 @@ class Server:
             self.alarms.watch(alarm)
         limits = EdgeLimits(settings)
         watch(self.registry, self.engine, self.hub, self.door, self.readiness, settings.data_dir, limits)
-        watch_rooms(self.registry, self.rooms)
+        watch_rooms(self.registry, self.rooms, self.room_guard)
         watch_identity(self.registry, self.identity)
         watch_documents(self.registry, self.engine.documents, self.documents)
         self._collector = Collector()
@@ -365,7 +378,7 @@ class Server:
                 engine=self.engine,
                 sessions=self.sessions,
                 identity=self.identity,
-                operators=Operators(self.engine, self.sessions),
+                operators=open_operators(self.identity),
                 functions=self.functions,
                 pull=Pull(self.engine, subsets),
                 push=Push(self.engine),
@@ -383,7 +396,7 @@ class Server:
                 alarms=self.alarms,
                 resealing=self.resealing,
                 live=self.door,
-                rooms=self.rooms,
+                rooms=self.room_guard,
                 throttles=self.throttles,
                 limits=limits,
                 plugins=self.plugins,
@@ -432,6 +445,7 @@ class Server:
         await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
+        self._tasks.append(asyncio.create_task(self.room_guard.run()))
 
     async def close(self) -> None:
         """Stop what `open` started, in the order in which nothing is lost."""

@@ -613,6 +613,12 @@ class Settings:
     email_blocklist_extra: tuple[str, ...] = _variable(
         "PYLON_EMAIL_BLOCKLIST_EXTRA", (), _words, "Domains that no account is made with, comma-separated."
     )
+    password_words: tuple[str, ...] = _variable(
+        "PYLON_PASSWORD_WORDS",
+        (),
+        _words,
+        "Words that don't count toward a password's length, comma-separated: products, places, teams.",
+    )
     hibp_disabled: bool = _variable(
         "PYLON_DISABLE_HIBP",
         False,

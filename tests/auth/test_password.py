@@ -159,6 +159,30 @@ async def test_passwords_have_a_least_and_a_greatest_length(people: AppSpec, tmp
         assert await code_of(register(base, password=password)) == "WEAK_PASSWORD"
 
 
+GUESSABLE = [
+    "people2026!!",  # the app's name and a year
+    "P30ple-p30ple",  # however it is written
+    "ann.miller1990",  # the address
+    "Ann-Miller-77",
+    "1990@shop-example",  # its domain
+    "Annabel Miller 1",  # the name
+    "harbour-2026!",  # a word of the server's own list
+]
+
+
+async def test_words_that_are_tried_first_do_not_count_toward_the_length(people: AppSpec, tmp_path: Path) -> None:
+    email, sentence = "ann.miller@shop-example.com", "the harbour of people is deep"
+    async with open_with_mail(people, tmp_path, password_words=("harbour", "Annex")) as (base, _):
+        for password in GUESSABLE:
+            registering = register(base, email, password, display_name="Annabel Miller")
+            assert await code_of(registering) == "WEAK_PASSWORD", password
+        grant = (await register(base, email, sentence, display_name="Annabel Miller")).grant
+        session = base.sessions.resolve(grant.token)
+        assert await code_of(passwords(base).change(somebody(session), sentence, GUESSABLE[2])) == "WEAK_PASSWORD"
+        token = await reset(base).request(somebody(), email)
+        assert await code_of(reset(base).complete(somebody(), token, GUESSABLE[5])) == "WEAK_PASSWORD"
+
+
 async def test_every_character_counts(people: AppSpec, tmp_path: Path) -> None:
     long = "pässwörd 🔑 " + "x" * 200
     async with open_with_mail(people, tmp_path) as (base, _):

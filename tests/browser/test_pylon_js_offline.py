@@ -107,6 +107,48 @@ def test_rows_of_one_user_are_never_shown_to_the_next_and_come_back_with_their_o
     assert tab.run("return mine.rows.length") == 0
 
 
+LEFT = """
+  const open = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const left = {};
+  for (const { name } of await indexedDB.databases()) {
+    const disk = await open(indexedDB.open(name));
+    const counts = {};
+    for (const store of disk.objectStoreNames) {
+      counts[store] = await open(disk.transaction(store).objectStore(store).count());
+    }
+    left[name.split(" ").at(-1)] = counts;
+    disk.close();
+  }
+  return left;
+"""
+
+
+def test_when_another_signs_in_the_former_rows_leave_the_disk_and_what_was_not_sent_waits_for_its_owner(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    tab = Tab(open_browser(), server.url)
+    guest = tab.run("return db.user.user_id")
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    tab.driver.execute_script("window.mine = db.live('Private')")
+    tab.becomes("live")
+    tab.run("await db.insert('Private', { text: 'sent', holder: 'ann' })")
+    tab.kept()
+    tab.driver.execute_script(HOLD)
+    tab.driver.execute_script("db.insert('Private', { text: 'unsent', holder: 'ann' }).catch(() => {})")
+    until(lambda: tab.run(LEFT)["ann"]["writes"] == 1)
+    tab.run("await db.use(a[0])", server.token_of("ben"))
+    tab.becomes("live")
+    until(lambda: tab.run(LEFT).get("ann") == {"changes": 0, "documents": 0, "marks": 0, "segments": 0, "writes": 1})
+    assert guest not in tab.run(LEFT)
+    tab.reload()  # and with it what held the first push
+    tab.becomes("live")
+    assert tab.run("return [db.user.user_id, db.pending]") == ["ben", 0]
+    assert private(server) == ["sent"]
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    until(lambda: private(server) == ["sent", "unsent"])
+    assert tab.script_errors() == []
+
+
 def test_tabs_share_one_socket_and_each_sees_what_the_others_write(open_browser: Open, server: ServerProcess) -> None:
     driver = open_browser()
     one = Tab(driver, server.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,15 @@ def test_a_new_version_takes_the_place_of_the_old_one_with_its_data_and_port(app
     with ServerProcess(app, app.parent / ".pylon") as old:
         assert old.request("POST", "/api/entities/Note", {"title": "kept"}, token=ADMIN_TOKEN)[0] == 201
         app.write_text(NEXT)
-        reads, stop = [], threading.Event()
+        reads, refused, stop = [], [], threading.Event()
 
         def read() -> None:
             while not stop.is_set():
                 try:
                     reads.append(old.request("GET", "/api/entities/Note")[0])
-                except OSError:  # between the two nobody answers for a moment: ask again, as every client does
+                except urllib.error.URLError as error:  # a connection that the old one had no more time for
+                    refused.extend([error.reason] * isinstance(error.reason, ConnectionRefusedError))
+                except OSError:
                     continue
 
         reader = threading.Thread(target=read)
@@ -43,6 +46,8 @@ def test_a_new_version_takes_the_place_of_the_old_one_with_its_data_and_port(app
             reader.join()
             new.stop()
     assert set(reads) == {200}
+    assert refused == [], "whoever connects is heard by the one or the other"
+    assert "prepared Note: 1 rows" in new.log(), "and what takes long was done before"
 
 
 def test_only_a_process_that_has_the_folder_is_asked_to_leave(pylon: Cli, app: Path) -> None:

@@ -95,6 +95,25 @@ def test_each_use_from_a_new_place_is_recorded_under_the_tokens_id(server: Serve
     assert used()[0]["ip"] == "127.0.0.1"
 
 
+def test_what_a_token_reads_is_recorded_by_route(server: ServerProcess, pylon: Pylon) -> None:
+    pylon("usage")
+
+    def used() -> set[str]:
+        _, answer = server.request("GET", "/api/admin/audit?action=token.use", token=ADMIN_TOKEN)
+        return {entry["details"]["request"] for entry in answer["entries"]}
+
+    eventually(lambda: {"GET /api/admin/usage", "GET /api/admin/audit"} <= used())
+
+
+def test_operators_are_made_listed_given_passwords_and_removed(server: ServerProcess, pylon: Pylon) -> None:
+    code, made = pylon("admin", "create", "ann", "--totp", input="correct horse battery\n")
+    assert (code, made["username"], made["secondFactor"]) == (0, "ann", True)
+    assert pylon("admin", "passwd", "ann", input="staple horse correct\n")[0] == 0
+    assert [one["username"] for one in pylon("admin", "list")[1]["operators"]] == ["ann"]
+    assert pylon("admin", "rm", "ann") == (0, {"deleted": True})
+    assert server.request("GET", "/api/admin/operators", token=ADMIN_TOKEN)[1] == {"operators": []}
+
+
 def test_a_purge_ends_all_sessions_at_once(server: ServerProcess, pylon: Pylon) -> None:
     alice, bob = server.token_of("alice"), server.token_of("bob")
     assert server.request("GET", "/api/auth/sessions", token=alice)[0] == 200

@@ -117,7 +117,8 @@ def test_entries_are_found_by_row_user_address_and_time(server: ServerProcess) -
     _, second = server.request("POST", "/api/entities/Note", {"title": "b"}, token=bob)
     later, earlier = (entry["at"] for entry in entries(server, "entity=Note"))
     assert [e["rows"] for e in entries(server, f"row={first['id']}")] == [[first["id"]]]
-    assert [e["rows"] for e in entries(server, "user=bob")] == [[second["id"]]]
+    assert [e["rows"] for e in entries(server, "user=bob&kind=write")] == [[second["id"]]]
+    assert [e["action"] for e in entries(server, "user=bob")] == ["insert", "sign_in"]
     assert entries(server, "ip=10.9.9.9") == []
     assert [e["rows"] for e in entries(server, f"entity=Note&since={later}")] == [[second["id"]]]
     assert [e["rows"] for e in entries(server, f"entity=Note&until={earlier}")] == [[first["id"]]]

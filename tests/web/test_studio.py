@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from pylon import App, Entity
+from pylon.auth.hashing import Hashing
+from pylon.auth.limiter import Limiter
+from pylon.auth.operator_accounts import OperatorAccounts
 from pylon.auth.operators import LIFETIME_SECONDS, MAX_SESSIONS, Operators
+from pylon.auth.passwords import Passwords
 from pylon.auth.sessions import Sessions
+from pylon.auth.vault import Vault
 from pylon.engine.audit.search import AuditFilter
 from pylon.engine.caller import SYSTEM
 from pylon.engine.engine import Engine
@@ -293,7 +298,18 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 
 def operators(engine: Engine, clock: Clock) -> Operators:
-    return Operators(engine, Sessions(engine, [ADMIN_TOKEN], KeyRing(["k" * 32])), clock=clock)
+    ring = KeyRing(["k" * 32])
+    vault = Vault(ring)
+    limiter = Limiter(engine, vault, {})
+    accounts = OperatorAccounts(engine, vault, Hashing(threads=1), limiter, Passwords(None), NoCodes())
+    return Operators(engine, Sessions(engine, [ADMIN_TOKEN], ring), accounts, clock=clock)
+
+
+class NoCodes:
+    """Nobody has an authenticator app."""
+
+    def use(self, tx: object, user_id: str, code: str) -> None:
+        return None
 
 
 async def test_the_store_holds_neither_the_secret_nor_the_token(engine: Engine, clock: Clock) -> None:

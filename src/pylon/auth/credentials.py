@@ -14,6 +14,10 @@ RECENT_SECONDS = 900
 """How long ago somebody may have signed in to change what lets him in, or to do what can't be undone."""
 
 
+OPERATOR = "operator"
+"""The method of a session at Studio."""
+
+
 class Session(msgspec.Struct, frozen=True):
     """A resolved credential. `key` is the session's id, or the hash of an admin token (None for nobody); it stays when
     the token changes. Times are Unix seconds, 0 for never. `factors` are what the user proved; `touch_at` is when the

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import msgspec
 
-from pylon.auth.credentials import Session
+from pylon.auth.credentials import OPERATOR, Session
 from pylon.auth.profiles import Profiles
 from pylon.engine.transaction import Transaction
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.store.identity import IdentityRows, PasskeyRecord, SessionRecord, TotpRecord
 
 OTP, BACKUP, VERIFIED, DEVICE = "otp", "backup", "uv", "device"
@@ -84,7 +85,9 @@ class DemandedFactor:
     def holds(self, session: Session) -> bool:
         """Whether a second factor is demanded of this session that it has not shown."""
         identity = session.identity
-        if not self.is_on or identity.user_id is None or identity.is_guest or identity.user_id.startswith("__"):
+        if not self.is_on or identity.user_id is None or identity.is_guest or identity == ADMIN:
+            return False
+        if session.method == OPERATOR:
             return False
         if self.of_everybody or self._profiles.of(identity.user_id, identity.tenant_id).demands_factor:
             return not self.has_shown(session)

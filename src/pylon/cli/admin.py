@@ -1,5 +1,9 @@
-"""Admin tokens, sessions, API keys and signing keys of a running server.
+"""Operators, admin tokens, sessions, API keys and signing keys of a running server.
 
+pylon admin create ann --totp
+pylon admin list
+pylon admin passwd ann
+pylon admin rm ann
 pylon admin token create --label ci --for 24h
 pylon admin token rotate
 pylon admin token list
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pylon.cli import operators
 from pylon.cli.durations import duration, moment, shown
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output
@@ -21,7 +26,10 @@ from pylon.cli.remote import Remote, add_remote_options, segment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    areas = parser.add_subparsers(dest="area", required=True, metavar="token|sessions|api-keys|signing-keys")
+    areas = parser.add_subparsers(
+        dest="area", required=True, metavar="create|list|passwd|rm|token|sessions|api-keys|signing-keys"
+    )
+    operators.add_actions(areas)
     tokens = areas.add_parser("token", help="admin tokens").add_subparsers(
         dest="action", required=True, metavar="list|create|rotate|revoke"
     )
@@ -41,6 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     purging = sessions.add_parser("purge", help="end sessions and their sockets; without options all of them")
     purging.add_argument("--user", help="of this user only")
     purging.add_argument("--before", type=moment, metavar="TIME", help="made before this time only")
+    purging.add_argument("--after", type=moment, metavar="TIME", help="made after this time only")
+    purging.add_argument("--method", help="of this way of signing in only: password, magic_code, oauth:google, …")
     purging.add_argument("--guests", action="store_true", help="of guests only")
     keys = areas.add_parser("api-keys", help="users' API keys").add_subparsers(
         dest="action", required=True, metavar="purge"
@@ -102,6 +112,10 @@ def _purge(remote: Remote, options: argparse.Namespace, output: Output) -> int:
         order["user"] = options.user
     if options.before is not None:
         order["before"] = int(options.before)
+    if options.after is not None:
+        order["after"] = int(options.after)
+    if options.method is not None:
+        order["method"] = options.method
     if options.guests:
         order["guests"] = True
     answer = remote.post("/api/admin/sessions/purge", order)

@@ -1,7 +1,8 @@
-"""The audit log: who wrote what, who was shown what, and what operators did.
+"""The audit log: who wrote what, who was shown what, who signed in, and what operators did.
 
 pylon audit --entity Invoice --since 2026-11-23T01:00Z --until 2026-11-23T03:14Z --reads
 pylon audit --user mallory --csv
+pylon audit --events auth --since 1h
 pylon audit who-saw --entity Invoice --since 2h
 pylon audit verify
 """
@@ -19,6 +20,7 @@ from pylon.cli.output import Output, failure
 from pylon.cli.remote import Remote, add_remote_options
 
 _MOST = 10_000
+_EVENTS = {"data": "write", "auth": "auth", "operators": "operator", "all": "write,read,auth,operator"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--since", type=moment, help="2026-11-23T03:14:00Z, or 2h for two hours ago")
     parser.add_argument("--until", type=moment)
+    parser.add_argument(
+        "--events",
+        choices=tuple(_EVENTS),
+        help="data: writes; auth: sign-ins and what happens to accounts; operators; all: rows that were shown, too. "
+        "Without it everything but rows that were shown",
+    )
     parser.add_argument("--reads", action="store_true", help="also rows that were shown (entities with audit_reads)")
     parser.add_argument("--operators", action="store_true", help="only what operators did")
     parser.add_argument("--limit", type=int, default=100, help=f"newest entries, at most {_MOST}")
@@ -58,7 +66,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _query(options: argparse.Namespace) -> dict[str, str | int | float | None]:
-    kinds = "operator" if options.operators else "write,read,operator" if options.reads else "write,operator"
+    kinds = _EVENTS["operators"] if options.operators else _EVENTS.get(options.events, "write,auth,operator")
+    if options.reads and "read" not in kinds:
+        kinds = f"{kinds},read"
     return {
         "entity": options.entity,
         "row": options.row,
@@ -137,7 +147,9 @@ def _verify(remote: Remote, options: argparse.Namespace, output: Output) -> int:
 
 def line(entry: dict[str, Any]) -> str:
     """One entry on one line."""
-    who = "admin" if entry["actor_is_admin"] else entry["user"] or "anonymous"
+    who = entry["user"] or "anonymous"
+    if entry["actor_is_admin"]:
+        who = "admin" if who == "__admin__" else f"{who.removeprefix('op_pylon_')} (admin)"
     parts = [shown(entry["at"]), who, entry["ip"] or "-", entry["door"], entry["action"]]
     if entry["entity"]:
         rows = entry["rows"]

@@ -70,6 +70,7 @@ def inventory(spec: AppSpec) -> dict[str, object]:
         "mutations": functions["mutation"],
         "actions": [*(str(action["name"]) for action in spec.actions), *functions["action"]],
         "policies": [policy.name for policy in spec.policies],
+        "rooms": [room.pattern for room in spec.rooms],
         "routes": [str(route["path"]) for route in spec.routes],
     }
 

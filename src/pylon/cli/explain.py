@@ -53,12 +53,14 @@ def _explain_app(path: str, output: Output) -> int:
         fields = ", ".join(f"{f.name}: {f.type_name}{'?' if f.optional else ''}" for f in entity.fields)
         lines.append(f"  entity {entity.name}: {fields}")
     lines.extend(f"  {function.kind} {function.name} ({function.auth})" for function in spec.functions)
+    lines.extend(f"  room {room.pattern} ({room.function.name})" for room in spec.rooms)
     lines.extend(f"  policy {policy.name} on {policy.entity or policy.action}" for policy in spec.policies)
     document = {
         "name": spec.name,
         "version": spec.version,
         "entities": [entity.name for entity in spec.entities],
         "functions": [function.name for function in spec.functions],
+        "rooms": [room.pattern for room in spec.rooms],
         "policies": [policy.name for policy in spec.policies],
     }
     output.answer(document, "\n".join(lines))

@@ -16,7 +16,7 @@ from pylon.cli.project import (
     report_settings_error,
     unknown_findings,
 )
-from pylon.cli.takeover import WAIT_SECONDS, take_over
+from pylon.cli.takeover import WAIT_SECONDS, prepare_beside, take_over
 from pylon.listeners import ListenError, Listeners, bind
 from pylon.loading import LoadError, NoEntryError, load
 from pylon.model.errors import PylonError
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.report(unknown_findings(project.environ))
         if options.replace:
             spec, _ = examine(project)
+            prepare_beside(project, spec, output)
             listeners = take_over(project)
         else:
             listeners = bind(project.settings)
@@ -45,6 +46,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return Exit.FAILED
     except ListenError as error:
         output.report([failure("LISTEN_FAILED", str(error))])
+        return Exit.FAILED
+    except PylonError as error:
+        output.report([failure(error.code, error.message, error.hint)])
         return Exit.FAILED
     except LoadError as error:
         report_load_error(error, "START", output)

@@ -4,14 +4,18 @@ and a version that could not start never stops it."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pylon.cli.output import Output
 from pylon.cli.project import Project
-from pylon.listeners import ListenError, Listeners, bind
+from pylon.listeners import ALONE, BESIDE, ListenError, Listeners, bind
+from pylon.model.schema import AppSpec
+from pylon.settings import Settings
 from pylon.store.lock import folder_holder
 
 WAIT_SECONDS = 60.0
@@ -21,25 +25,56 @@ _POLL = 0.01
 
 
 def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) -> Listeners:
-    """Ask the server that holds the folder to stop, and listen as soon as its ports are free: whoever connects then
-    waits until this one serves. Raises ListenError."""
+    """Listen beside the server that holds the folder, or as soon as its ports are free, and ask it to stop: whoever
+    connects then waits until this one serves. Raises ListenError."""
     folder = project.settings.data_dir
     holder = folder_holder(folder)
     if holder is not None:
         if not holder.isdigit() or not _has_open(int(holder), folder / "lock"):
             raise ListenError(f"the server that uses {folder} is not a process of this machine: stop it where it runs")
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: looking at it again would take time while nobody serves
+        beside = _bound(project.settings, BESIDE)
         with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
             os.kill(int(holder), signal.SIGTERM)
+        if beside is not None:
+            return beside
     until = clock() + WAIT_SECONDS
     while True:
-        with contextlib.suppress(ListenError):
-            listeners = bind(project.settings)
-            if not listeners.warnings:
-                return listeners
-            listeners.close()
+        if (listeners := _bound(project.settings, ALONE)) is not None:
+            return listeners
         if clock() > until or holder is None:
             return bind(project.settings)
         time.sleep(_POLL)
+
+
+def prepare_beside(project: Project, spec: AppSpec, output: Output) -> None:
+    """While the server that holds the folder serves: prepare what the new version's schema would keep it waiting for.
+    Raises PylonError when the rows contradict, or there is no room."""
+    from pylon.cli.backup import progress_bar
+    from pylon.store.sqlite.database import SqliteStore
+
+    if folder_holder(project.settings.data_dir) is None or not project.settings.database_path.is_file():
+        return
+    store = SqliteStore(project.settings.database_path, {})
+    with progress_bar(output) as progress:
+        rows = store.prepare(spec.entities, store.plan(spec.entities), progress)
+    for entity, count in rows.items():
+        output.note(f"  prepared {entity}: {count} rows")
+    with contextlib.closing(store.checkpoints()) as checkpoints:
+        checkpoints.run()  # else the old server does it when it closes, while nobody serves
+
+
+def _bound(settings: Settings, options: tuple[int, ...]) -> Listeners | None:
+    """All ports of the settings, or none."""
+    try:
+        listeners = bind(settings, options)
+    except ListenError:
+        return None
+    if listeners.warnings:
+        listeners.close()
+        return None
+    return listeners
 
 
 def _has_open(process: int, path: Path) -> bool:

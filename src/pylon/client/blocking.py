@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from pylon.client.client import AsyncClient
 from pylon.client.replica.calls import LiveCall
@@ -76,7 +76,7 @@ class Client:
         self._loop = _Loop()
         self._client = self._loop.do(lambda: AsyncClient(url, token, **options))
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ from pylon.signals.logs import Log, bound_request
 from pylon.store.protocol import ReadSession
 
 log = Log("pylon.functions")
+
+R = TypeVar("R")
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
@@ -140,6 +142,24 @@ class Functions:
         except Exception as error:  # the boundary to the app's own code
             raise self._handler_error(caller, function, error) from error
 
+    async def decide(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        recorder: Recorder,
+        time_limit: float,
+    ) -> bool:
+        """Whether a query of the app's own says yes of a caller, writing down what it reads. Raises what it raises."""
+        caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
+        try:
+            with _span(function):
+                return await self._read(caller, function, arguments, bool, recorder, time_limit)
+        except PylonError:
+            raise
+        except Exception as error:  # the boundary to the app's own code
+            raise self._handler_error(caller, function, error) from error
+
     async def stream(self, caller: Caller, name: str, body: bytes) -> Called | tuple[str, AsyncIterator[bytes]]:
         """The same for a client that takes SSE: (stream id, frames) once the function streams, or what it returned
         without streaming."""
@@ -217,9 +237,20 @@ class Functions:
         recorder: Recorder | None = None,
         time_limit: float = math.inf,
     ) -> bytes:
+        return await self._read(caller, function, arguments, self._results.encode, recorder, time_limit)
+
+    async def _read(
+        self,
+        caller: Caller,
+        function: FunctionSpec,
+        arguments: dict[str, Any],
+        finish: Callable[[Any], R],
+        recorder: Recorder | None,
+        time_limit: float,
+    ) -> R:
         carried = tracing.carry()
 
-        def read(session: ReadSession) -> bytes:
+        def read(session: ReadSession) -> R:
             access, recorded = RowAccess(session, self._engine.plans), tracing.NOTHING
             if recorder is not None:
                 access = RecordedRows(session, self._engine.plans, recorder)
@@ -227,7 +258,7 @@ class Functions:
             database = Database(self._codecs, access, None, Viewer(self._engine.gate, caller))
             context = self._context(caller, database, recorder)
             with recorded, bound_request(caller.request_id), carried:
-                return self._results.encode(function.handler(context, **arguments))
+                return finish(function.handler(context, **arguments))
 
         limit = min(function.timeout or self._timeout, time_limit)
         return await self._engine.reads.run(read, limit, caller=caller, what=f"fn {function.name}")

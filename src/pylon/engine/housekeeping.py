@@ -35,6 +35,10 @@ PLAN_SECONDS = 600.0
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 0.05
 """Between two attempts of a checkpoint that waits for readers."""
+CLEAR_ROWS = 500
+"""Rows of a table that a schema change replaced, removed in one commit."""
+
+CLEAR_REST_SECONDS = 0.02
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
 
@@ -104,6 +108,7 @@ class Housekeeping:
             asyncio.create_task(self._supervise("checkpoint", self._checkpoint, CHECKPOINT_SECONDS)),
             asyncio.create_task(self._supervise("prune", self._prune, PRUNE_SECONDS)),
             asyncio.create_task(self._supervise("planning", self.plan_anew, PLAN_SECONDS)),
+            asyncio.create_task(self._clear_away()),
             asyncio.create_task(self._supervise("switches", self._engine.refresh, REFRESH_SECONDS)),
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("usage", self._use, USAGE_SECONDS)),
@@ -192,6 +197,24 @@ class Housekeeping:
         outcome = await self._engine.run(SYSTEM, lambda tx: tx.session.plan_anew(), authority=Authority.TRUSTED)
         if outcome.value:
             log.debug("planning anew")
+        return bool(outcome.value)
+
+    async def _clear_away(self) -> None:
+        """Remove what schema changes left behind. They are made at a start only, so once it is gone that is all."""
+        while True:
+            await asyncio.sleep(CLEAR_REST_SECONDS)
+            try:
+                if not await self.clear_once():
+                    return
+            except Exception:  # a supervised boundary: it is not urgent
+                log.exception("housekeeping failed", task="clearing away")
+                await asyncio.sleep(PRUNE_SECONDS)
+
+    async def clear_once(self) -> bool:
+        """Remove a portion of what a schema change left behind; whether there was something."""
+        outcome = await self._engine.run(
+            SYSTEM, lambda tx: tx.session.clear_away(CLEAR_ROWS), authority=Authority.TRUSTED
+        )
         return bool(outcome.value)
 
     async def _sweep(self) -> None:

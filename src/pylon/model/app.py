@@ -14,7 +14,8 @@ from pylon.model.diagnostics import check
 from pylon.model.entity import entity_spec, is_entity, policy_spec, referenced_entities
 from pylon.model.findings import DeclarationError, Severity, error
 from pylon.model.functions import read_function
-from pylon.model.schema import AppSpec, EntitySpec, FunctionAuth, FunctionKind, FunctionSpec
+from pylon.model.room_names import read_room
+from pylon.model.schema import AppSpec, EntitySpec, FunctionAuth, FunctionKind, FunctionSpec, RoomSpec
 
 if TYPE_CHECKING:
     from pylon.testing.kit import TestApp
@@ -47,6 +48,7 @@ class App:
         self._plugins = tuple(plugins)
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
         self._functions: list[FunctionSpec] = []
+        self._rooms: list[RoomSpec] = []
 
     def __repr__(self) -> str:
         return f"App({self.name!r}, version={self.version!r})"
@@ -125,6 +127,22 @@ class App:
         seconds. Raises DeclarationError."""
         return self._declare("action", handler, auth=auth, internal=internal, timeout=timeout, name=name)
 
+    def room(self, pattern: str) -> Callable[[Handler], Handler]:
+        """Declare who may be in rooms of a name like `doc:{doc}`: a plain `def` that takes the context and what stands
+        for the placeholders, only reads, and returns whether its caller may. With the first of these the app closes
+        every room that none is for. The first declared whose pattern fits decides. Raises DeclarationError."""
+        scope = sys._getframe(1).f_locals
+
+        def decorate(handler: Handler) -> Handler:
+            room = read_room(pattern, handler, scope)
+            if any(other.pattern == pattern for other in self._rooms):
+                text = f"{room.function.name}: the app has a rule for rooms {pattern!r} already"
+                raise DeclarationError([error("ROOM_DUPLICATE", text, "Make them one.")])
+            self._rooms.append(room)
+            return handler
+
+        return decorate
+
     def test(self, *, now: datetime | None = None, env: Mapping[str, str] | None = None) -> TestApp:
         """This app under test, in this process and on a database of its own; `now` is the time there, which stands
         still until it is moved, `env` are `PYLON_*` variables. See `pylon.testing.kit`."""
@@ -144,6 +162,7 @@ class App:
             entities=tuple(_resolve(entity, targets) for entity in entities),
             policies=tuple(policy for cls in classes if (policy := policy_spec(cls)) is not None),
             functions=tuple(_resolve_function(function, targets) for function in self._functions),
+            rooms=tuple(self._rooms),
             raw={"auth": default_auth() if self._auth is None else self._auth.block(targets)},
         )
         for plugin in self._plugins:

@@ -202,9 +202,16 @@ REGISTRY: dict[str, Code] = {
     "AUTH_REQUIRED": Code(401, "This needs a session.", "Sign in, or POST /api/auth/guest where guests are enough."),
     "OWNER_REQUIRED": Code(401, "The row is stamped with its owner, and the caller is anonymous.", "Sign in first."),
     "SESSION_EXPIRED": Code(401, "The session is expired or revoked.", "Sign in again."),
+    "SESSION_CHANGED": Code(
+        401,
+        "The session is another user's than the one that the client expects.",
+        "Ask /api/auth/me who it is now, and drop the rows of the former user.",
+    ),
     "UNAUTHORIZED": Code(
         401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
     ),
+    "OPERATOR_INVALID": Code(400, "There can be no operator of this name.", "The message says what is wrong with it."),
+    "OPERATOR_NOT_FOUND": Code(404, "There is no operator of this name.", "`pylon admin list` shows all."),
     "FORBIDDEN": Code(
         403,
         "This needs admin rights, or another role in the organisation.",

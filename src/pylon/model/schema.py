@@ -228,6 +228,14 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     streams: bool = False
 
 
+class RoomSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may be in rooms whose names fit `pattern`, such as `doc:{doc}`: `function` is a query that takes what stands
+    for the placeholders."""
+
+    pattern: str
+    function: FunctionSpec
+
+
 class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one app declares. `plugins` are objects with hooks, whose declarations are in the rest already. `raw`
     keeps manifest blocks that later chapters read (auth, llm, crons, ...),
@@ -238,6 +246,7 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     entities: tuple[EntitySpec, ...] = ()
     policies: tuple[PolicySpec, ...] = ()
     functions: tuple[FunctionSpec, ...] = ()
+    rooms: tuple[RoomSpec, ...] = ()
     plugins: tuple[Any, ...] = ()
     routes: tuple[dict[str, Any], ...] = ()
     queries: tuple[dict[str, Any], ...] = ()

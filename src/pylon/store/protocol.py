@@ -347,6 +347,10 @@ class WriteSession(Rows, Protocol):
         """Look, in the open transaction, at the tables that changed much since the last time, so that every connection
         plans its statements by what they hold now; whether there were such tables."""
 
+    def clear_away(self, rows: int) -> bool:
+        """Clear, in the open transaction, at most so many rows of what a schema change left behind away; whether there
+        was something."""
+
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use: written since it last began anew. From any thread."""
 

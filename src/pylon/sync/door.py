@@ -224,9 +224,13 @@ class Door:
             if fresh.key is None:
                 connection.end(1008, "session revoked")
                 continue
-            connection.credential = fresh
             if fresh.identity == before.identity:
+                connection.credential = fresh
                 continue
+            had = self.hub.sent_up_to(connection, before.identity)
+            if connection not in self._sessions.get(key, ()):
+                continue  # it couldn't keep up
+            connection.credential = fresh
             if before.identity.user_id is not None:
                 _take(self._users, before.identity.user_id)
             if fresh.identity.user_id is not None:
@@ -238,7 +242,7 @@ class Door:
                 connection.end(1012, "rights changed: connect again")  # a subset may name other fields then
                 continue
             self._greet(connection)
-            self.hub.add(connection, fresh.identity, subset)
+            self.hub.add(connection, fresh.identity, subset, had)  # nothing comes a second time
             self.messages.moved(connection)
 
     def _greet(self, connection: Connection) -> None:

@@ -49,8 +49,8 @@ class Statistics(msgspec.Struct):
 
 
 class Member:
-    """One user in one room. `sessions` are those he came by, `active_at` is his last sign of life on a clock that
-    nobody sets, `data` what the others see of him."""
+    """One user in one room. `sessions` are those he came by, `sockets` what follows the room for him, each by which
+    session; `active_at` is his last sign of life on a clock that nobody sets, `data` what the others see of him."""
 
     __slots__ = ("active_at", "data", "is_leaving", "joined_at", "room", "sessions", "sockets", "user")
 
@@ -61,7 +61,7 @@ class Member:
         self.joined_at = 0
         self.active_at = 0.0
         self.sessions: dict[bytes, None] = {}
-        self.sockets: set[Socket] = set()
+        self.sockets: dict[Socket, bytes | None] = {}
         self.is_leaving = False
 
     @property

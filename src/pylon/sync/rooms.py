@@ -52,7 +52,7 @@ Publish = Callable[[str, bytes], None]
 
 class Rooms:
     """The rooms of one process. `admit` says whether a caller may publish now, and raises why not; `publish` is where
-    frames go, by default to the sockets of this process."""
+    frames go, by default to the sockets of this process. `gone` is told of each (room, user) that is no longer in."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Rooms:
     ) -> None:
         self.limits = limits
         self.statistics = Statistics()
-        self._admit = admit
+        self.admit = admit
         self._publish = publish or self.deliver
         self._clock = clock
         self._monotonic = monotonic
@@ -76,6 +76,7 @@ class Rooms:
         self._quiet: dict[Member, None] = {}
         self._data_bytes = 0
         self._dirty: dict[str, Room] = {}
+        self.gone: Callable[[str, str], None] = lambda room, user: None
         self._delivered: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
@@ -86,7 +87,7 @@ class Rooms:
     def join(self, caller: Caller, room: str, data: Any, user: str) -> list[room_frames.Peer]:
         """Enter, or enter anew with other data; who was in before. `data` is JSON, `msgspec.UNSET` for none. Raises
         INVALID_DATA, PAYLOAD_TOO_LARGE, ROOM_LIMIT_REACHED, and what `admit` says."""
-        self._admit(caller)
+        self.admit(caller)
         check_name(self.limits, room, "room")
         shown = None if data is msgspec.UNSET else encoded(self.limits, data)
         member = self._member(room, user)
@@ -159,7 +160,31 @@ class Rooms:
                 socket.deliver(told)
             self._remove(member)
 
+    def exclude(self, room: str, user: str, session: bytes | None, code: str) -> None:
+        """One session of a member's may no longer be here: its sockets are told why and follow no more, and he goes if
+        he came by no other."""
+        member = self._member(room, user)
+        if member is None:
+            return
+        if session is not None:
+            self._forget(member, session)
+        if not member.sessions:
+            self.remove(room, user, code)
+            return
+        told = Frames([Event(room_frames.refused(code, room, None))])
+        for socket, by in list(member.sockets.items()):
+            if by == session:
+                self._flush(member.room)
+                self._detach(member, socket)
+                socket.deliver(told)
+        if self._member(room, user) is member:  # unless the others were too slow for it
+            self._touch(member, None)
+
     # -- who is there --------------------------------------------------------------------------------------------
+
+    def has(self, room: str, user: str) -> bool:
+        """Whether a user is in a room."""
+        return self._member(room, user) is not None
 
     def members(self, caller: Caller, room: str) -> list[room_frames.Peer]:
         """Who is in a room, for its members, whom asking keeps alive, and for admins. For everybody else nobody, as if
@@ -200,7 +225,7 @@ class Rooms:
         if self._member(room, user) is not member:
             return False  # his last socket was too slow for it
         if socket not in member.sockets:
-            member.sockets.add(socket)
+            member.sockets[socket] = caller.session
             self._sockets.setdefault(socket, set()).add(member)
             self.statistics.subscriptions += 1
         self._quiet.pop(member, None)
@@ -325,7 +350,7 @@ class Rooms:
 
     def _speaking(self, caller: Caller, room: str, user: str) -> Member | None:
         """A member who may publish now; what he does shows that he lives."""
-        self._admit(caller)
+        self.admit(caller)
         member = self._member(room, user)
         if member is not None:
             self._touch(member, caller.session if caller.identity.user_id == user else None)
@@ -385,7 +410,7 @@ class Rooms:
             self._tell(member.room.name, room_frames.disconnected(socket.id))
 
     def _detach(self, member: Member, socket: Socket) -> None:
-        member.sockets.discard(socket)
+        member.sockets.pop(socket, None)
         _discard(self._sockets, socket, member)
         self.statistics.subscriptions -= 1
 
@@ -411,6 +436,7 @@ class Rooms:
             self._dirty.pop(room.name, None)
         elif not is_told:
             self._tell(room.name, room_frames.left(room.name, member.user))
+        self.gone(room.name, member.user)
 
     def _full(self, what: str) -> PylonError:
         self.statistics.refused += 1

@@ -25,7 +25,7 @@ from pylon.signals.traffic import Traffic
 from pylon.sync.door import Door
 from pylon.sync.pull import Pull
 from pylon.sync.push import Push
-from pylon.sync.rooms import Rooms
+from pylon.sync.room_guard import RoomGuard
 from pylon.sync.throttles import Throttles
 from pylon.web.limits import EdgeLimits
 
@@ -64,7 +64,7 @@ class Doors:
     alarms: Alarms
     resealing: Resealing
     live: Door
-    rooms: Rooms
+    rooms: RoomGuard
     throttles: Throttles
     limits: EdgeLimits
     plugins: Plugins

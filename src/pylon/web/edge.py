@@ -7,6 +7,7 @@ from typing import Any
 
 import falcon.asgi
 
+from pylon.auth.credentials import OPERATOR
 from pylon.auth.gates import Gates
 from pylon.engine.engine import Engine
 from pylon.engine.limits.requests import headers as allowance_headers
@@ -17,6 +18,7 @@ from pylon.signals.traffic import Traffic
 from pylon.web.admin.use import AdminUse
 from pylon.web.auth.cookies import give_cookie
 from pylon.web.compression import compress
+from pylon.web.expected import HEADER, check_expected
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
 from pylon.web.request import Request
@@ -81,6 +83,9 @@ class Edge:
                 self._engine.gate.enter(req.caller)
                 if req.path.startswith(_UPLOADS):
                     board.check_uploads(req.session.identity)
+            expected = req._asgi_headers.get(HEADER)
+            if expected is not None:
+                check_expected(req.session, expected)
         if self._gates.is_on:
             req.hold(self._gates.enter(req.path, req.session))
         if req.method in _SAFE:
@@ -113,8 +118,8 @@ class Edge:
         user = None
         if (session := req._session) is not None:
             user = session.identity.user_id
-            if session.identity == ADMIN:
-                self._admin_use.saw(req.caller, path)
+            if session.identity == ADMIN or session.method == OPERATOR:
+                self._admin_use.saw(req.caller, req.method, req.uri_template or "", path)
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))

@@ -13,12 +13,12 @@ from typing import Any
 import falcon
 import falcon.asgi
 
+from pylon.auth.credentials import OPERATOR
 from pylon.auth.sessions import NOBODY, Session
 from pylon.engine.caller import Caller
 from pylon.engine.limits.requests import Allowance
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
-from pylon.model.identity import ADMIN
 from pylon.signals.logs import request_id as logged_request_id
 from pylon.web.doors import Doors
 from pylon.web.studio.cookie import operator_of
@@ -68,7 +68,9 @@ class Request(falcon.asgi.Request):
             operator = operator_of(self)
             if operator is not None:
                 self.door = "studio"
-                self._session = Session(identity=ADMIN, key=operator.key, expires_at=operator.expires_at)
+                self._session = Session(
+                    identity=operator.identity, key=operator.key, expires_at=operator.expires_at, method=OPERATOR
+                )
             else:
                 token = self.token
                 self._session = NOBODY if token is None else self._resolve(token)

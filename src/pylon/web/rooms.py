@@ -54,11 +54,12 @@ class RoomList(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The rooms that the caller is in; for an admin all, the oldest first."""
         caller = _caller(req)
-        user, rooms = _user(caller), req.doors.rooms
+        user, guard = _user(caller), req.doors.rooms
+        rooms = guard.rooms
         if caller.identity.is_admin:
             found = rooms.all(min(whole_number(req.get_param("limit"), LISTED) or LISTED, rooms.limits.rooms))
         else:
-            found = rooms.of(user)
+            found = [room for room in rooms.of(user) if not guard.must_ask(caller, room[0], user)]
         resp.data = msgspec.json.encode([{"name": name, "members": members} for name, members in found])
 
 
@@ -68,7 +69,7 @@ class Room(Resource):
     @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response, room: str) -> None:
         """Who is in the room."""
-        _show(req, resp, room)
+        await _show(req, resp, room)
 
 
 class Join(Resource):
@@ -78,19 +79,19 @@ class Join(Resource):
         {"joined": str, "snapshot": {"type": str, "room": str, "peers": list[dict[str, Any]]}},
         body={**ORDER, "data?": ANYTHING},
         who="session",
-        errors=REFUSED,
+        errors=(*REFUSED, "POLICY_DENIED"),
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Enter a room, or enter it anew with other data."""
         order = await _order(req)
-        peers = req.doors.rooms.join(order.caller, order.room, order.body.get("data", msgspec.UNSET), order.user)
+        peers = await req.doors.rooms.join(order.caller, order.room, order.body.get("data", msgspec.UNSET), order.user)
         snapshot = {"type": "snapshot", "room": order.room, "peers": peers}
         resp.data = msgspec.json.encode({"joined": order.room, "snapshot": snapshot})
 
     @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `join`."""
-        _show(req, resp, "join")
+        await _show(req, resp, "join")
 
 
 class Leave(Resource):
@@ -100,13 +101,13 @@ class Leave(Resource):
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Leave a room; no error for one that the caller isn't in."""
         order = await _order(req)
-        was_present = req.doors.rooms.leave(order.room, order.user)
+        was_present = req.doors.rooms.rooms.leave(order.room, order.user)
         resp.data = msgspec.json.encode({"left": order.room, "was_present": was_present})
 
     @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `leave`."""
-        _show(req, resp, "leave")
+        await _show(req, resp, "leave")
 
 
 class Presence(Resource):
@@ -116,7 +117,9 @@ class Presence(Resource):
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set the caller's data in a room."""
         order = await _order(req)
-        if req.doors.rooms.presence(order.caller, order.room, order.body.get("data", {}), order.user):
+        guard, shown = req.doors.rooms, order.body.get("data", {})
+        is_in = await guard.admits(order.caller, order.room, order.user)
+        if is_in and guard.rooms.presence(order.caller, order.room, shown, order.user):
             resp.data = b'{"updated":true}'
         else:
             resp.data = msgspec.json.encode({"updated": False, "reason": _NOT_IN_ROOM})
@@ -124,7 +127,7 @@ class Presence(Resource):
     @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `presence`."""
-        _show(req, resp, "presence")
+        await _show(req, resp, "presence")
 
 
 class Broadcast(Resource):
@@ -142,7 +145,9 @@ class Broadcast(Resource):
         topic = order.body.get("topic")
         if not isinstance(topic, str) or not topic:
             raise PylonError("MISSING_TOPIC", "topic is required: a non-empty string")
-        if req.doors.rooms.broadcast(order.caller, order.room, topic, order.body.get("data"), order.user):
+        guard, payload = req.doors.rooms, order.body.get("data")
+        is_in = await guard.admits(order.caller, order.room, order.user)
+        if is_in and guard.rooms.broadcast(order.caller, order.room, topic, payload, order.user):
             resp.data = b'{"broadcasted":true}'
         else:
             resp.data = msgspec.json.encode({"broadcasted": False, "reason": _NOT_IN_ROOM})
@@ -150,7 +155,7 @@ class Broadcast(Resource):
     @describes(MEMBERS, who="session", errors=("NOT_IN_ROOM",))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Who is in the room `broadcast`."""
-        _show(req, resp, "broadcast")
+        await _show(req, resp, "broadcast")
 
 
 def _caller(req: Request) -> Caller:
@@ -174,10 +179,11 @@ async def _order(req: Request) -> Order:
     return Order(caller, decode_object(await req.body()))
 
 
-def _show(req: Request, resp: falcon.asgi.Response, room: str) -> None:
+async def _show(req: Request, resp: falcon.asgi.Response, room: str) -> None:
     caller = _caller(req)
-    _user(caller)
-    members = req.doors.rooms.members(caller, room)
+    guard = req.doors.rooms
+    is_in = await guard.admits(caller, room, _user(caller))
+    members = guard.rooms.members(caller, room) if is_in else []
     resp.data = msgspec.json.encode({"room": room, "count": len(members), "members": members})
 
 

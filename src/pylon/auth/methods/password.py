@@ -66,7 +66,7 @@ class PasswordSignIn:
         await base.limiter.take(Step.REGISTER, arrival)
         if wanted.code is None:
             await base.captcha.check(wanted.captcha, arrival.ip)
-        password = await self.rules.accept(wanted.password)
+        password = await self.rules.accept(wanted.password, (email, wanted.display_name))
         if base.settings.require_email_verification:
             if wanted.code is None:
                 return await self._announce(arrival, email)
@@ -182,7 +182,7 @@ class PasswordSignIn:
         if not await self.is_right(arrival, row, current):
             await base.events.record(arrival, Event.PASSWORD_CHANGE, user, failure="WRONG_PASSWORD")
             raise PylonError("WRONG_PASSWORD", "The current password is wrong")
-        hashed = await base.hashing.hash(await self.rules.accept(new))
+        hashed = await base.hashing.hash(await self.rules.accept(new, own_words(row)))
 
         def change(tx: Transaction) -> tuple[Grant | None, int]:
             now = tx.get(base.users.plan, user)
@@ -215,7 +215,13 @@ def set_password(base: Foundation, tx: Transaction, arrival: Arrival, row: Any, 
 def rules(foundation: Foundation) -> Passwords:
     """Which passwords this server takes."""
     settings = foundation.settings
-    return Passwords(None if settings.hibp_disabled else settings.hibp_url)
+    words = (foundation.engine.app.name, *settings.password_words)
+    return Passwords(None if settings.hibp_disabled else settings.hibp_url, words)
+
+
+def own_words(row: Any) -> tuple[str | None, ...]:
+    """What of a user's row its password should not be made of."""
+    return (getattr(row, "email", None), getattr(row, "displayName", None))
 
 
 def _values(email: str, hashed: str, wanted: Registration) -> dict[str, Any]:

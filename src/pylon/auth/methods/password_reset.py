@@ -12,7 +12,7 @@ from pylon.auth.linking import claim, has_proved
 from pylon.auth.mail.kinds import MailKind
 from pylon.auth.methods.magic_code import NEEDS_MAIL, has_mail
 from pylon.auth.methods.magic_link import invalid_token
-from pylon.auth.methods.password import has_passwords, rules, set_password
+from pylon.auth.methods.password import has_passwords, own_words, rules, set_password
 from pylon.auth.proofs import RESET, minutes
 from pylon.auth.registry import Method
 from pylon.auth.sessions import Grant
@@ -76,7 +76,7 @@ class PasswordReset:
         ).value
         if peeked is None:  # asked before the rules and the hash, which cost something
             raise invalid_token()
-        hashed = await base.hashing.hash(await self._rules.accept(new))
+        hashed = await base.hashing.hash(await self._rules.accept(new, own_words(base.users.get(peeked.user_id or ""))))
 
         def complete(tx: Transaction) -> tuple[Any, int] | None:
             used = base.one_time.use_token(tx, RESET, token)

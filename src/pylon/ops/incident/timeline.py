@@ -61,7 +61,7 @@ class Phases:
         return self.recovered - self.began if self.recovered else None
 
 
-_LEFT_OUT = frozenset({"incident.start", "incident.note", "incident.close", "token.use"})
+_LEFT_OUT = frozenset({"incident.start", "incident.note", "incident.close", "token.use", "operator.use"})
 """Already told by the incident and its events, or no event: each token's use is recorded once an hour."""
 
 _CONTAINMENT = frozenset(

@@ -21,7 +21,7 @@ from pylon.store.sqlite.checkpoint import SqliteCheckpoints
 from pylon.store.sqlite.connection import connect_reader, connect_writer
 from pylon.store.sqlite.ddl import apply_schema, iso_now, plan_schema
 from pylon.store.sqlite.introspection import read_schema
-from pylon.store.sqlite.prepared import prepare
+from pylon.store.sqlite.preparing import prepare
 from pylon.store.sqlite.read import SqliteReader
 from pylon.store.sqlite.statements import Statements
 from pylon.store.sqlite.write import SqliteWriter

@@ -7,7 +7,7 @@ point leaves the state before. What can't be done without losing or inventing va
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,12 +37,14 @@ from pylon.model.timestamps import iso_millis, iso_seconds
 from pylon.store.filters import quote
 from pylon.store.protocol import SchemaWish
 from pylon.store.sqlite import documents, identity, schema_history, system
+from pylon.store.sqlite.indexes import declared_index
 from pylon.store.sqlite.introspection import read_schema
 from pylon.store.sqlite.obstacles import examined
 from pylon.store.sqlite.partial import with_conditions
-from pylon.store.sqlite.prepared import discard_all
+from pylon.store.sqlite.prepared import Target, discard_all, take_prepared
 from pylon.store.sqlite.rebuild import rebuild
 from pylon.store.sqlite.recipe import create_table, declared_column
+from pylon.store.sqlite.replaced import replace_table
 from pylon.store.sqlite.samples import outdated
 
 
@@ -70,9 +72,11 @@ def apply_schema(
             connection.execute(statement)
         identity.settle(connection)
         live = read_schema(connection)
-        plan = examined(connection, diff(entities, live, wish.leftovers))
+        plan = diff(entities, live, wish.leftovers)
+        ready = _take_ready(connection, entities, plan, iso_now(clock))
+        plan = examined(connection, plan, ready)
         refuse(plan)
-        _carry_out(connection, entities, plan, clock)
+        _carry_out(connection, entities, plan, ready, iso_now(clock))
         if plan.steps:
             discard_all(connection)
         _remember(connection, entities, live, plan, wish, clock)
@@ -102,12 +106,27 @@ def refuse(plan: Plan) -> None:
     raise PylonError("SCHEMA_REFUSED", f"{first.why}{more}", hint=first.mend)
 
 
+def _take_ready(connection: apsw.Connection, entities: Sequence[EntitySpec], plan: Plan, now: str) -> dict[str, Target]:
+    """What was prepared for the plan's entities and fits."""
+    ready = {}
+    for entity in entities:
+        steps = [planned for planned in plan.steps if planned.step.entity == entity.name]
+        impossible = any(planned.risk is Risk.IMPOSSIBLE for planned in steps)
+        if steps and not impossible and (target := take_prepared(connection, entity, steps, now)) is not None:
+            ready[entity.name] = target
+    return ready
+
+
 def _carry_out(
-    connection: apsw.Connection, entities: Sequence[EntitySpec], plan: Plan, clock: Callable[[], float]
+    connection: apsw.Connection, entities: Sequence[EntitySpec], plan: Plan, ready: Mapping[str, Target], now: str
 ) -> None:
     by_name = {entity.name: entity for entity in entities}
-    now = iso_now(clock)
-    waiting = list(plan.steps)
+    for target in ready.values():
+        replace_table(connection, target.source, target.table, target.entity, target.named_indexes)
+        for planned in plan.steps:
+            if planned.step.entity == target.entity:
+                _follow(connection, planned.step)
+    waiting = [planned for planned in plan.steps if planned.step.entity not in ready]
     while waiting:
         entity, is_index = waiting[0].step.entity, isinstance(waiting[0].step, AddIndex)
         batch = [waiting.pop(0)]
@@ -126,13 +145,11 @@ def _change_table(connection: apsw.Connection, entity: EntitySpec | None, batch:
                 assert entity is not None
                 connection.execute(create_table(name, [declared_column(field) for field in entity.fields]))
             case RenameEntity() as step:
-                _rename_entity(connection, step)
+                _rename_table(connection, step)
             case RenameField(entity=name, previous=old, field_name=new):
                 connection.execute(f"ALTER TABLE {quote(name)} RENAME COLUMN {quote(old)} TO {quote(new)}")
-                _forget_documents(connection, name)
             case RemoveEntity(entity=name):
                 connection.execute(f"DROP TABLE {quote(name)}")
-                _forget_documents(connection, name)
             case RemoveIndex(name=index):
                 connection.execute(f"DROP INDEX {quote(index)}")
             case AddIndex() as index_step:
@@ -140,6 +157,7 @@ def _change_table(connection: apsw.Connection, entity: EntitySpec | None, batch:
             case AddField() | AlterField() | RemoveField():
                 columns.append(planned.step)
                 anew = anew or planned.risk in (Risk.REBUILD, Risk.DESTRUCTIVE)
+        _follow(connection, planned.step)
     if columns:
         assert entity is not None
         _change_columns(connection, entity, columns, now, anew)
@@ -158,36 +176,30 @@ def _change_columns(
                 field = entity.field(step.field.name)
                 assert field is not None
                 connection.execute(f"ALTER TABLE {quote(entity.name)} ADD COLUMN {declared_column(field)}")
-    if any(_outdates_documents(step) for step in steps):
-        _forget_documents(connection, entity.name)
 
 
-def _outdates_documents(step: Step) -> bool:
+def _follow(connection: apsw.Connection, step: Step) -> None:
+    """What belongs to a table goes with it: what operators set for the entity holds for it under another name. A
+    document knows fields by their names, and is made anew from the row when it is next asked for."""
     match step:
-        case AlterField(previous=before, target=after):
-            return before.field_type != after.field_type
-        case RemoveField():
-            return True
-    return False
+        case RenameEntity(entity=new, previous=old):
+            for name in _document_tables(connection):
+                connection.execute(f"UPDATE {quote(name)} SET entity = ? WHERE entity = ?", (new, old))
+            connection.execute(system.THROTTLE_RENAME, (new, old))
+            connection.execute(system.SWITCH_RENAME, (new, old))
+        case AlterField(previous=before, target=after) if before.field_type == after.field_type:
+            pass
+        case RenameField() | RemoveEntity() | AlterField() | RemoveField():
+            for name in _document_tables(connection):
+                connection.execute(f"DELETE FROM {quote(name)} WHERE entity = ?", (step.entity,))
 
 
-def _rename_entity(connection: apsw.Connection, step: RenameEntity) -> None:
+def _rename_table(connection: apsw.Connection, step: RenameEntity) -> None:
     source = step.previous
     if source.casefold() == step.entity.casefold():  # the same name to SQLite: it goes by way of another one
         source = f"_pylon_rename_{step.entity}"
         connection.execute(f"ALTER TABLE {quote(step.previous)} RENAME TO {quote(source)}")
     connection.execute(f"ALTER TABLE {quote(source)} RENAME TO {quote(step.entity)}")
-    for name in _document_tables(connection):
-        connection.execute(f"UPDATE {quote(name)} SET entity = ? WHERE entity = ?", (step.entity, step.previous))
-    # What operators set for the entity goes on holding for it.
-    connection.execute(system.THROTTLE_RENAME, (step.entity, step.previous))
-    connection.execute(system.SWITCH_RENAME, (step.entity, step.previous))
-
-
-def _forget_documents(connection: apsw.Connection, entity: str) -> None:
-    """A document knows fields by their names: it is made anew from the row when it is next asked for."""
-    for name in _document_tables(connection):
-        connection.execute(f"DELETE FROM {quote(name)} WHERE entity = ?", (entity,))
 
 
 def _document_tables(connection: apsw.Connection) -> list[str]:
@@ -197,11 +209,8 @@ def _document_tables(connection: apsw.Connection) -> list[str]:
 def _add_index(connection: apsw.Connection, step: AddIndex) -> None:
     if step.replaces:
         connection.execute(f"DROP INDEX IF EXISTS {quote(step.name)}")
-    columns = ", ".join(map(quote, step.fields))
-    unique = "UNIQUE " if step.unique else ""
-    where = f" WHERE {step.where_clause}" if step.where_clause else ""
     try:
-        connection.execute(f"CREATE {unique}INDEX {quote(step.name)} ON {quote(step.entity)} ({columns}){where}")
+        connection.execute(declared_index(step).create(step.entity))
     except apsw.ConstraintError as error:
         fields = ", ".join(step.fields)
         raise PylonError(

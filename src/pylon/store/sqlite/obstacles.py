@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import apsw
@@ -25,10 +25,14 @@ from pylon.store.sqlite.statements import quote_text
 _DIFFER = "Make the values differ first, or drop unique=True."
 
 
-def examined(connection: apsw.Connection, plan: Plan) -> Plan:
-    """The plan, with the steps that the rows don't allow as impossible ones. A question may read its whole table."""
+def examined(connection: apsw.Connection, plan: Plan, known: Collection[str] = ()) -> Plan:
+    """The plan, with the steps that the rows don't allow as impossible ones. A question may read its whole table; the
+    rows of `known` entities are known to allow theirs."""
     names = _Names(plan)
-    return msgspec.structs.replace(plan, steps=tuple(_examine(connection, names, planned) for planned in plan.steps))
+    steps = tuple(
+        planned if planned.step.entity in known else _examine(connection, names, planned) for planned in plan.steps
+    )
+    return msgspec.structs.replace(plan, steps=steps)
 
 
 class _Names:
@@ -80,13 +84,10 @@ def _obstacles(connection: apsw.Connection, names: _Names, planned: Planned) -> 
 def _altered(connection: apsw.Connection, names: _Names, step: AlterField) -> Iterator[tuple[str, str]]:
     before, after, entity = step.previous, step.target, step.entity
     table, column, name = names.table(entity), names.column(entity, after.name), f"{entity}.{after.name}"
-    valid = convertible(before.field_type, after.field_type, column)
-    if valid is not None:
-        wrong = f"{column} IS NOT NULL AND NOT coalesce({valid}, false)"
-        if (count := _count(connection, table, wrong)) > 0:
-            why = f"{name}: it is declared {after.field_type}, but {_rows(count)} a value that is none"
-            mend = "Mend the values, keep the type, or convert them: `pylon migrate create NAME --python`."
-            yield f"{why} (the first is {_first(connection, table, wrong)}).", mend
+    if (wrong := no_such_type(step, column)) is not None and (count := _count(connection, table, wrong)) > 0:
+        why = f"{name}: it is declared {after.field_type}, but {_rows(count)} a value that is none"
+        mend = "Mend the values, keep the type, or convert them: `pylon migrate create NAME --python`."
+        yield f"{why} (the first is {_first(connection, table, wrong)}).", mend
     missing = 0
     if before.optional and not after.optional:
         missing = _count(connection, table, f"{column} IS NULL")
@@ -97,13 +98,24 @@ def _altered(connection: apsw.Connection, names: _Names, step: AlterField) -> It
         is_shared = _shared(connection, table, column, f"{column} IS NOT NULL")
         if is_shared or (step.filled and missing > 1):
             yield f"{name}: it is declared unique, but rows share values.", _DIFFER
-    if after.enum_values is not None and before.enum_values != after.enum_values and not before.encrypted:
-        allowed = ", ".join(map(quote_text, after.enum_values))
-        wrong = f"{column} IS NOT NULL AND {column} NOT IN ({allowed})"
-        if (count := _count(connection, table, wrong)) > 0:
-            why = f"{name}: {_rows(count)} a value that the enum no longer has"
-            mend = "Keep the value, or change those rows first."
-            yield f"{why} (the first is {_first(connection, table, wrong)}).", mend
+    if (wrong := outside_enum(step, column)) is not None and (count := _count(connection, table, wrong)) > 0:
+        why = f"{name}: {_rows(count)} a value that the enum no longer has"
+        mend = "Keep the value, or change those rows first."
+        yield f"{why} (the first is {_first(connection, table, wrong)}).", mend
+
+
+def no_such_type(step: AlterField, column: str) -> str | None:
+    """The condition of rows whose value in a quoted column is none of the type that it gets; None when every one is."""
+    valid = convertible(step.previous.field_type, step.target.field_type, column)
+    return None if valid is None else f"{column} IS NOT NULL AND NOT coalesce({valid}, false)"
+
+
+def outside_enum(step: AlterField, column: str) -> str | None:
+    """The condition of rows whose value the enum no longer has; None where any value is allowed that was allowed."""
+    before, after = step.previous, step.target
+    if after.enum_values is None or before.enum_values == after.enum_values or before.encrypted:
+        return None
+    return f"{column} IS NOT NULL AND {column} NOT IN ({', '.join(map(quote_text, after.enum_values))})"
 
 
 def _rows(count: int) -> str:

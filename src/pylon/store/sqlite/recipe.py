@@ -4,7 +4,7 @@ stays is carried over."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +14,21 @@ from pylon.model.schema import DefaultLiteral, DefaultNow, EntitySpec, Field
 from pylon.model.schema_change import AddField, AlterField, RemoveField, Step
 from pylon.store.filters import quote
 from pylon.store.sqlite.conversions import converted
+from pylon.store.sqlite.obstacles import no_such_type, outside_enum
 from pylon.store.sqlite.statements import column_type
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """`targets` are the new table's columns, `sources` what fills them, with `parameters` in their order. Two recipes
-    of one signature make the same table."""
+    of one signature make the same table. `contradiction` is the condition of rows whose values can't be had in it."""
 
     definitions: tuple[str, ...]
     targets: tuple[str, ...]
     sources: tuple[str, ...]
     parameters: tuple[Any, ...]
     dropped: frozenset[str]
+    contradiction: str | None
     signature: str
 
     def create(self, name: str) -> str:
@@ -60,16 +62,18 @@ def recipe(
     added = {step.field.name: step for step in steps if isinstance(step, AddField)}
     altered = {step.target.name: step for step in steps if isinstance(step, AlterField)}
     dropped = frozenset(step.field_name for step in steps if isinstance(step, RemoveField))
-    number = _row_number(entity, table)
+    number = row_number([*(field.name for field in entity.fields), *(column.name for column in table.columns)])
     definitions: list[str] = []
     targets, sources, parameters = [number, "id"], [number, "id"], []
     ways: list[object] = []
+    wrong: list[str] = []
     for field in entity.fields:
         source, way = quote(old_names.get(field.name, field.name)), "as it is"
         if (new := added.get(field.name)) is not None:
             source, way = "?", "new"
             parameters.append(_backfill(types, field, now) if new.filled else None)
         elif (change := altered.get(field.name)) is not None:
+            wrong += filter(None, (no_such_type(change, source), outside_enum(change, source)))
             source = converted(change.previous.field_type, change.target.field_type, source)
             way = change.previous.field_type
             if change.filled:
@@ -86,8 +90,11 @@ def recipe(
             targets.append(quote(column.name))
             sources.append(quote(column.name))
     known = ["now" if value == now else value for value in parameters]
-    signature = hashlib.sha256(repr((definitions, targets, ways, known)).encode()).hexdigest()
-    return Recipe(tuple(definitions), tuple(targets), tuple(sources), tuple(parameters), dropped, signature)
+    signature = hashlib.sha256(repr((definitions, targets, ways, wrong, known)).encode()).hexdigest()
+    contradiction = " OR ".join(f"({condition})" for condition in wrong) or None
+    return Recipe(
+        tuple(definitions), tuple(targets), tuple(sources), tuple(parameters), dropped, contradiction, signature
+    )
 
 
 def _backfill(types: RowTypes, field: Field, now: str) -> Any:
@@ -101,7 +108,7 @@ def _backfill(types: RowTypes, field: Field, now: str) -> Any:
     return None
 
 
-def _row_number(entity: EntitySpec, table: LiveTable) -> str:
+def row_number(columns: Iterable[str]) -> str:
     """SQLite's own name of the row's number, which search indexes know rows by; one that no column has taken."""
-    taken = {name.casefold() for name in (*(f.name for f in entity.fields), *(c.name for c in table.columns))}
+    taken = {name.casefold() for name in columns}
     return next(name for name in ("rowid", "_rowid_", "oid") if name not in taken)

@@ -144,7 +144,7 @@ def parse_head(text: str | None) -> tuple[int, bytes] | None:
 
 
 def _filter(req: Request) -> AuditFilter:
-    kinds = frozenset(part for part in (req.get_param("kind") or "write,operator").split(",") if part)
+    kinds = frozenset(part for part in (req.get_param("kind") or "write,auth,operator").split(",") if part)
     if not kinds <= frozenset(KINDS):
         raise PylonError("INVALID_QUERY", f"kind is any of {', '.join(KINDS)}, comma-separated")
     return AuditFilter(

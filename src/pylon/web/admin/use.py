@@ -1,4 +1,6 @@
-"""Each admin token's use is recorded: once an hour for each address it is used from, so that a stranger's shows."""
+"""What each admin token and each operator is used for is recorded: each route once an hour for each address that it is
+used from, so that a stranger's use shows, and what it read. What it changes is recorded each time, by what changes it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import time
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
+from pylon.model.identity import ADMIN
 from pylon.signals.logs import Log
 
 log = Log("pylon.admin")
@@ -17,28 +20,30 @@ MAX_REMEMBERED = 10_000
 
 
 class AdminUse:
-    """Which token was seen from which address lately."""
+    """Which token or operator was seen from which address lately."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._seen: dict[tuple[bytes, str], float] = {}
+        self._seen: dict[tuple[bytes, str, str], float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
-    def saw(self, caller: Caller, path: str) -> None:
-        """An admin called."""
-        who = (caller.session or b"", caller.ip)
+    def saw(self, caller: Caller, method: str, template: str, path: str) -> None:
+        """An admin called a path of this route."""
+        who = (caller.session or b"", caller.ip, f"{method} {template}")
         now = time.monotonic()
         if now - self._seen.get(who, -EVERY_SECONDS) < EVERY_SECONDS:
             return
         if len(self._seen) >= MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._seen[who] = now
-        task = asyncio.get_running_loop().create_task(self._record(caller, path))
+        task = asyncio.get_running_loop().create_task(self._record(caller, f"{method} {path}"))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _record(self, caller: Caller, path: str) -> None:
+    async def _record(self, caller: Caller, request: str) -> None:
         try:
-            await self._engine.audit.note(caller, "token.use", path=path[:200])
+            await self._engine.audit.note(
+                caller, "token.use" if caller.identity == ADMIN else "operator.use", request=request[:200]
+            )
         except PylonError as error:
-            log.warning("an admin token's use could not be recorded", ip=caller.ip, code=error.code)
+            log.warning("an admin's use could not be recorded", ip=caller.ip, code=error.code)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import falcon.asgi
 import msgspec
 
+from pylon.auth.arrival import Arrival
 from pylon.auth.operators import LIFETIME_SECONDS, Operator
 from pylon.model.errors import PylonError
-from pylon.model.identity import ADMIN
+from pylon.model.identity import ADMIN, ANONYMOUS
 from pylon.model.rows import decode_object
 from pylon.signals.logs import Log
 from pylon.web.described import REVOKED, describes
@@ -22,6 +23,7 @@ log = Log("pylon.studio")
 
 SIGN_INS_PER_MINUTE = 10
 _NOTED_PER_MINUTE = 60
+_LONGEST = 4096
 
 
 class SessionDoor(Resource):
@@ -37,9 +39,13 @@ class SessionDoor(Resource):
         resp.set_header("Cache-Control", "no-store")
         resp.data = msgspec.json.encode(_described(req, operator_of(req)))
 
-    @describes(dict[str, Any], body={"token": str}, errors=("FORBIDDEN", "UNAUTHORIZED", "CSRF_REJECTED"))
+    @describes(
+        dict[str, Any],
+        body={"token?": str, "username?": str, "password?": str, "code?": str},
+        errors=("FORBIDDEN", "UNAUTHORIZED", "CSRF_REJECTED"),
+    )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
-        """Exchange an admin token for an operator's cookie."""
+        """Exchange an admin token, or an operator's name and password, for a cookie."""
         require_studio(req)
         wait = self._attempts.wait(req.ip)
         if wait:
@@ -49,18 +55,19 @@ class SessionDoor(Resource):
                 hint=f"Try again in {math.ceil(wait)} s.",
                 headers={"Retry-After": str(math.ceil(wait))},
             )
-        token = decode_object(await req.body()).get("token")
-        caller = msgspec.structs.replace(req.caller, identity=ADMIN, door="studio")
-        opened = None
-        if isinstance(token, str):
-            opened = await req.doors.operators.sign_in(caller, token.strip(), agent=req.get_header("User-Agent") or "")
+        sent = decode_object(await req.body())
+        if "username" in sent:
+            opened = await self._by_name(req, sent)
+            refusal = ("Name, password or code is wrong", "`pylon admin passwd NAME` sets another password.")
+        else:
+            opened = await self._by_token(req, sent.get("token"))
+            refusal = (
+                "This is not an admin token of this server",
+                "It is the value of PYLON_ADMIN_TOKEN, or one made with `pylon admin token`.",
+            )
         if opened is None:
             await self._note_failure(req)
-            raise PylonError(
-                "UNAUTHORIZED",
-                "This is not an admin token of this server",
-                hint="It is the value of PYLON_ADMIN_TOKEN, or one made with `pylon admin token`.",
-            )
+            raise PylonError("UNAUTHORIZED", refusal[0], hint=refusal[1])
         secret, operator = opened
         resp.set_header("Cache-Control", "no-store")
         resp.append_header("Set-Cookie", set_cookie(req, secret, LIFETIME_SECONDS))
@@ -75,6 +82,20 @@ class SessionDoor(Resource):
         if operator is not None:
             await req.doors.operators.sign_out(req.caller, operator.id)
         resp.data = b'{"signed_in":false}'
+
+    async def _by_token(self, req: Request, token: Any) -> tuple[str, Operator] | None:
+        if not isinstance(token, str):
+            return None
+        caller = msgspec.structs.replace(req.caller, identity=ADMIN, door="studio")
+        return await req.doors.operators.sign_in(caller, token.strip(), agent=req.get_header("User-Agent") or "")
+
+    async def _by_name(self, req: Request, sent: dict[str, Any]) -> tuple[str, Operator] | None:
+        name, password, code = (sent.get(key) or "" for key in ("username", "password", "code"))
+        if not all(isinstance(text, str) and len(text) <= _LONGEST for text in (name, password, code)):
+            return None
+        caller = msgspec.structs.replace(req.caller, identity=ANONYMOUS, door="studio")
+        arrival = Arrival(caller=caller, agent=req.get_header("User-Agent"))
+        return await req.doors.operators.sign_in_by_name(arrival, name.strip(), password, code)
 
     async def _note_failure(self, req: Request) -> None:
         """Record a wrong token. Strangers must not fill the audit log, so what is too much goes to the log alone."""
@@ -113,7 +134,7 @@ class OneSession(Resource):
 
 def _described(req: Request, operator: Operator | None) -> dict[str, Any]:
     app = req.doors.engine.app
-    methods = ["token"] if req.doors.operators.can_sign_in else []
+    methods = req.doors.operators.methods
     said: dict[str, Any] = {"signed_in": operator is not None, "methods": methods, "dev": req.doors.dev}
     said["app"] = {"name": app.name}
     if operator is not None:

@@ -23,7 +23,7 @@ export async function open(root, { query, signal, actions }) {
   const form = h("form.search.card", { role: "search", data: { testid: "audit-form" } },
     field("User", input("user", { data: { filter: "", testid: "field-user" } })), field("Entity", entity), names, field("Row id", input("row")),
     field("Address", input("ip")), field("Action", input("action")),
-    field("Kind", select("kind", [["write,read,operator", "any"], ["write", "writes"], ["read", "reads"], ["operator", "operators"]])),
+    field("Kind", select("kind", [["write,read,auth,operator", "any"], ["write", "writes"], ["read", "reads"], ["auth", "accounts"], ["operator", "operators"]])),
     field("When", window_), exact,
     field("At most", select("limit", [["100", "100"], ["500", "500"], ["1000", "1,000"]])),
     h("button.primary", { type: "submit", data: { testid: "audit-search" } }, "Search"));
@@ -81,7 +81,7 @@ export async function open(root, { query, signal, actions }) {
 
 /** @param {any} entry */
 function what(entry) {
-  if (entry.kind === "operator") {
+  if (entry.kind === "operator" || entry.kind === "auth") {
     const details = Object.entries(entry.details ?? {}).filter(([, value]) => value !== null && value !== "");
     return details.map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
   }
