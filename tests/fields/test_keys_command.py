@@ -51,6 +51,7 @@ def test_a_server_that_is_killed_while_it_seals_anew_goes_on_and_loses_nothing(t
         assert keys(server, "status")["fields"][0]["by_key"][made["key"]] == 3000
         _, found = server.request("GET", "/api/lookup/Card/number/4000-2999", token=ADMIN_TOKEN)
         assert found["number"] == "4000-2999"
+        assert "4000-2999" not in server.log()
     for file in (tmp_path / "data").rglob("*"):
         assert not file.is_file() or b"4000-2999" not in file.read_bytes()
 

@@ -12,6 +12,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN
 from pylon.signals.logs import Log
+from pylon.signals.redaction import redact_path
 
 log = Log("pylon.admin")
 
@@ -36,7 +37,7 @@ class AdminUse:
         if len(self._seen) >= MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._seen[who] = now
-        task = asyncio.get_running_loop().create_task(self._record(caller, f"{method} {path}"))
+        task = asyncio.get_running_loop().create_task(self._record(caller, redact_path(f"{method} {path}")))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
