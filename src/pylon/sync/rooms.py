@@ -230,7 +230,9 @@ class Rooms:
             self.statistics.subscriptions += 1
         self._quiet.pop(member, None)
         peers = [m.peer() for m in member.room.members.values()]
-        socket.deliver(Frames([Event(room_frames.snapshot(room, peers))]))
+        frames = Frames([Event(room_frames.snapshot(room, peers))])
+        self._count(member, 1, frames)
+        socket.deliver(frames)
         return True
 
     def unsubscribe(self, socket: Socket, room: str, user: str) -> None:
@@ -327,16 +329,18 @@ class Rooms:
             return
         events, room.pending = room.pending, []
         frames = Frames(events)
-        size = len(frames.websocket)
         for member in list(room.members.values()):
             if not member.sockets:
                 continue
-            number = len(member.sockets)
-            known = self._delivered.get(member.user, (0, 0))
-            self._delivered[member.user] = known[0] + number * frames.number, known[1] + number * size
-            self.statistics.deliveries += number
+            self._count(member, len(member.sockets), frames)
+            self.statistics.deliveries += len(member.sockets)
             for socket in list(member.sockets):  # one that is too slow leaves meanwhile
                 socket.deliver(frames)
+
+    def _count(self, member: Member, sockets: int, frames: Frames) -> None:
+        known = self._delivered.get(member.user, (0, 0))
+        sent = len(frames.websocket)
+        self._delivered[member.user] = known[0] + sockets * frames.number, known[1] + sockets * sent
 
     # -- state ---------------------------------------------------------------------------------------------------
 
