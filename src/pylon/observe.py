@@ -320,6 +320,12 @@ def _guards(engine: Engine, readiness: Readiness) -> _Figures:
         ),
         ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
         (
+            "pylon_sealed_unreadable_total",
+            "Times that a stored value of an encrypted field was met which no key here opens.",
+            "counter",
+            lambda: engine.plans.field_keys.unreadable,
+        ),
+        (
             "pylon_audit_refused_total",
             "Reads refused because they could not be recorded.",
             "counter",

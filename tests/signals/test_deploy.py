@@ -41,6 +41,7 @@ ANCHORS = {
     "background-work",
     "mail",
     "webhooks",
+    "lost-key",
 }
 
 _NAME = re.compile(r"\bpylon_[a-z0-9_]+")
