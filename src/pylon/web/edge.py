@@ -119,7 +119,7 @@ class Edge:
         if (session := req._session) is not None:
             user = session.identity.user_id
             if session.identity == ADMIN or session.method == OPERATOR:
-                self._admin_use.saw(req.caller, req.method, req.uri_template or "", path)
+                self._admin_use.saw(req.caller, f"{req.method} {req.uri_template or 'other'}")
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)
         self._usage.answered(user, 0 if resp.data is None else len(resp.data))
