@@ -302,6 +302,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        if self.plugins.on_request or self.plugins.on_response:
+            self.door.plugins = self.plugins
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.room_guard = open_rooms(
