@@ -205,4 +205,5 @@ def test_every_standard_alarm_names_a_runbook_and_what_to_do(server: ServerProce
         "overload",
         "mail",
         "lost-key",
+        "background-work",
     }

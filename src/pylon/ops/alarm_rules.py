@@ -189,6 +189,16 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
             runbook=f"{RUNBOOK}#overload",
         ),
         Alarm(
+            name="background-task",
+            read=engine.tasks.overdue,
+            raise_at=1,
+            clear_at=0,
+            clear_after=0.0,
+            text="{value} background tasks have not gone well for long (limit {threshold}). `pylon tasks` names them, "
+            "`pylon logs --level error` says why.",
+            runbook=f"{RUNBOOK}#background-work",
+        ),
+        Alarm(
             name="audit-lag",
             read=engine.audit.lag,
             raise_at=AUDIT_LAG_SECONDS,
