@@ -88,6 +88,7 @@ from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_desk import RoomDesk
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.room_state import RoomLimits
+from pylon.sync.rooms import SWEEP_SECONDS
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
@@ -307,6 +308,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        if self.plugins.on_request or self.plugins.on_response:
+            self.door.plugins = self.plugins
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.room_guard = open_rooms(
@@ -450,7 +453,8 @@ class Server:
         await self.identity.start()
         await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
-        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
+        sweeping = self.engine.tasks.add("rooms", SWEEP_SECONDS)
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run(sweeping))]
         self._tasks.append(asyncio.create_task(self.room_guard.run()))
 
     async def close(self) -> None:
@@ -500,10 +504,13 @@ class Server:
         return servers
 
     async def _tick(self) -> None:
+        every = self._settings.ws_ping_secs / PING_BUCKETS
+        task = self.engine.tasks.add("keepalive", every)
         while True:
-            await asyncio.sleep(self._settings.ws_ping_secs / PING_BUCKETS)
+            await asyncio.sleep(every)
             try:
-                self.door.tick()
+                with task.turn():
+                    self.door.tick()
             except Exception:  # a supervised boundary: one bad connection must not end the keepalive of all
                 log.exception("keepalive failed")
 
@@ -551,6 +558,7 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
             shelf=shelf,
             keys=keys,
             keep_days=settings.archive_keep_days,
+            task=engine.tasks.add("archive", settings.archive_secs),
         )
     plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, keys=keys)
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)
