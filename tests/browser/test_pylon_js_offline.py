@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from client_page import Tab, open_tab
 from page import network, until
+from tests.backup.conftest import Command
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -68,6 +69,49 @@ def test_rows_and_unsent_writes_survive_a_reload_without_the_server_and_are_sent
     assert tab.script_errors() == []
 
 
+LOSE_ONE = """
+  const send = fetch;
+  window.fetch = async (url, init) => {
+    if (!String(url).includes("/push")) return send(url, init);
+    if (!window.lost) await send(url, init).then(() => (window.lost = true));
+    throw new TypeError("the answer is lost");
+  };
+"""
+
+
+def test_what_a_page_has_not_sent_reaches_a_restored_server_once_or_is_named(
+    open_browser: Open, server: ServerProcess, tmp_path: Path
+) -> None:
+    pylon = Command(tmp_path)
+    tab = Tab(open_browser(), server.url)
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    tab.becomes("live")
+    before = tab.run("return (await db.insert('Todo', { title: 'before' })).id")
+    pylon.json("backup", "base", "--data-dir", str(server.data))
+    add(server, "lost with the restore")
+    until(lambda: len(tab.titles()) == 2)
+    tab.driver.execute_script(LOSE_ONE)
+    tab.write("its answer lost")
+    until(lambda: tab.run("return window.lost"))
+    assert stored(server) == ["before", "its answer lost", "lost with the restore"]
+    tab.write("never sent")
+    change = "const [[row], change] = [todos.rows.filter(({ title }) => title === a[0]), { done: true }]; "
+    for title in ("before", "lost with the restore"):
+        tab.run(change + "db.update('Todo', row.id, change).catch((error) => (window.refused = error.code))", title)
+    tab.kept()
+    server.kill()
+    pylon.json("restore", str(tmp_path / "base"), "--data-dir", str(server.data), "--yes", "--replace")
+    server.start()
+    tab.reload()
+    tab.run("db.onError((error, write) => (window.refused = `${error.code} ${write.kind}`))")
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    until(lambda: tab.run("return db.pending") == 0, 45)
+    tab.becomes("live")
+    assert stored(server) == tab.titles() == ["before", "its answer lost", "never sent"]
+    assert tab.run("return db.get('Todo', a[0]).done", before) is True
+    assert tab.run("return refused").endswith(" update")
+
+
 def test_a_page_that_was_open_before_pulls_only_what_is_new(open_browser: Open, server: ServerProcess) -> None:
     for number in range(30):
         add(server, f"row {number:02}")
@@ -105,6 +149,48 @@ def test_rows_of_one_user_are_never_shown_to_the_next_and_come_back_with_their_o
     tab.run("await db.signOut()")
     assert not any(user in name for name in tab.run(names))
     assert tab.run("return mine.rows.length") == 0
+
+
+LEFT = """
+  const open = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const left = {};
+  for (const { name } of await indexedDB.databases()) {
+    const disk = await open(indexedDB.open(name));
+    const counts = {};
+    for (const store of disk.objectStoreNames) {
+      counts[store] = await open(disk.transaction(store).objectStore(store).count());
+    }
+    left[name.split(" ").at(-1)] = counts;
+    disk.close();
+  }
+  return left;
+"""
+
+
+def test_when_another_signs_in_the_former_rows_leave_the_disk_and_what_was_not_sent_waits_for_its_owner(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    tab = Tab(open_browser(), server.url)
+    guest = tab.run("return db.user.user_id")
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    tab.driver.execute_script("window.mine = db.live('Private')")
+    tab.becomes("live")
+    tab.run("await db.insert('Private', { text: 'sent', holder: 'ann' })")
+    tab.kept()
+    tab.driver.execute_script(HOLD)
+    tab.driver.execute_script("db.insert('Private', { text: 'unsent', holder: 'ann' }).catch(() => {})")
+    until(lambda: tab.run(LEFT)["ann"]["writes"] == 1)
+    tab.run("await db.use(a[0])", server.token_of("ben"))
+    tab.becomes("live")
+    until(lambda: tab.run(LEFT).get("ann") == {"changes": 0, "documents": 0, "marks": 0, "segments": 0, "writes": 1})
+    assert guest not in tab.run(LEFT)
+    tab.reload()  # and with it what held the first push
+    tab.becomes("live")
+    assert tab.run("return [db.user.user_id, db.pending]") == ["ben", 0]
+    assert private(server) == ["sent"]
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    until(lambda: private(server) == ["sent", "unsent"])
+    assert tab.script_errors() == []
 
 
 def test_tabs_share_one_socket_and_each_sees_what_the_others_write(open_browser: Open, server: ServerProcess) -> None:

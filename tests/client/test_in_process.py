@@ -74,5 +74,6 @@ async def test_replicas_and_rooms_need_no_port_either(served: object) -> None:
 
 async def test_a_door_that_is_closed_says_why(served: object) -> None:
     async with AsyncClient("http://test", app=served, token="nobody's", backoff=QUICK) as client, client.replica() as r:
-        await r.ready()
-        assert r.rows(Note) == []
+        await until(lambda: r.status.state == "signed-out")
+        assert r.status.error is not None
+        assert r.status.error.code == "SESSION_EXPIRED"

@@ -19,6 +19,7 @@ import pytest
 from pylon.client import ApiError, AsyncClient, Client, ClientError, Conflict, Replica, RoomEvent
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from pylon.testing.waiting import comes_true as until
+from pylon.testing.waiting import eventually
 from tests.client.conftest import QUICK
 from tests.client.test_client import Own, Todo
 
@@ -274,6 +275,68 @@ async def test_a_session_that_ends_while_changes_are_sent_loses_none_of_them(fre
         client.token = fresh.token_of("eve")
         await replica.quiet()
         assert [row["title"] for row in await client.query("Own")] == ["kept"]
+
+
+async def test_a_session_that_ends_while_rows_are_pulled_skips_nothing(fresh: ServerProcess, tmp_path: Path) -> None:
+    file, token = tmp_path / "replica.db", fresh.token_of("eve")
+    async with replica_of(fresh, file, token=token) as replica:
+        replica.insert("Own", title="first")
+        await replica.quiet()
+    async with AsyncClient(fresh.url, fresh.token_of("eve")) as elsewhere:
+        await elsewhere.insert("Own", title="meanwhile")
+    answers: list[tuple[str, int]] = []
+
+    class Revoking(httpx.AsyncHTTPTransport):
+        """Ends the session just before the pull arrives."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/api/sync/pull":
+                fresh.request("DELETE", "/api/auth/session", token=token)
+            answer = await super().handle_async_request(request)
+            answers.append((request.url.path, answer.status_code))
+            return answer
+
+    async with (
+        AsyncClient(fresh.url, token, transport=Revoking(), backoff=QUICK) as client,
+        client.replica(file) as replica,
+    ):
+        await until(lambda: replica.status.state == "signed-out")
+        assert titles(replica, "Own") == ["first"]
+        with pytest.raises(ApiError) as refused:
+            await client.query("Todo")
+    assert ("/api/sync/pull", 401) in answers
+    assert refused.value.code == "SESSION_EXPIRED"
+    async with replica_of(fresh, file, token=fresh.token_of("eve")) as replica:
+        await replica.ready()
+        assert titles(replica, "Own") == ["first", "meanwhile"]
+
+
+async def test_what_was_written_with_a_dead_token_is_never_sent_as_somebody_else(server: ServerProcess) -> None:
+    async with AsyncClient(server.url, "not a session", backoff=QUICK) as client, client.replica() as replica:
+        replica.insert("Todo", title="by whom?")
+        await until(lambda: replica.status.state == "signed-out")
+        client.token = server.token_of("finn")
+        await replica.quiet()
+        assert "by whom?" not in titles(replica)
+
+
+def test_without_an_event_loop_a_session_that_ended_is_told_as_well(server: ServerProcess, tmp_path: Path) -> None:
+    token = server.token_of("gus")
+    with Client(server.url, token, backoff=QUICK) as client, client.replica(tmp_path / "replica.db") as replica:
+        replica.insert("Own", title="kept")
+        replica.quiet(10)
+        server.request("DELETE", "/api/auth/session", token=token)
+        eventually(lambda: replica.status.state == "signed-out")
+        with pytest.raises(ApiError) as refused:
+            client.call("todos")
+        assert refused.value.code == "SESSION_EXPIRED"
+        replica.insert("Own", title="meanwhile")
+        client.token = server.token_of("hal")
+        replica.quiet(10)
+        assert replica.rows("Own") == []
+        client.token = server.token_of("gus")
+        replica.quiet(10)
+        assert [row["title"] for row in replica.rows("Own", order="title")] == ["kept", "meanwhile"]
 
 
 async def test_who_is_here_twice_stays_when_one_of_the_two_leaves(server: ServerProcess) -> None:
@@ -545,9 +608,14 @@ async def test_another_user_sees_nothing_of_the_one_before_and_sends_nothing_in_
         await replica.ready()
         assert replica.get("Own", kept) is None
         assert replica.rows("Own") == []
+    assert b"ann's secret" not in contents(tmp_path)
     async with replica_of(server, file, token=ann) as replica:
         await replica.ready()
         assert replica.get("Own", kept) is not None
+
+
+def contents(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("replica.db*"))
 
 
 def modes(folder: Path) -> set[int]:

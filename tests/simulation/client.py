@@ -93,6 +93,8 @@ class Client:
             target = f"/api/sync/pull?since={self.cursor}"
             if self.cursor == 0 and (after or self._world.happens(0.5)):
                 target += f"&snapshot_after={quote(after)}&page_size=5"
+            if self.cursor and self._world.happens(0.3):
+                target += "&limit=4"
             if not self.follows_all:
                 target += f"&scope={_SCOPE}"
             asked_at = self._world.time()

@@ -66,6 +66,22 @@ async def test_events_come_as_text_and_the_subprotocol_is_echoed() -> None:
     assert len(live) == 0
 
 
+async def test_a_session_that_changes_is_told_so_and_sent_nothing_a_second_time() -> None:
+    live = door()
+    peer = Peer(live, headers=[(b"authorization", b"Bearer a")])
+    await peer.settle()
+    live.hub.publish([change(1, "insert", {"owner": "a"})])
+    await peer.settle()
+    live.hub.publish([change(2, "insert", {"owner": "a"})])
+    live.identify_by(lambda key: Session(Identity(user_id="a", tenant_id="t"), key))
+    live.reidentify({b"key"}, set())
+    live.hub.publish([change(3, "insert", {"owner": "a"})])
+    texts = [json.loads(message["text"]) for message in (await peer.settle())[1:]]
+    assert [text.get("type", text.get("seq")) for text in texts] == [1, 2, "session-changed", 3]
+    peer.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await peer.task
+
+
 async def test_a_revoked_session_is_closed_with_1008() -> None:
     live = door()
     peer = Peer(live, headers=[(b"authorization", b"Bearer a")])

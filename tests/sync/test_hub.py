@@ -170,6 +170,32 @@ async def test_a_newcomer_is_sent_the_tail_and_then_the_rest_without_gap_or_dupl
         assert seen(listener) == expected(read, IDENTITIES[2], changes)
 
 
+@pytest.mark.parametrize("expression", POLICIES)
+@pytest.mark.parametrize("turns", [0, 300])
+async def test_who_becomes_somebody_else_is_sent_the_rest_as_that_one_and_nothing_twice(
+    expression: str, turns: int
+) -> None:
+    read = rule(expression)
+    hub = Hub({"Doc": View(read, None)}, decide)
+    changes = [change(i, "insert", {"owner": "abc"[i % 3], "team": "xy"[i % 2], "public": True}) for i in range(1, 31)]
+    before, now = IDENTITIES[2], IDENTITIES[3]
+    listener = Listener()
+    hub.publish(changes[:5])
+    hub.add(listener, before)
+    hub.publish(changes[5:15])
+    for _ in range(turns):  # its turn came, or not yet
+        await asyncio.sleep(0)
+    hub.publish(changes[15:20])
+    had = hub.sent_up_to(listener, before)
+    hub.remove(listener, before)
+    hub.add(listener, now, None, had)
+    hub.publish(changes[20:])
+    await settle()
+    as_before = expected(read, before, changes[:had])
+    assert seen(listener) == as_before + expected(read, now, changes[had:])
+    assert had in (0, 15, 20)
+
+
 async def test_one_turn_is_one_write_and_the_same_bytes_for_all() -> None:
     hub = Hub({"Doc": View(rule("true"), None)}, decide)
     listeners = [Listener() for _ in range(3)]

@@ -2,6 +2,9 @@
 
 429 and 503 mean that nothing was done, so any request is tried again after the server's Retry-After, with a jitter of
 our own. A request that got no answer is tried again only where doing it twice is doing it once.
+
+To the server a dead token is nobody's; so each request says whom it expects to be taken for, and one that would be
+somebody else's is refused (`SESSION_EXPIRED`, `SESSION_CHANGED`) instead of answered as that.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -61,6 +65,16 @@ class Http:
         """What proves who calls."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
+    def _told(self, path: str, user: str | None) -> dict[str, str]:
+        """The same, with whom the server must take us for: this user, "" for nobody; None for any that the token is."""
+        told = self.headers()
+        if not path.startswith("/api/auth/"):
+            if user is not None:
+                told["X-Pylon-Expect-User"] = quote(user, safe="")
+            elif self.token is not None:
+                told["X-Pylon-Expect-User"] = "*"
+        return told
+
     def fingerprint(self) -> str:
         """Tells tokens apart without being one. No user's id looks like it."""
         return "?" + hashlib.sha256((self.token or "").encode()).hexdigest()[:16]
@@ -74,9 +88,10 @@ class Http:
         params: Mapping[str, Any] | None = None,
         is_repeatable: bool | None = None,
         tries: int | None = None,
+        user: str | None = None,
     ) -> Any:
         """The decoded answer. `is_repeatable` says whether doing it twice does no harm, by default for GET alone;
-        `tries` is for who tries again by himself. Raises ApiError, Unreachable."""
+        `tries` is for who tries again by himself, `user` for who must be nobody else. Raises ApiError, Unreachable."""
         tries = tries or self.backoff.tries
         repeats = method == "GET" if is_repeatable is None else is_repeatable
         content = None if body is None else msgspec.json.encode(body)
@@ -85,7 +100,7 @@ class Http:
             attempt += 1
             try:
                 answer = await self._client.request(
-                    method, path, content=content, params=params, headers=self.headers()
+                    method, path, content=content, params=params, headers=self._told(path, user)
                 )
             except httpx.TransportError as error:
                 if not repeats or attempt >= tries:
@@ -118,7 +133,7 @@ class Http:
         timeout = httpx.Timeout(self._client.timeout.connect, read=60.0)  # a heartbeat comes every 15 seconds
         try:
             async with self._client.stream(
-                method, path, content=content, headers={**self.headers(), **(headers or {})}, timeout=timeout
+                method, path, content=content, headers={**self._told(path, None), **(headers or {})}, timeout=timeout
             ) as answer:
                 if answer.status_code >= 400:
                     await answer.aread()

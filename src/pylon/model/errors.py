@@ -202,6 +202,11 @@ REGISTRY: dict[str, Code] = {
     "AUTH_REQUIRED": Code(401, "This needs a session.", "Sign in, or POST /api/auth/guest where guests are enough."),
     "OWNER_REQUIRED": Code(401, "The row is stamped with its owner, and the caller is anonymous.", "Sign in first."),
     "SESSION_EXPIRED": Code(401, "The session is expired or revoked.", "Sign in again."),
+    "SESSION_CHANGED": Code(
+        401,
+        "The session is another user's than the one that the client expects.",
+        "Ask /api/auth/me who it is now, and drop the rows of the former user.",
+    ),
     "UNAUTHORIZED": Code(
         401, "The bearer token does not open this door.", "Send the admin token, or PYLON_METRICS_TOKEN for /metrics."
     ),
@@ -376,6 +381,11 @@ REGISTRY: dict[str, Code] = {
         401,
         "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
         "Begin again. Operators: the log says why.",
+    ),
+    "LOGOUT_TOKEN_INVALID": Code(
+        400,
+        "The provider's word that somebody signed out is not signed by it, not for this server, too old, or was used.",
+        "The log has the reason.",
     ),
     "INVALID_ID_TOKEN": Code(
         401,

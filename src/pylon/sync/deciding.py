@@ -43,6 +43,8 @@ class Newcomer(NamedTuple):
     subscriber: Subscriber
     identity: Identity
     subset: Subset | None
+    after: int
+    """The seq up to which it has had everything."""
 
 
 class Stream(Protocol):
@@ -57,7 +59,7 @@ class Stream(Protocol):
     def flush(self) -> None:
         """Send all that waits."""
 
-    def join(self, subscriber: Subscriber, identity: Identity, answers: Answers) -> None:
+    def join(self, subscriber: Subscriber, identity: Identity, answers: Answers, after: int) -> None:
         """Subscribe a newcomer."""
 
 
@@ -71,7 +73,7 @@ class Deciding:
         self._statistics = statistics
         self._queue: deque[list[Change] | Newcomer | Callable[[], None]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._waiting: set[Subscriber] = set()
+        self._waiting: dict[Subscriber, Newcomer] = {}
 
     def __len__(self) -> int:
         """Batches and newcomers in the line."""
@@ -82,10 +84,10 @@ class Deciding:
         """Whether anything waits to be decided."""
         return self._worker is not None
 
-    def admit(self, subscriber: Subscriber, identity: Identity, subset: Subset | None) -> None:
+    def admit(self, subscriber: Subscriber, identity: Identity, subset: Subset | None, after: int) -> None:
         """Let a newcomer join when its turn comes."""
-        self._waiting.add(subscriber)
-        self._queue.append(Newcomer(subscriber, identity, subset))
+        self._waiting[subscriber] = newcomer = Newcomer(subscriber, identity, subset, after)
+        self._queue.append(newcomer)
         self._work()
 
     def defer(self, step: Callable[[], None]) -> None:
@@ -95,7 +97,7 @@ class Deciding:
 
     def forget(self, subscriber: Subscriber) -> None:
         """A newcomer left before its turn."""
-        self._waiting.discard(subscriber)
+        self._waiting.pop(subscriber, None)
 
     def takes(self, changes: list[Change]) -> bool:
         """Put changes in the line, unless nothing of them must be asked and nothing waits."""
@@ -166,17 +168,18 @@ class Deciding:
         self._stream.dispatch(changes, answers)
 
     async def _join(self, newcomer: Newcomer) -> None:
-        subscriber, identity, subset = newcomer
+        subscriber, identity, subset, after = newcomer
         group = IdentityClass(identity, subset)
         try:
-            answers = await self._ask(self._questions(self._stream.recent(), only=group))
-            if subscriber in self._waiting:
-                self._waiting.discard(subscriber)
-                self._stream.join(subscriber, identity, answers)
+            tail = [change for change in self._stream.recent() if change.seq > after]
+            answers = await self._ask(self._questions(tail, only=group))
+            if self._waiting.get(subscriber) is newcomer:  # not one that left, or came anew as somebody else
+                del self._waiting[subscriber]
+                self._stream.join(subscriber, identity, answers, after)
         except Exception:  # a newcomer that can't be shown the tail would have a gap, or hear nothing at all
             self._failed()
             subscriber.end(1013, UNDECIDED)
-            self._waiting.discard(subscriber)
+            self._waiting.pop(subscriber, None)
 
     def _failed(self) -> None:
         log.exception("visibility could not be decided")

@@ -88,15 +88,15 @@ class Hub:
 
     # -- subscribers ---------------------------------------------------------------------------------------------
 
-    def add(self, subscriber: Subscriber, identity: Identity, subset: Subset | None = None) -> None:
+    def add(self, subscriber: Subscriber, identity: Identity, subset: Subset | None = None, after: int = 0) -> None:
         """Subscribe to all that this identity may see, or to a subset of it, and send the visible changes of the last
-        seconds: what fell between a pull and now."""
+        seconds behind the seq `after`: what fell between a pull and now."""
         if subset is not None:
             self._subsets[subscriber] = subset
         if self._deciding is not None:
-            self._deciding.admit(subscriber, identity, subset)
+            self._deciding.admit(subscriber, identity, subset, after)
         else:
-            self.join(subscriber, identity, {})
+            self.join(subscriber, identity, {}, after)
 
     def remove(self, subscriber: Subscriber, identity: Identity) -> None:
         """Unsubscribe, also one that still waits for its turn; a no-op for one that isn't there."""
@@ -105,6 +105,15 @@ class Hub:
         group = self._audiences.get(identity, self._subsets.pop(subscriber, None))
         if group is not None and subscriber in group.subscribers:
             self._leave(group, subscriber)
+
+    def sent_up_to(self, subscriber: Subscriber, identity: Identity) -> int:
+        """Send a subscriber what waits for it; the seq up to which it has had everything, 0 for one that still waits
+        for its turn. One that can't keep up is ended by this."""
+        group = self._audiences.get(identity, self._subsets.get(subscriber))
+        if group is None or subscriber not in group.subscribers:
+            return 0
+        self._send_pending(group)
+        return self._seq
 
     def subset_of(self, subscriber: Subscriber) -> Subset | None:
         """What a subscriber asked for, None for everything."""
@@ -150,13 +159,13 @@ class Hub:
             if not self._audiences:  # whoever comes next is sent the tail
                 self.flush()
 
-    def join(self, subscriber: Subscriber, identity: Identity, answers: Answers) -> None:
+    def join(self, subscriber: Subscriber, identity: Identity, answers: Answers, after: int) -> None:
         """Subscribe now. What is held back for the class comes to the newcomer with all others, so the tail ends
         before it."""
         self._end_turn()
         group = self._audiences.open(identity, self._subsets.get(subscriber))
         held = self._pending(group)
-        tail = self.recent() if not held else [change for change in self.recent() if change.seq < held[0].seq]
+        tail = [c for c in self.recent() if c.seq > after and not (held and c.seq >= held[0].seq)]
         try:
             frames = self._replay(group, tail, answers) if tail else None
         except PylonError:  # a row that must be recorded and can't be

@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from pylon.settings import Settings
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-ALLOWED_HEADERS = "Content-Type, Authorization, X-Request-Id, Last-Event-ID, If-Match, If-None-Match, Idempotency-Key"
+ALLOWED_HEADERS = (
+    "Content-Type, Authorization, X-Request-Id, X-Pylon-Expect-User, "
+    "Last-Event-ID, If-Match, If-None-Match, Idempotency-Key"
+)
 EXPOSED_HEADERS = (
     "X-Pylon-Change-Seq, X-Pylon-Stream-Id, X-Request-Id, ETag, Retry-After, Idempotency-Replayed, "
     "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"

@@ -469,6 +469,85 @@ test("a revoked session is forgotten and its rows with it", async () => {
   assert.equal(db.user.user_id, null);
 });
 
+const revoke = (token) => fetch(`${process.env.PYLON_URL}/api/auth/session`, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } });
+
+test("a session that ends between our asking and our pulling moves no cursor and is given up openly", async () => {
+  const ann = unique("ann");
+  const db = await client(ann);
+  const live = await loaded(db, "Private");
+  const sessions = [];
+  db.onSession(({ user_id }) => sessions.push(user_id));
+  const pulls = [];
+  let isAlive = true;
+  network.before = async (path) => {
+    if (isPull(path) && isAlive) await revoke(db.token);
+    if (isPull(path)) isAlive = false;
+  };
+  network.after = (path, response) => void (isPull(path) && pulls.push(response.status));
+  dropSockets();
+  await until(() => db.token === null && db.status === "live");
+  assert.equal(pulls[0], 401);
+  assert.deepEqual(sessions, [null]);
+  assert.deepEqual(live.rows, []);
+});
+
+test("what waits in the queue of a session that has ended is sent as nobody else", async () => {
+  const db = await client(unique("ann"));
+  const title = unique("never");
+  await loaded(db, "Todo");
+  for (const socket of network.sockets) socket.onclose = null; // we don't hear of it
+  await revoke(db.token);
+  await assert.rejects(db.insert("Todo", { title }), coded("SESSION_CHANGED"));
+  assert.equal(db.token, null);
+  assert.deepEqual((await fresh(db, "Todo")).filter((row) => row.title === title), []);
+});
+
+test("a call with a dead token is not carried out as nobody", async () => {
+  const db = await client(unique("ann"));
+  await revoke(db.token);
+  await assert.rejects(db.call("counts", {}), coded("SESSION_EXPIRED"));
+  await until(() => db.token === null);
+  assert.ok(await db.call("counts", {})); // and now openly
+});
+
+test("a guest's session that became another user's leads to that user's rows", async () => {
+  const db = await client();
+  await db.guest();
+  const live = await loaded(db, "Private");
+  await db.insert("Private", { text: "a guest's", holder: db.user.user_id });
+  const [guest, member] = [db.user.user_id, unique("member")];
+  network.after = async (path, response) => {
+    if (path !== "/api/auth/me") return response;
+    return new Response(JSON.stringify({ ...(await response.json()), user_id: member }));
+  };
+  network.before = (path, { headers }) => {
+    if (isPull(path) && headers["X-Pylon-Expect-User"] !== member) return failure(401, "SESSION_CHANGED");
+    if (isPull(path)) headers["X-Pylon-Expect-User"] = "*"; // the server goes on taking us for the guest
+  };
+  dropSockets();
+  await until(() => db.user.user_id === member && db.status === "live");
+  assert.notEqual(db.user.user_id, guest);
+  const first = network.requests.find(({ path }) => isPull(path) && path.includes("since=0") && path.includes("page_size"));
+  assert.ok(first);
+  assert.ok(live.rows.every(({ holder }) => holder === guest)); // what the server shows now, and shown anew
+});
+
+test("rights that changed while nobody told lead to a fresh pull, once", async () => {
+  const db = await client(unique("ann"));
+  const live = await loaded(db, "Todo");
+  network.after = async (path, response) => {
+    if (path !== "/api/auth/me") return response;
+    return new Response(JSON.stringify({ ...(await response.json()), roles: ["editor"] }));
+  };
+  network.requests.length = 0;
+  await db.me();
+  await db.me();
+  dropSockets();
+  await until(() => db.status === "live" && network.sockets.size === 1 && !live.loading);
+  await db.me();
+  assert.equal(network.requests.filter(({ path }) => path.startsWith("/api/sync/pull?since=0")).length, 1);
+});
+
 test("a session-changed frame leads to a fresh pull", async () => {
   const db = await client("ann");
   const title = unique("tenant");

@@ -169,7 +169,7 @@ class Link:
         me = await self._http.call("GET", "/api/auth/me", tries=1)
         user: str = me["user_id"] or ""
         known = self._storage.meta("user")
-        if user == "" and known and self._http.token is not None:
+        if user == "" and self._http.token is not None:
             raise SessionEnded("SESSION_EXPIRED", "The session is expired or revoked: set another token", status=401)
         whose = f"{user}/{me.get('tenant_id') or ''}" if user else ""
         mine = {fingerprint}
@@ -313,10 +313,12 @@ class Link:
         self._changed(None)
 
     async def _pull(self, **params: Any) -> Any:
+        if self.user is None:  # rows of whom? The next connection asks
+            raise ClientError("SESSION_CHANGED", "The server has not said yet whose the token is.", status=401)
         wanted = {name: value for name, value in params.items() if value is not None}
         if self._scope is not None:
             wanted["scope"] = self._scope
-        return await self._http.call("GET", "/api/sync/pull", params=wanted, tries=1)
+        return await self._http.call("GET", "/api/sync/pull", params=wanted, tries=1, user=self.user)
 
 
 def _events(answer: Any) -> list[ServerEvent]:

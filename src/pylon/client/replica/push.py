@@ -26,6 +26,9 @@ BATCH = 200
 LATER = frozenset({"RATE_LIMITED", "BUDGET_EXCEEDED", "MAINTENANCE", "OVERLOADED", "STORAGE_UNAVAILABLE"})
 """Not a verdict on the change: it waits."""
 
+ENDED = frozenset({"SESSION_EXPIRED", "SESSION_CHANGED"})
+"""The server takes us for somebody else, and did nothing."""
+
 MENDS = 10
 """How often one change may be mended."""
 
@@ -134,8 +137,10 @@ class Pusher:
             change.tries += 1
         body = {"changes": [_wire(change) for change in batch], "client_id": self._client_id}
         try:
-            answer = await self._http.call("POST", "/api/sync/push", body, tries=1)
+            answer = await self._http.call("POST", "/api/sync/push", body, tries=1, user=batch[0].user)
         except ApiError as error:
+            if error.code in ENDED:
+                self._link.begin_anew()
             if error.status not in (400, 413):
                 raise
             if len(batch) > 1:  # one of them is too large or malformed: find it
@@ -144,9 +149,9 @@ class Pusher:
             self._refuse(batch[0], error)
             return
         self._size = min(BATCH, self._size * 2)
-        await self._record(batch, answer)
+        self._record(batch, answer)
 
-    async def _record(self, batch: list[Change], answer: Any) -> None:
+    def _record(self, batch: list[Change], answer: Any) -> None:
         accepted, refused = [], []
         later: ApiError | None = None
         for change, result in zip(batch, answer["results"], strict=True):
@@ -163,8 +168,6 @@ class Pusher:
                 else:
                     refused.append((change, error))
         self._storage.accepted(accepted)
-        if refused:
-            await self._check_session()
         for change, error in refused:
             self._refuse(change, error)
         settled = self._view.reached(self._view.cursor)
@@ -172,13 +175,6 @@ class Pusher:
         self._changed(self._view.drop(settled))
         if later is not None:
             raise later
-
-    async def _check_session(self) -> None:
-        """Whether we are still who we were: what is refused to nobody may be allowed to us. Raises SESSION_EXPIRED."""
-        me = await self._http.call("GET", "/api/auth/me", tries=1)
-        if (me["user_id"] or "") != self._link.user:
-            self._link.begin_anew()
-            raise ClientError("SESSION_EXPIRED", "The session ended while changes were sent", status=401)
 
     def _refuse(self, change: Change, error: ApiError) -> None:
         self.refused += 1

@@ -67,6 +67,7 @@ class Storage:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA secure_delete = ON")  # what is forgotten is not in the file either
         db.execute("BEGIN EXCLUSIVE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -206,6 +207,7 @@ class Storage:
         """Forget the server's rows: they are another server's, user's or scope's."""
         self.restart()
         self._db.execute("DELETE FROM server_row")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)

@@ -49,6 +49,7 @@ export class Database {
   #isPrepared = false;
   /** Whose rows the disk holds, undefined while there is none. @type {string|null|undefined} */ #owner;
   /** The server has said, since the connection was last lost, that we are still the owner. */ #isVerified = false;
+  /** The rights that the rows were read under, null while that is not known. @type {string|null} */ #rights = null;
   #releaseRows = nothing;
   /** Counts callers and scopes: what was opened for an earlier one is closed again. */ #turn = 0;
   /** @type {Storage} */ #storage = { kind: "memory", reason: null };
@@ -65,6 +66,7 @@ export class Database {
     this.#remembered = new Remembered(app);
     const base = url ?? globalThis.location?.origin ?? "http://localhost:4321";
     this.#http = new Http(base.replace(/\/+$/, ""), token ?? this.#remembered.token);
+    this.#http.mistaken = () => void this.#reviewSession().catch(nothing);
     this.#tabs = new Tabs({
       lead: () => this.#lead(),
       demoted: () => (this.#releaseRows(), this.#sync.link?.hangUp()),
@@ -78,7 +80,7 @@ export class Database {
       open: () => this.#subscriptions.resume(),
       live: () => (this.#disk?.noteCursor(), this.#queue.wake(), this.#queue.drain(), tellAll(this.#listeners.open, undefined)),
       retry: () => (this.#queue.wake(), this.#queue.drain()),
-      session: () => this.#reviewSession(),
+      session: (isNew) => this.#reviewSession(isNew),
       switches: (switches) => tellAll(this.#listeners.switches, switches),
       frame: (frame) => tellAll(this.#listeners.frame, frame),
       binary: (data) => this.#documents.receive(data),
@@ -87,7 +89,7 @@ export class Database {
     this.#sync.scope = scope;
     this.#subscriptions = new Subscriptions(this.#sync, this.#tabs, this.#http);
     this.#queue = new Queue(this.#http, this.#replica, clientId(), {
-      prepare: () => this.#ready(),
+      prepare: () => (this.#disk ? this.#ready() : this.#prepare()),
       mayPush: () => this.#isPrepared && this.#tabs.isLeader && (this.#isVerified || !this.#disk),
       keep: (note) => this.#disk?.put("writes", note.order, note),
       drop: (write) => this.#disk?.put("writes", write.order, undefined),
@@ -145,29 +147,29 @@ export class Database {
     if (turn !== this.#turn && !this.#sync.closed) await this.#prepare();
   }
 
-  /** As `#prepare`, and with a server that takes us for the owner of the disk: one whose session has ended meanwhile is
-   * nobody to it, and must neither send the owner's writes nor move the owner's cursor. */
+  /** As `#prepare`, and with a server that takes us for the owner of rows and writes: one whose session has ended
+   * meanwhile is nobody to it, and must neither send the owner's writes nor move the owner's cursor. */
   async #ready() {
     await this.#prepare();
-    if (!this.#disk || this.#isVerified) return;
-    const before = this.user;
-    const session = await this.me();
-    if (this.token && session.user_id === null) await this.use(null);
-    else if (before?.user_id === session.user_id && rightsOf(before) !== rightsOf(session)) this.#replica.clear(); // other rows may be ours now
+    if (!this.#isVerified) await this.#reviewSession();
   }
 
   async #open() {
     const turn = this.#turn;
     const isCurrent = () => turn === this.#turn && !this.#sync.closed;
     const { persist = true, share = true, app } = this.#options;
+    const session = await this.#whoAmI();
+    if (!isCurrent()) return;
+    if (this.token && session.user_id === null) return void (await this.#end(this.token));
+    this.#owner = session.user_id;
+    this.#rights = rightsOf(session);
     if (persist && globalThis.indexedDB) {
-      const session = await this.#whoAmI();
-      if (!isCurrent()) return;
-      const name = `pylon ${this.#http.base} ${app} ${session.user_id ?? ""}`;
-      this.#owner = session.user_id;
+      const all = `pylon ${this.#http.base} ${app} `;
+      const name = `${all}${session.user_id ?? ""}`;
       const disk = await Disk.open(name, this.#tabs.id, (error) => this.#lostDisk(error)).catch((error) => (this.#lostDisk(error), null));
       if (!isCurrent()) return disk?.close();
       this.#disk = disk;
+      if (session.user_id && Tabs.areKnown) Disk.forgetOthers(all, name).catch(nothing);
     }
     if (share && Tabs.areKnown) {
       await this.#tabs.join([this.#http.base, app, fingerprint(this.#http.token ?? ""), this.#scopeKey()].join(" "));
@@ -183,19 +185,25 @@ export class Database {
   /** Asks the server; without a connection the answer is the one it last gave for this token. @returns {Promise<Session>} */
   async #whoAmI() {
     const kept = this.#remembered.sessionOf(this.#http.token);
-    if (kept && this.#http.token) return (this.user = this.user ?? kept);
+    if (kept && this.#http.token) return this.#assume(this.user ?? kept);
     try {
       return await this.me();
     } catch (error) {
-      if (kept && /** @type {PylonError} */ (error).status === 0) return (this.user = kept);
+      if (kept && /** @type {PylonError} */ (error).status === 0) return this.#assume(kept);
       throw error;
     }
+  }
+
+  /** Takes ourselves for this, until the server has said. @param {Session} session */
+  #assume(session) {
+    this.#http.user = session.user_id ?? "";
+    return (this.user = session);
   }
 
   /** @param {Disk} disk */
   async #restore(disk) {
     const scope = this.#sync.scope;
-    const [rows, writes] = await Promise.all([disk.load(this.#scopeKey()), disk.writes()]);
+    const [rows, writes] = await Promise.all([disk.load(this.#rowsKey(scope)), disk.writes()]);
     if (disk !== this.#disk) return;
     if (rows && this.#replica.needsSnapshot && this.#replica.cursor === 0) {
       this.#replica.replace(rows.base, rows.cursor);
@@ -211,6 +219,11 @@ export class Database {
     return JSON.stringify(this.#sync.scope);
   }
 
+  /** Which rows these are: of another scope, or read under other rights, they are others. @param {import("./sync.js").Scope} scope */
+  #rowsKey(scope) {
+    return JSON.stringify([scope, this.#rights]);
+  }
+
   /** One tab writes rows, and only where locks say which. */
   #ownRows() {
     const disk = this.#disk;
@@ -218,7 +231,7 @@ export class Database {
     const released = new Promise((resolve) => (this.#releaseRows = () => resolve(undefined)));
     const held = async () => {
       if (disk.isClosed || !this.#tabs.isLeader) return;
-      await disk.own(this.#replica, () => JSON.stringify(this.#sync.heldScope)).catch((error) => this.#lostDisk(error));
+      await disk.own(this.#replica, () => this.#rowsKey(this.#sync.heldScope)).catch((error) => this.#lostDisk(error));
       await Promise.race([disk.closed, released]);
     };
     navigator.locks.request(`rows of ${disk.database.name}`, held).catch(nothing);
@@ -349,15 +362,26 @@ export class Database {
     const { token } = this.#http;
     const session = /** @type {Session} */ (await this.#http.json("GET", "/api/auth/me"));
     if (token !== this.#http.token) return session;
-    const changed = this.user && (this.user.user_id !== session.user_id || (this.user.tenant_id ?? null) !== (session.tenant_id ?? null));
+    const before = this.user;
+    const hasEnded = token !== null && session.user_id === null; // nothing is asked as nobody, until `use(null)`
+    const changed = before ? before.user_id !== session.user_id || (before.tenant_id ?? null) !== (session.tenant_id ?? null) : hasEnded;
     this.user = session;
-    this.#remembered.keep(token, session);
-    this.#isVerified = true;
-    const isAnother = this.#owner !== undefined && this.#owner !== session.user_id;
-    if (isAnother && !(token && session.user_id === null)) this.#depart(); // a cookie's session; a token's that has ended is for `use(null)`
-    if (isAnother) this.#isVerified = false;
+    if (!hasEnded) {
+      this.#http.user = session.user_id ?? "";
+      this.#remembered.keep(token, session);
+      if (this.#owner !== undefined && this.#owner !== session.user_id) this.#depart(); // a cookie's session, or one that became another user's
+      else if (this.#owner !== undefined) this.#hold(rightsOf(session));
+    }
+    this.#isVerified = !hasEnded && (this.#owner === undefined || this.#owner === session.user_id);
     if (changed) tellAll(this.#listeners.session, session);
     return session;
+  }
+
+  /** With other rights, other rows may be ours now. @param {string} rights */
+  #hold(rights) {
+    const isNews = this.#rights !== null && this.#rights !== rights;
+    this.#rights = rights;
+    if (isNews) this.#sync.refetch();
   }
 
   /** Our session if we have one, else a new guest's, remembered in this browser. @returns {Promise<Session>} */
@@ -403,6 +427,7 @@ export class Database {
   async #become(token) {
     if (token !== this.#http.token) {
       this.#http.token = token;
+      this.#http.user = null;
       this.#depart();
     }
     return this.me();
@@ -421,6 +446,7 @@ export class Database {
   #leave() {
     this.#turn += 1;
     this.#owner = undefined;
+    this.#rights = null;
     this.#isVerified = false;
     this.#prepared = null;
     this.#isPrepared = false;
@@ -551,10 +577,19 @@ export class Database {
     else this.#replica.outdate(); // nobody watches: there is nothing to lay writes over
   }
 
-  /** The server refused us: a dead token is forgotten, a living one keeps its place. */
-  async #reviewSession() {
+  /** Asks who we are: a dead token is forgotten, a living one keeps its place. @param {boolean} [isNew] the rows are being fetched anew already */
+  async #reviewSession(isNew = false) {
+    if (isNew) this.#rights = null;
+    const { token } = this;
     const session = await this.me();
-    if (this.token && session.user_id === null) await this.use(null);
+    if (token && session.user_id === null) await this.#end(token);
+  }
+
+  /** This token's session has ended: go on as nobody, and openly. @param {string} token */
+  async #end(token) {
+    if (token !== this.token) return;
+    if (this.#remembered.token === token) this.#remembered.token = null;
+    await this.#become(null);
   }
 }
 

@@ -50,6 +50,39 @@ export class Disk {
     return new Disk(database, tab, trouble);
   }
 
+  /** Takes the rows of whoever used this browser before off the disk, unless a tab shows them; what they have not sent
+   * yet stays until they are back. @param {string} all the names of what belongs to this app begin so @param {string} own */
+  static async forgetOthers(all, own) {
+    for (const { name = "" } of (await indexedDB.databases?.()) ?? []) {
+      if (!name.startsWith(all) || name === own) continue;
+      await navigator.locks.request(`rows of ${name}`, { ifAvailable: true }, async (lock) => {
+        if (!lock) return;
+        const disk = await Disk.open(name, "", nothing);
+        const isEmpty = await disk.forgetRows().finally(() => disk.close());
+        if (isEmpty) await deleteDatabase(name);
+      });
+    }
+  }
+
+  /** Resolves with whether nothing is left. */
+  async forgetRows() {
+    const { stores, done } = this.begin(["marks", "segments", "changes", "writes", "documents"]);
+    const [marks, segments, changes, writes, documents] = stores;
+    for (const store of [marks, segments, changes]) store.clear();
+    const left = writes.count();
+    const cursor = documents.openCursor();
+    let edited = 0;
+    cursor.onsuccess = () => {
+      const at = cursor.result;
+      if (!at) return;
+      if (at.value.unsent) edited += 1;
+      else at.delete();
+      at.continue();
+    };
+    await done;
+    return left.result + edited === 0;
+  }
+
   /** @param {string[]} stores @param {IDBTransactionMode} [mode] */
   begin(stores, mode = "readwrite") {
     const transaction = this.database.transaction(stores, mode, RELAXED);

@@ -46,5 +46,8 @@ export async function errorOf(response) {
 /** @param {string} reason @param {{scope?: string, until?: number|null}} said @returns {Maintenance} */
 export const maintenanceOf = (reason, { scope = "server", until }) => ({ scope, reason, until: until ? new Date(until * 1_000) : null });
 
+/** Does the server take us for somebody else? Then it has done nothing. @param {PylonError} error */
+const isMistaken = ({ status, code }) => status === 401 && (code === "SESSION_EXPIRED" || code === "SESSION_CHANGED");
+
 /** Worth repeating the same request? After these the server has not judged it. @param {PylonError} error */
-export const isPassing = (error) => error.status === 0 || [408, 429, 502, 503, 504, 507].includes(error.status);
+export const isPassing = (error) => error.status === 0 || [408, 429, 502, 503, 504, 507].includes(error.status) || isMistaken(error);

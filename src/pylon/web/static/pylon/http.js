@@ -1,17 +1,28 @@
 // @ts-check
 /** Requests to one server, as the owner of one token. */
 import { errorOf, networkError } from "./errors.js";
-import { asked, backoff, sleep } from "./waiting.js";
+import { asked, backoff, nothing, sleep } from "./waiting.js";
 
 const REQUEST_MS = 60_000;
 const READ_TRIES = 3; //   requests for one read that the server is too busy for
 const READ_WAIT_S = 5; //  a read that would have to wait longer fails instead
 
 export class Http {
+  /** Whom the server must take us for, "" for nobody; null until we know: then anybody but nobody will do. @type {string|null} */ user = null;
+  /** Called when the server takes us for somebody else; nothing was done then. */ mistaken = nothing;
+
   /** @param {string} base @param {string|null} token */
   constructor(base, token) {
     this.base = base;
     this.token = token;
+  }
+
+  /** Where a cookie may say who we are, nobody is somebody to tell, too. @param {string} path */
+  #expected(path) {
+    if (path.startsWith("/api/auth/")) return null;
+    if (this.user) return encodeURIComponent(this.user);
+    if (this.token) return "*";
+    return this.user === "" && this.base === globalThis.location?.origin ? "" : null;
   }
 
   /**
@@ -23,11 +34,16 @@ export class Http {
     const all = { ...headers };
     if (this.token) all.Authorization = `Bearer ${this.token}`;
     if (body !== undefined) all["Content-Type"] = "application/json";
+    const expected = this.#expected(path);
+    if (expected !== null) all["X-Pylon-Expect-User"] = expected;
+    let response;
     try {
-      return await fetch(this.base + path, { method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), signal, keepalive });
+      response = await fetch(this.base + path, { method, headers: all, body: body === undefined ? undefined : JSON.stringify(body), signal, keepalive });
     } catch (cause) {
       throw networkError(cause);
     }
+    if (response.status === 401 && expected !== null) this.mistaken();
+    return response;
   }
 
   /** The answer's JSON; anything but 2xx throws. A read that the server is too busy for is asked again. @param {string} method @param {string} path @param {unknown} [body] */

@@ -45,7 +45,7 @@ export class Sync {
 
   /**
    * @param {import("./http.js").Http} http @param {import("./replica.js").Replica} replica @param {import("./tabs.js").Tabs} tabs
-   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, retry: () => void, session: () => Promise<void>,
+   * @param {{prepare: () => Promise<void>, status: (status: Status) => void, open: () => void, ended: () => void, live: () => void, retry: () => void, session: (isNew?: boolean) => Promise<void>,
    *   frame: (frame: any) => void, binary: (data: ArrayBuffer) => void, switches: (switches: import("./switches.js").Switch[]) => void, progress: (rows: number, done: boolean) => void}} hooks
    */
   constructor(http, replica, tabs, hooks) {
@@ -174,12 +174,10 @@ export class Sync {
       else if (this.held.length < HELD_EVENTS) this.held.push(frame);
       else this.overflowed = true;
     } else if (frame.type === "session-changed") {
-      this.epoch += 1; // same socket, other rights
       this.switches.begin();
       later(() => this.current && this.switches.show(), SETTLE_MS);
-      this.replica.clear();
-      this.hooks.session().catch(nothing);
-      this.catchUp().catch(() => from.hangUp());
+      this.refetch();
+      this.hooks.session(true).catch(nothing);
     } else if (frame.type === "reconnect") this.comeBackIn = Math.max(1, Number(frame.after_ms) || 0);
     else if (frame.type === "maintenance") this.maintain(from, frame);
     else if (frame.type === "switch") {
@@ -326,6 +324,14 @@ export class Sync {
       if (this.isOpen) this.tabs.post({ type: "up", to: message.from, socket: this.socketName, switches: this.switches.frames });
     } else if (message.type === "send") this.send(message.frame);
     else if (message.type === "status" && message.lead && !this.tabs.isLeader && !this.current) this.become(message.status === "live" ? "connecting" : message.status, message.maintenance);
+  }
+
+  /** Same link, other rights: fetch all rows anew. */
+  refetch() {
+    this.epoch += 1;
+    this.replica.clear();
+    const { link } = this;
+    if (link && this.current) this.catchUp().catch(() => link.hangUp());
   }
 
   /** Another caller, or another scope, from now on: connect anew. */
