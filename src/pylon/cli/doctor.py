@@ -15,6 +15,7 @@ from pylon.cli.output import Output
 from pylon.cli.project import Project, add_serving_options, open_project, settings_for, unknown_findings
 from pylon.listeners import ListenError, bind
 from pylon.loading import Entry, LoadError
+from pylon.model.schema import AppSpec
 from pylon.settings import Settings, SettingsError
 
 _MIN_FREE = 100 * 1024 * 1024
@@ -63,7 +64,7 @@ def examine(options: argparse.Namespace) -> list[Check]:
     try:
         project = open_project(options, {})
         settings = project.settings
-        checks.append(_app(project))
+        checks += _app(project)
     except LoadError as error:
         checks.append(Check("app", "error", str(error)))
     unknown = [f"{found.message}. {found.hint}" for found in unknown_findings(environ)]
@@ -94,14 +95,43 @@ def _open_files() -> Check:
     return Check("open files", "warning", f"{soft}: each client needs one; raise it with `ulimit -n 65536`")
 
 
-def _app(project: Project) -> Check:
+def _app(project: Project) -> list[Check]:
     from pylon.cli.check import counted, examine
 
     spec, warnings = examine(project)
     detail = f"{_shown(project.entry)}: {counted(spec)}"
-    if warnings:
-        return Check("app", "warning", f"{detail}; {warnings[0]}")
-    return Check("app", "pass", detail)
+    app = Check("app", "warning", f"{detail}; {warnings[0]}") if warnings else Check("app", "pass", detail)
+    return [app, *_encrypted_fields(spec, project.settings)]
+
+
+def _encrypted_fields(spec: AppSpec, settings: Settings) -> list[Check]:
+    """Whether the keys that are here open what the app's encrypted fields hold; nothing where there is nothing yet."""
+    if settings.database_url or not settings.database_path.is_file():
+        return []
+    from pylon.engine.keyring import FILE_NAME, load_keyring
+    from pylon.engine.plan import Plans
+    from pylon.engine.resealing import states_in
+    from pylon.store.sqlite.database import SqliteStore
+
+    plans = Plans(spec)
+    if not plans.has_sealed:
+        return []
+    has_keys = bool(settings.secret_keys) or (settings.data_dir / FILE_NAME).is_file()
+    try:
+        ids = load_keyring(settings.secret_keys, settings.data_dir).ids if has_keys else ()
+        types = {name: plan.types for name, plan in plans.items()}
+        session = SqliteStore(settings.database_path, types).reader()
+        try:
+            states = states_in(session, plans.values(), ids)
+        finally:
+            session.close()
+    except Exception as error:  # whatever is wrong with the keys or the file is a finding, not this command's failure
+        return [Check("encrypted fields", "warning", f"could not be looked at: {error}")]
+    lost = {f"{state.entity}.{state.field}": state.unknown for state in states if state.unknown}
+    if lost:
+        told = ", ".join(f"{count:,} in {name}" for name, count in lost.items())
+        return [Check("encrypted fields", "error", f"values that no key here opens: {told}; put their key back")]
+    return [Check("encrypted fields", "pass", f"{len(states)}, and the keys for them")]
 
 
 def _shown(entry: Entry) -> str:

@@ -22,6 +22,7 @@ import msgspec
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
+from pylon.signals.tasks import Task
 from pylon.sync import room_frames
 from pylon.sync.events import Event, Frames
 from pylon.sync.room_data import check_name, encoded
@@ -272,15 +273,14 @@ class Rooms:
         self.statistics.idle += gone
         return gone
 
-    async def run(self) -> None:
+    async def run(self, task: Task) -> None:
         """Sweep until cancelled."""
         pause = SWEEP_SECONDS
         while True:
             await asyncio.sleep(pause)
-            pause = SWEEP_SECONDS
             try:
-                if self.sweep() == SWEPT:
-                    pause = 0.0
+                with task.turn():
+                    pause = 0.0 if self.sweep() == SWEPT else SWEEP_SECONDS
             except Exception:  # a supervised boundary: one bad member must not keep all others here for ever
                 log.exception("sweeping rooms failed")
 
