@@ -17,6 +17,7 @@ from pylon.model.errors import PylonError
 from pylon.ops.health import Readiness
 from pylon.signals import logs
 from pylon.signals.metrics import OVERFLOW, Asked, Kind, Registry
+from pylon.signals.tasks import Task
 from pylon.sync.deciding import QUEUE_LIMIT
 from pylon.sync.door import Door
 from pylon.sync.hub import Hub
@@ -100,9 +101,34 @@ def watch(
         ("meter", "per", "of"),
         lambda: _budgets(engine),
     )
+    for name, text, kind, figure in _TASKS:
+        registry.asked_by(name, text, kind, ("task",), lambda figure=figure: _tasks(engine, figure))  # type: ignore[misc]
     registry.asked_by(
         "pylon_log_lines_total", "Log lines by level.", "counter", ("level",), lambda: _by(logs.lines_by_level())
     )
+
+
+_TASKS: tuple[tuple[str, str, Kind, Callable[[Task], float]], ...] = (
+    ("pylon_task_runs_total", "Turns of background tasks.", "counter", lambda task: task.runs),
+    ("pylon_task_failures_total", "Turns that failed.", "counter", lambda task: task.failures),
+    (
+        "pylon_task_last_success_timestamp_seconds",
+        "When a background task last went well, or began.",
+        "gauge",
+        lambda task: task.succeeded_at,
+    ),
+    ("pylon_task_duration_seconds", "How long its last turn took.", "gauge", lambda task: task.seconds),
+    (
+        "pylon_task_interval_seconds",
+        "Seconds between its turns, 0 for one that is woken when there is work.",
+        "gauge",
+        lambda task: task.every,
+    ),
+)
+
+
+def _tasks(engine: Engine, figure: Callable[[Task], float]) -> list[tuple[tuple[str, ...], float]]:
+    return [((task.name,), figure(task)) for task in engine.tasks]
 
 
 def _writer(engine: Engine) -> Statistics:
@@ -293,6 +319,12 @@ def _guards(engine: Engine, readiness: Readiness) -> _Figures:
             lambda: containment.level,
         ),
         ("pylon_audit_lag_seconds", "Age of the oldest audit record that is not stored yet.", "gauge", audit.lag),
+        (
+            "pylon_sealed_unreadable_total",
+            "Times that a stored value of an encrypted field was met which no key here opens.",
+            "counter",
+            lambda: engine.plans.field_keys.unreadable,
+        ),
         (
             "pylon_audit_refused_total",
             "Reads refused because they could not be recorded.",

@@ -29,6 +29,8 @@ from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.key_check import check_keys, note_keys
+from pylon.engine.keyring import FILE_NAME as KEY_FILE
 from pylon.engine.keyring import load_keyring
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
@@ -86,6 +88,7 @@ from pylon.sync.reruns import LiveLimits
 from pylon.sync.room_desk import RoomDesk
 from pylon.sync.room_sockets import open_rooms
 from pylon.sync.room_state import RoomLimits
+from pylon.sync.rooms import SWEEP_SECONDS
 from pylon.sync.scopes import Scopes
 from pylon.sync.sse import EventStream, sse_protocol
 from pylon.sync.subset import Subsets
@@ -216,7 +219,9 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        key_file = settings.data_dir / KEY_FILE
+        new_key = None if settings.secret_keys or key_file.exists() else key_file
+        self._ring = ring = load_keyring(settings.secret_keys, settings.data_dir)
         plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
@@ -261,6 +266,7 @@ class Server:
         )
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        check_keys(self.engine, ring, new_key, is_lost=settings.secret_key_lost)
         self.resealing = Resealing(self.engine, ring, None if settings.secret_keys else settings.data_dir)
         self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
@@ -302,6 +308,8 @@ class Server:
             max_buffer=settings.ws_buffer_max_bytes,
             clock=clock,
         )
+        if self.plugins.on_request or self.plugins.on_response:
+            self.door.plugins = self.plugins
         subsets = Subsets(plans)
         Scopes(self.door, subsets)
         self.room_guard = open_rooms(
@@ -440,11 +448,13 @@ class Server:
     async def open(self) -> None:
         """Start what answers requests; whoever has no ports can serve `app` from here on."""
         await self.engine.start()
+        await note_keys(self.engine, self._ring)
         self.throttles.load()
         await self.identity.start()
         await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
-        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run())]
+        sweeping = self.engine.tasks.add("rooms", SWEEP_SECONDS)
+        self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run(sweeping))]
         self._tasks.append(asyncio.create_task(self.room_guard.run()))
 
     async def close(self) -> None:
@@ -494,10 +504,13 @@ class Server:
         return servers
 
     async def _tick(self) -> None:
+        every = self._settings.ws_ping_secs / PING_BUCKETS
+        task = self.engine.tasks.add("keepalive", every)
         while True:
-            await asyncio.sleep(self._settings.ws_ping_secs / PING_BUCKETS)
+            await asyncio.sleep(every)
             try:
-                self.door.tick()
+                with task.turn():
+                    self.door.tick()
             except Exception:  # a supervised boundary: one bad connection must not end the keepalive of all
                 log.exception("keepalive failed")
 
@@ -545,6 +558,7 @@ def make_backups(spec: AppSpec, settings: Settings, engine: Engine) -> Backups:
             shelf=shelf,
             keys=keys,
             keep_days=settings.archive_keep_days,
+            task=engine.tasks.add("archive", settings.archive_secs),
         )
     plan = Plan(every=settings.backup_every_secs, keep=settings.backup_keep, keys=keys)
     return Backups(engine, Subject(settings.data_dir, _version(), spec), shelf, plan, archiver=archiver)

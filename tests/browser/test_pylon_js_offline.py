@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from client_page import Tab, open_tab
 from page import network, until
+from tests.backup.conftest import Command
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 
@@ -66,6 +67,49 @@ def test_rows_and_unsent_writes_survive_a_reload_without_the_server_and_are_sent
     until(lambda: tab.text("status") == "live", 45)
     assert stored(server) == tab.titles() == ["and more", "from the server", "written offline"]
     assert tab.script_errors() == []
+
+
+LOSE_ONE = """
+  const send = fetch;
+  window.fetch = async (url, init) => {
+    if (!String(url).includes("/push")) return send(url, init);
+    if (!window.lost) await send(url, init).then(() => (window.lost = true));
+    throw new TypeError("the answer is lost");
+  };
+"""
+
+
+def test_what_a_page_has_not_sent_reaches_a_restored_server_once_or_is_named(
+    open_browser: Open, server: ServerProcess, tmp_path: Path
+) -> None:
+    pylon = Command(tmp_path)
+    tab = Tab(open_browser(), server.url)
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    tab.becomes("live")
+    before = tab.run("return (await db.insert('Todo', { title: 'before' })).id")
+    pylon.json("backup", "base", "--data-dir", str(server.data))
+    add(server, "lost with the restore")
+    until(lambda: len(tab.titles()) == 2)
+    tab.driver.execute_script(LOSE_ONE)
+    tab.write("its answer lost")
+    until(lambda: tab.run("return window.lost"))
+    assert stored(server) == ["before", "its answer lost", "lost with the restore"]
+    tab.write("never sent")
+    change = "const [[row], change] = [todos.rows.filter(({ title }) => title === a[0]), { done: true }]; "
+    for title in ("before", "lost with the restore"):
+        tab.run(change + "db.update('Todo', row.id, change).catch((error) => (window.refused = error.code))", title)
+    tab.kept()
+    server.kill()
+    pylon.json("restore", str(tmp_path / "base"), "--data-dir", str(server.data), "--yes", "--replace")
+    server.start()
+    tab.reload()
+    tab.run("db.onError((error, write) => (window.refused = `${error.code} ${write.kind}`))")
+    tab.run("await db.use(a[0])", server.token_of("ann"))
+    until(lambda: tab.run("return db.pending") == 0, 45)
+    tab.becomes("live")
+    assert stored(server) == tab.titles() == ["before", "its answer lost", "never sent"]
+    assert tab.run("return db.get('Todo', a[0]).done", before) is True
+    assert tab.run("return refused").endswith(" update")
 
 
 def test_a_page_that_was_open_before_pulls_only_what_is_new(open_browser: Open, server: ServerProcess) -> None:

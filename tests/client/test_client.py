@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +15,9 @@ import pytest
 
 import pylon.client
 from pylon import Entity, Id, field
-from pylon.client import ApiError, AsyncClient, Client, PylonError, Unreachable, new_id
+from pylon.client import ApiError, AsyncClient, Client, PylonError, RoomEvent, Unreachable, new_id
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
+from pylon.testing.waiting import eventually
 from tests.client.conftest import QUICK
 
 
@@ -223,6 +225,42 @@ def test_what_is_exported_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "guide" / "python-client.md").read_text()
     table = page.partition("## What there is")[2].partition("## Rooms")[0]
     assert set(re.findall(r"`(\w+)`", table)) == set(pylon.client.__all__)
+
+
+def test_rooms_without_an_event_loop(server: ServerProcess) -> None:
+    with (
+        Client(server.url, server.token_of("ann")) as one,
+        Client(server.url, server.token_of("ben")) as two,
+        one.replica() as here,
+        two.replica() as there,
+        here.room("blocking", {"color": "red"}) as mine,
+    ):
+        with there.room("blocking", timeout=10) as theirs:
+            assert theirs.members == {"ann": {"color": "red"}, "ben": None}
+            theirs.presence({"line": 7})
+            theirs.send("wave", 2)
+            heard = [mine.next(5) for _ in range(4)]
+            assert [(e.kind, e.user, e.topic, e.data) for e in heard if e is not None] == [
+                ("snapshot", None, None, {"ann": {"color": "red"}}),
+                ("join", "ben", None, None),
+                ("presence", "ben", None, {"line": 7}),
+                ("topic", "ben", "wave", 2),
+            ]
+        assert mine.next(5) == RoomEvent("leave", "ben")
+        with pytest.raises(TimeoutError):
+            mine.next(0.01)
+        taken: list[str] = []
+        thread = threading.Thread(target=lambda: taken.extend(event.kind for event in mine))
+        thread.start()
+        mine.send("last")
+        eventually(lambda: taken == ["topic"])
+        mine.leave()  # ends the iteration on the other thread
+        thread.join(5)
+        assert not thread.is_alive()
+        assert (mine.next(), mine.error, mine.dropped) == (None, None, 0)
+        with pytest.raises(ApiError) as refused, there.room("x" * 300):
+            raise AssertionError("entered")
+        assert refused.value.code == "INVALID_DATA"
 
 
 def test_the_same_without_an_event_loop(server: ServerProcess) -> None:

@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, assert_type
 
 from pylon import Entity
-from pylon.client import ActionStream, AsyncClient, Client, LiveCall, LiveQuery, Replica
+from pylon.client import (
+    ActionStream,
+    AsyncClient,
+    BlockingRoom,
+    Client,
+    LiveCall,
+    LiveQuery,
+    Replica,
+    RoomEvent,
+)
 
 
 class Note(Entity):
@@ -41,5 +50,12 @@ def without(client: Client) -> None:
     with client.replica("notes.db", scope={Note: {"title": "x"}, "User": {}}) as replica:
         assert_type(replica.rows(Note, limit=3), list[Note])
         assert_type(replica.live("Note"), Iterator[list[dict[str, Any]]])
+        with replica.room("doc", {"x": 1}) as room:
+            assert_type(room, BlockingRoom)
+            assert_type(room.members, dict[str, Any])
+            assert_type(room.next(1.0), RoomEvent | None)
+            for event in room:
+                assert_type(event.user, str | None)
+        replica.room(7)  # type: ignore[arg-type]
     client.insert(7, title="x")  # type: ignore[arg-type]
     client.query(Note, limit="3")  # type: ignore[call-overload]

@@ -100,7 +100,7 @@ def test_what_a_token_reads_is_recorded_by_route(server: ServerProcess, pylon: P
 
     def used() -> set[str]:
         _, answer = server.request("GET", "/api/admin/audit?action=token.use", token=ADMIN_TOKEN)
-        return {entry["details"]["request"] for entry in answer["entries"]}
+        return {entry["details"]["route"] for entry in answer["entries"]}
 
     eventually(lambda: {"GET /api/admin/usage", "GET /api/admin/audit"} <= used())
 

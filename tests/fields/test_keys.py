@@ -104,6 +104,35 @@ async def test_a_lost_key_is_told_and_holds_up_no_other_row(tmp_path: Path) -> N
         assert (await sealed(resealing))["notes"] == {ring.ids[0]: 1, ring.ids[1]: 0}
 
 
+async def test_what_the_older_program_sealed_is_told_left_alone_and_never_shown(tmp_path: Path) -> None:
+    ring = KeyRing(["new" * 20])
+    foreign = "enc:v1:AAAAAAAAAAAAAAAA:c2VhbGVk"
+    async with open_engine(app(), tmp_path, keys=ring) as engine:
+        old, new = await make(engine, notes="x"), await make(engine, notes=SECRET)
+        await engine.run(ADMINISTRATOR, lambda tx: tx.session.update("Patient", old, {"notes": foreign}))
+        with pytest.raises(PylonError) as error:
+            await engine.reads.get(ALICE, "Patient", old)
+        assert error.value.code == "SEALED_UNREADABLE"
+        assert foreign not in str(error.value)
+        assert engine.plans.field_keys.unreadable == 1
+        assert msgspec.json.decode(await engine.reads.get(ALICE, "Patient", new))["notes"] == SECRET
+
+        resealing = Resealing(engine, ring, None)
+        [state] = [state for state in await resealing.states() if state.field == "notes"]
+        assert (state.by_key, state.open, state.unknown) == ({ring.ids[0]: 1}, 0, 1)
+        await resealing.start(ADMINISTRATOR)
+        await finished(resealing)
+        assert resealing.progress.unreadable == 1
+        at = engine.plans["Patient"].types.columns.index("notes")
+        stored = await engine.reads.run(lambda session: session.get("Patient", old), 1.0)
+        assert stored is not None
+        assert stored[at] == foreign
+
+        with pytest.raises(PylonError) as refused:
+            engine.plans["Patient"].types.decode_import(msgspec.json.encode({"name": "p", "notes": foreign}))
+        assert refused.value.code == "INVALID_DATA"
+
+
 async def test_configured_keys_are_not_the_servers_to_change(tmp_path: Path) -> None:
     ring = KeyRing(["new" * 20])
     async with open_engine(app(), tmp_path, keys=ring) as engine:

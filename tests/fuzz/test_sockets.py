@@ -50,10 +50,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 # -- instead of a request ----------------------------------------------------------------------------------------------
 
-_KEY = base64.b64encode(b"0123456789abcdef")
+KEY = base64.b64encode(b"0123456789abcdef")
 _HEAD = [
     b"Host: x", b"Upgrade: websocket", b"Connection: Upgrade", b"Connection: keep-alive, upgrade",
-    b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8", b"Sec-WebSocket-Key: " + _KEY,
+    b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8", b"Sec-WebSocket-Key: " + KEY,
     b"Sec-WebSocket-Key: short",
     b"Sec-WebSocket-Protocol: bearer.x, bearer.%zz", b"Sec-WebSocket-Protocol: bearer.%ff%00",
     b"Sec-WebSocket-Protocol: \xff", b"Sec-WebSocket-Protocol: bearer." + b"a" * 9000,
@@ -93,7 +93,7 @@ upgrades = st.builds(
     ),
     st.sampled_from(_TARGETS),
     st.lists(st.sampled_from(_HEAD), max_size=6).map(
-        lambda lines: [b"Sec-WebSocket-Key: " + _KEY, b"Sec-WebSocket-Version: 13", *lines]
+        lambda lines: [b"Sec-WebSocket-Key: " + KEY, b"Sec-WebSocket-Version: 13", *lines]
     ),
 )
 
@@ -181,20 +181,20 @@ def frames(draw: st.DrawFn) -> bytes:
     kind = draw(st.integers(0, 11))
     payload = draw(texts)
     if kind < 7:
-        return _frame(0x81, payload)
+        return frame(0x81, payload)
     if kind == 7:
         cut = draw(st.integers(0, len(payload)))
-        return _frame(0x01, payload[:cut]) + _frame(0x00, b"") + _frame(0x89, b"ping") + _frame(0x80, payload[cut:])
+        return frame(0x01, payload[:cut]) + frame(0x00, b"") + frame(0x89, b"ping") + frame(0x80, payload[cut:])
     if kind == 8:
-        return _frame(0x82, payload)
+        return frame(0x82, payload)
     if kind == 9:
-        return _frame(draw(st.integers(0, 255)), draw(st.binary(max_size=130)))
+        return frame(draw(st.integers(0, 255)), draw(st.binary(max_size=130)))
     if kind == 10:
         return bytes([0x81, 0x80 | draw(st.integers(125, 127))]) + draw(st.binary(max_size=12))
     return draw(st.binary(max_size=12))
 
 
-def _frame(first: int, payload: bytes) -> bytes:
+def frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
         head = bytes([first, 0x80 | size])
@@ -218,12 +218,12 @@ def test_no_frame_harms_the_server_or_another_socket(
     token = tokens[data.draw(st.sampled_from(list(tokens)))]
     sent = data.draw(st.lists(frames(), min_size=1, max_size=8))
     lines = [b"GET / HTTP/1.1", b"Host: x", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"]
-    lines += [b"Sec-WebSocket-Key: " + _KEY, *([b"Authorization: Bearer " + token.encode()] if token else []), b"", b""]
+    lines += [b"Sec-WebSocket-Key: " + KEY, *([b"Authorization: Bearer " + token.encode()] if token else []), b"", b""]
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(b"\r\n".join(lines))
         answer = connection.recv(65_536)
         assert answer.startswith(b"HTTP/1.1 101"), answer[:300]
-        _send(connection, b"".join(sent) + _frame(0x88, b""))
+        _send(connection, b"".join(sent) + frame(0x88, b""))
         answer += _until_it_ends(connection)
     told = INTERNALS.search(answer, answer.index(b"\r\n\r\n"))
     assert told is None or told[0] in b"".join(sent), answer[:1000]

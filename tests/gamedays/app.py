@@ -3,8 +3,9 @@
 import time
 
 from pylon import App, Context, Entity, Id, field
+from pylon.plugins.webhooks import Webhooks
 
-app = App("incidents")
+app = App("incidents", plugins=[Webhooks()])
 
 
 class Note(Entity, crdt=False):

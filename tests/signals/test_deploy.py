@@ -38,6 +38,10 @@ ANCHORS = {
     "backup-failing",
     "budget",
     "overload",
+    "background-work",
+    "mail",
+    "webhooks",
+    "lost-key",
 }
 
 _NAME = re.compile(r"\bpylon_[a-z0-9_]+")
@@ -48,8 +52,9 @@ needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason
 
 APP = """
 from pylon import App, Entity
+from pylon.plugins.webhooks import Webhooks
 
-app = App("deploy")
+app = App("deploy", plugins=[Webhooks()])
 
 
 class Item(Entity, crdt=False):
@@ -170,6 +175,7 @@ def test_the_dashboard_holds_together() -> None:
         "Fan-out and sockets",
         "Top talkers",
         "Audit, policies, budgets",
+        "Background work, mail, webhooks",
         "Process and garbage collector",
     ]
     assert "datasource" in {variable["name"] for variable in board["templating"]["list"]}
@@ -260,7 +266,7 @@ def test_a_real_prometheus_scrapes_a_real_server_and_answers_every_panel(
 
 
 def _allowed_empty(text: str) -> bool:
-    """Queries of what a healthy server has none of, or that need a backup or a budget."""
+    """Queries of what a healthy server has none of, or that need a backup, a budget, mail or a webhook."""
     return (
         "ALERTS" in text
         or "pylon_budget_used_ratio" in text
@@ -271,5 +277,7 @@ def _allowed_empty(text: str) -> bool:
         or '"4xx"' in text
         or "pylon_policy_denials_total" in text
         or "pylon_top_writes_per_second" in text
+        or "pylon_mail_" in text
+        or "pylon_webhook_" in text
         or "pylon_budget_used_ratio" in text
     )

@@ -98,12 +98,15 @@ class Editor:
             open_now = [row_id for row_id, copy in self.copies.items() if copy.was_whole]
             if len(self.copies) < OPEN_AT_ONCE and (not open_now or world.happens(0.3)):
                 self._open()
+            elif open_now and world.happens(0.1):
+                self._ask("crdt-subscribe", chance.choice(open_now))
             elif open_now:
                 self._edit(chance.choice(open_now))
 
     def _open(self) -> None:
-        pages = [row_id for entity, row_id in self.client.rows if entity == "Page" and row_id not in self.copies]
-        if pages:
+        pages = sorted(row_id for entity, row_id in self.client.rows if entity == "Page")[:OPEN_AT_ONCE]
+        pages = [row_id for row_id in pages if row_id not in self.copies]
+        if pages:  # of the few that the others edit as well
             row_id = self._world.chance.choice(pages)
             self.copies[row_id] = Copy(self._world.chance.getrandbits(60))
             self._ask("crdt-subscribe", row_id)

@@ -30,7 +30,8 @@ class Guest:
     # -- what the connection brings ------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """Rooms end with the connection: join again."""
+        """Rooms end with the connection: join some of them again."""
+        self._wanted = {room for room in sorted(self._wanted) if self._world.happens(0.6)}
         self.views.clear()
         self._asked.clear()
 

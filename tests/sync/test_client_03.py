@@ -6,51 +6,21 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.documents.live import frame_of
+from tests.documents.peer import Peer
+from tests.sync.checklist import APP, head, put
 from tests.sync.client_03 import Client03, closed_with, socket_url, stream_url
 
-APP = """
-from pylon import App, Context, Entity, Id, field
-
-app = App("checklist")
-
-
-class Todo(Entity, crdt=False):
-    title: str
-    done: bool = False
-    n: int | None = None
-
-    class Policy:
-        allow = "true"
-
-
-class Priv(Entity, crdt=False):
-    text: str
-    owner: Id["User"] | None = field(owner=True)
-
-    class Policy:
-        read = "auth.userId == data.owner"
-        insert = update = delete = "auth.userId != null"
-
-
-class Note(Entity):
-    body: str
-
-    class Policy:
-        allow = "true"
-
-
-@app.query(auth="public")
-def titles(ctx: Context) -> list[str]:
-    return [row.title for row in ctx.db.query(Todo, limit=5)]
-"""
 MANY = 2500
 
 
@@ -74,21 +44,8 @@ def started(server: ServerProcess) -> Iterator[Any]:
         yield start
 
 
-def put(server: ServerProcess, title: str, entity: str = "Todo", **data: Any) -> str:
-    status, made = server.request("POST", f"/api/entities/{entity}", {"title": title, **data}, token=ADMIN_TOKEN)
-    assert status == 201, made
-    row_id: str = made["id"]
-    return row_id
-
-
 def titled(client: Client03, title: str) -> list[str]:
     return [row_id for row_id, row in client.rows.get("Todo", {}).items() if row.get("title") == title]
-
-
-def head(server: ServerProcess) -> int:
-    answer = server.request("GET", "/api/sync/pull?since=0&limit=0")[1]
-    seq: int = answer["cursor"]["last_seq"]
-    return seq
 
 
 # -- session and HTTP --------------------------------------------------------------------------------------------
@@ -123,6 +80,34 @@ def test_the_preflight_of_every_call_is_204(server: ServerProcess) -> None:
         assert "authorization" in allowed
         assert "content-type" in allowed
         connection.close()
+
+
+# Bearer token accepted on every `/api/*` call.
+def test_a_token_is_taken_at_every_door(server: ServerProcess, started: Any) -> None:
+    client = started("bea")
+    secret = "beas own"
+    change = {"entity": "Priv", "row_id": "_pending_1_a", "kind": "insert", "data": {"text": secret}, "op_id": "bea1"}
+    _, note = client.request("POST", "/api/entities/Note", {"body": ""})
+    asked = [
+        ("POST", "/api/sync/push", {"changes": [change]}),
+        ("GET", "/api/sync/pull?since=0", None),
+        ("GET", "/api/entities/Priv", None),
+        ("GET", "/api/entities/Priv/cursor", None),
+        ("POST", "/api/query/Priv", {}),
+        ("POST", "/api/aggregate/Priv", {"groupBy": ["text"]}),
+        ("POST", "/api/fn/mine", {}),
+        ("GET", "/api/auth/me", None),
+        ("POST", "/api/rooms/join", {"room": "beas"}),
+        ("GET", "/api/rooms/beas", None),
+        ("POST", f"/api/crdt/Note/{note['id']}", {"update": Peer(1).taken().hex()}),
+    ]
+    nobody = started()
+    for method, path, body in asked:
+        status, answer = client.request(method, path, body)
+        assert status == 200, (path, answer)
+        if "Priv" in path or path in ("/api/fn/mine", "/api/sync/pull?since=0"):
+            assert secret in json.dumps(answer), path
+            assert secret not in json.dumps(nobody.request(method, path, body)[1]), path
 
 
 # Errors are `{"error":{"code","message"}}` with a non-2xx status.
@@ -197,6 +182,32 @@ def test_a_cursor_of_another_database_is_410_and_then_a_clean_resync(server: Ser
     for cursor in (2**63 - 1, 2**63, 2**64 - 1):
         assert server.request("GET", f"/api/sync/pull?since={cursor}")[0] == 410
     assert server.request("GET", "/api/sync/pull?since=0")[0] == 200
+
+
+# The same behind retention: here the log has lost its beginning while the server was down.
+def test_a_cursor_behind_what_the_log_keeps_is_410_and_then_a_clean_resync(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with ServerProcess(tmp_path / "app.py", tmp_path / "data") as own:
+        row_id = put(own, "kept")
+        client = Client03(own.url).start()
+        client.lost()
+        gone = put(own, "gone")
+        own.request("DELETE", f"/api/entities/Todo/{gone}", token=ADMIN_TOKEN)
+        put(own, "later")
+        own.kill()
+        with closing(sqlite3.connect(tmp_path / "data" / "pylon.db")) as database, database:
+            assert database.execute("DELETE FROM _pylon_change_log WHERE seq < 4").rowcount == 3
+        own.start()
+        client.reconnect()
+        assert client.resyncs == 1
+        assert client.cursor == head(own)
+        assert {row["title"] for row in client.rows["Todo"].values()} == {"kept", "later"}
+        assert titled(client, "kept") == [row_id]
+        current = Client03(own.url)
+        current.cursor = head(own) - 1
+        current.pull()
+        assert current.resyncs == 0
+        client.drop()
 
 
 # -- live --------------------------------------------------------------------------------------------------------
@@ -301,6 +312,38 @@ def test_frames_without_a_room_do_no_harm(server: ServerProcess, started: Any) -
         client.socket.send(frame)
     put(server, "after the frames")
     client.receive(lambda: titled(client, "after the frames"))
+
+
+# Binary frames only of the layout in 10.5, first one after `crdt-subscribe` is a full snapshot; re-subscribe after
+# reconnect works. `POST /api/crdt/<E>/<id>` hex envelope → `{"ok":true}`, then a binary frame to the sender as well.
+def test_a_document_comes_whole_after_each_reconnect_and_edits_come_back(server: ServerProcess, started: Any) -> None:
+    client = started("doro")
+    _, made = client.request("POST", "/api/entities/Note", {"body": "seed"})
+    entity, row_id, peer = "Note", made["id"], Peer(7)
+    put(server, "nobody asked for a document yet")
+    client.receive(lambda: titled(client, "nobody asked for a document yet"))
+    assert client.binary == []
+    for word in ("one ", "two "):
+        client.binary.clear()
+        client.socket.send(json.dumps({"type": "crdt-subscribe", "entity": entity, "rowId": row_id}))
+        client.receive(lambda: client.binary)
+        kind, *about, payload = frame_of(client.binary.pop())
+        assert (kind, *about) == (0x10, entity, row_id)
+        fresh = Peer(8)
+        fresh.receive(payload)
+        peer.receive(payload)
+        assert fresh.row["body"] == client.rows["Note"][row_id]["body"] == peer.row["body"]
+        peer.doc.get_text("body").insert(0, word)  # as `useCollabText` writes
+        update = {"update": peer.taken().hex().upper()}
+        assert client.request("POST", f"/api/crdt/{entity}/{row_id}", update) == (200, {"ok": True})
+        client.receive(lambda word=word: client.rows["Note"][row_id]["body"].startswith(word))
+        kind, *about, payload = frame_of(client.binary.pop())
+        assert (kind, *about) == (0x11, entity, row_id)
+        peer.receive(payload)
+        assert peer.row["body"] == client.rows["Note"][row_id]["body"]
+        client.lost()
+        client.reconnect()
+    assert client.rows["Note"][row_id]["body"] == "two one seed"
 
 
 # -- push --------------------------------------------------------------------------------------------------------

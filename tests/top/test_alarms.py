@@ -204,4 +204,6 @@ def test_every_standard_alarm_names_a_runbook_and_what_to_do(server: ServerProce
         "reconnect-storm",
         "overload",
         "mail",
+        "lost-key",
+        "background-work",
     }

@@ -23,6 +23,7 @@ from pylon.auth.redirects import Redirects
 from pylon.auth.registry import Method, Registry
 from pylon.auth.sessions import Grant, Sessions
 from pylon.auth.sign_in import SignIn
+from pylon.auth.unfinished import Unfinished
 from pylon.auth.user_stage import UserStage
 from pylon.auth.users import Users
 from pylon.auth.vault import Vault
@@ -58,6 +59,7 @@ class Foundation:
     outbox: Outbox
     demanded_factor: DemandedFactor
     gates: Gates
+    unfinished: Unfinished
 
     async def refresh(self, arrival: Arrival, token: str) -> Grant:
         """Exchange a session's token; that an old one came back is recorded. Raises SESSION_EXPIRED."""
@@ -73,9 +75,11 @@ class Foundation:
         """What is due when the server starts."""
         await self.sign_in.promote_all(Arrival(caller=SYSTEM))
         self.outbox.start()
+        self.unfinished.start()
 
     async def stop(self) -> None:
         """Stop the tasks and threads. Mail that waits is sent after the next start."""
+        await self.unfinished.stop()
         await self.outbox.stop()
         self.hashing.close()
 
@@ -143,6 +147,7 @@ def lay_foundation(
             settings.email_from or f"{engine.app.name} <noreply@localhost>",
         ),
         demanded_factor=demand,
+        unfinished=Unfinished(engine),
         gates=Gates(sessions, (VerifiedOnly(sessions.profiles, is_on=settings.require_email_verification), demand)),
     )
     for method in methods:

@@ -56,7 +56,8 @@ class Profiles:
         self._entity = block.user.entity if block.user.entity in engine.plans else None
         self._admin_field = block.user.admin_field
         self._member = self._member_entity(engine)
-        self._org = demanding_entity(engine)
+        self._org = self._org_entity(engine)
+        self._demanding = demanding_entity(engine) is not None
         plan = None if self._entity is None else engine.plans[self._entity]
         self._notes_verified = plan is not None and plan.spec.field("emailVerified") is not None
         self._known: dict[str, dict[str | None, Profile]] = {}
@@ -67,6 +68,13 @@ class Profiles:
         plan = engine.plans.get(engine.plans.auth.org.member_entity)
         names = () if plan is None else tuple(f.name for f in plan.spec.fields)
         return plan.name if plan is not None and {"userId", "orgId", "role"} <= set(names) else None
+
+    def _org_entity(self, engine: Engine) -> str | None:
+        """The entity of organisations, where memberships say that they are of its rows."""
+        block = engine.plans.auth.org
+        member = None if self._member is None or block.disabled else engine.plans[self._member].spec.field("orgId")
+        is_reference = member is not None and member.target == block.entity and block.entity in engine.plans
+        return block.entity if is_reference or demanding_entity(engine) is not None else None
 
     def on_changed(self, callback: Callable[[set[str]], None]) -> None:
         """Call back with the ids of users whose profile may have changed."""
@@ -88,10 +96,11 @@ class Profiles:
         row = None if self._entity is None else self._reads.row(self._entity, user_id)
         is_member: bool | None = None
         roles: tuple[str, ...] = ()
-        if tenant_id is not None and self._member is not None:
-            found = self._reads.first(self._member, userId=user_id, orgId=tenant_id)
-            is_member, roles = found is not None, () if found is None or not found.role else (found.role,)
         org = None if tenant_id is None or self._org is None else self._reads.row(self._org, tenant_id)
+        if tenant_id is not None and self._member is not None:
+            is_gone = self._org is not None and org is None
+            found = None if is_gone else self._reads.first(self._member, userId=user_id, orgId=tenant_id)
+            is_member, roles = found is not None, () if found is None or not found.role else (found.role,)
         return Profile(
             email=_text(row, "email"),
             is_admin=row is not None and self._admin_field is not None and means_admin(_of(row, self._admin_field)),
@@ -99,7 +108,7 @@ class Profiles:
             roles=roles,
             is_member=is_member,
             is_verified=row is None or not self._notes_verified or bool(row.emailVerified),
-            demands_factor=org is not None and bool(org.secondFactorRequired),
+            demands_factor=org is not None and self._demanding and bool(org.secondFactorRequired),
         )
 
     def _changed(self, changes: list[Change]) -> None:

@@ -1,9 +1,10 @@
-"""Write what clients know of an app: `pylon codegen client` writes its rows and functions as TypeScript, so that an
-editor completes and checks every call of pylon.js."""
+"""Write what clients know of an app: `pylon codegen client` writes its rows and functions as TypeScript for pylon.js,
+or as a client in Python, so that an editor completes and checks every call."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,33 +12,52 @@ from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
 from pylon.cli.project import report_load_error
 from pylon.loading import LoadError, find_entry, load
+from pylon.model.python_client import python_client
+from pylon.model.schema import AppSpec
 from pylon.model.typescript import client_types
 
 TARGETS = ("client",)
+LANGUAGES: dict[str, tuple[Callable[[AppSpec], str], str]] = {
+    "typescript": (client_types, "pylon.types.ts"),
+    "python": (python_client, "pylon_client.py"),
+}
+"""What writes a language, and the file that it writes by default."""
+
 DECLARATIONS = ("pylon.d.ts", "pylon-react.d.ts")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=TARGETS, help="client: types for pylon.js")
+    parser.add_argument("what", choices=TARGETS, help="client: what a client of this app knows of it")
     parser.add_argument("app", nargs="?", help="app.py, a folder, module:attribute or pylon.manifest.json")
-    parser.add_argument("--out", default="pylon.types.ts", help="file to write (pylon.types.ts); - prints it")
     parser.add_argument(
-        "--declarations", action="store_true", help="write pylon.d.ts and pylon-react.d.ts beside it, too"
+        "--language",
+        choices=LANGUAGES,
+        default="typescript",
+        help="typescript: types for pylon.js, which is the default; python: a typed client on pylon.client",
+    )
+    parser.add_argument("--out", help="file to write (pylon.types.ts or pylon_client.py); - prints it")
+    parser.add_argument(
+        "--declarations", action="store_true", help="write pylon.d.ts and pylon-react.d.ts beside the types, too"
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is not up to date")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
+    write, usual = LANGUAGES[options.language]
+    if options.declarations and options.language != "typescript":
+        why = "--declarations belong to TypeScript"
+        output.report([failure("CODEGEN_OPTION", why, "Leave it out, or `--language typescript`.")])
+        return Exit.USAGE
     try:
         spec = load(find_entry(options.app, Path.cwd()))
     except LoadError as error:
         report_load_error(error, "CODEGEN", output)
         return Exit.FAILED
-    text = client_types(spec)
+    text = write(spec)
     if options.out == "-":
         output.answer({"code": "CODEGEN_CLIENT", "text": text}, text.rstrip("\n"))
         return Exit.OK
-    target = Path(options.out)
+    target = Path(options.out or usual)
     wanted = {target: text}
     if options.declarations:
         static = files("pylon.web") / "static"

@@ -37,9 +37,10 @@ CODES: dict[str, CommandCode] = {
     "OPENAPI_OK": CommandCode("The description of the API was written.", "Nothing."),
     "OPENAPI_NO_ENTRY": CommandCode("`pylon openapi` found no app in this folder.", _NAME_IT),
     "OPENAPI_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon openapi` does not exist.", _PATHS),
-    "CODEGEN_CLIENT": CommandCode("The types of the app were written.", "Nothing."),
+    "CODEGEN_CLIENT": CommandCode("What clients know of the app was written.", "Nothing."),
+    "CODEGEN_OPTION": CommandCode("An option of `pylon codegen` that the language has no use for.", "Leave it out."),
     "CODEGEN_STALE": CommandCode(
-        "The file of types is not what the app declares now.", "Run `pylon codegen client` and commit what it writes."
+        "The written file is not what the app declares now.", "Run `pylon codegen client` and commit what it writes."
     ),
     "CODEGEN_NO_ENTRY": CommandCode("`pylon codegen` found no app in this folder.", _NAME_IT),
     "CODEGEN_ENTRY_NOT_FOUND": CommandCode("The file given to `pylon codegen` does not exist.", _PATHS),

@@ -47,6 +47,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("audit", "pylon.cli.audit", "Ask who wrote what and who was shown what"),
     Command("mail", "pylon.cli.mail", "See what mail waits and why, send it again, or send a test"),
     Command("user", "pylon.cli.user", "Export everything of a user, or erase it"),
+    Command("tasks", "pylon.cli.tasks", "Tell how the background tasks do"),
     Command("usage", "pylon.cli.usage", "Tell what was used, and who used most"),
     Command("budget", "pylon.cli.budget", "Limit what may be used per day or month"),
     Command("incident", "pylon.cli.incident", "Note, capture and report what went wrong"),

@@ -3,6 +3,7 @@
 pylon mail list
 pylon mail list dead
 pylon mail retry mail_hT2wA0xF
+pylon mail retry --all
 pylon mail test me@example.com
 """
 
@@ -13,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pylon.cli.exits import Exit
-from pylon.cli.output import Output
-from pylon.cli.remote import Remote, add_remote_options, segment
+from pylon.cli.output import Output, failure
+from pylon.cli.remote import Remote, RemoteError, add_remote_options, segment
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("state", nargs="?", choices=["waiting", "sent", "dead"], help="in this state only")
     listing.add_argument("--limit", type=int, default=20, help="how many")
     again = actions.add_parser("retry", help="try a letter again that waits or was given up")
-    again.add_argument("id", help="its id")
+    again.add_argument("id", nargs="?", help="its id")
+    again.add_argument("--all", action="store_true", help="every letter that waits or was given up and is still of use")
     test = actions.add_parser("test", help="send a test letter now, and tell what came of it")
     test.add_argument("address", help="where to")
     for action in (listing, again, test):
@@ -36,13 +38,34 @@ def run(options: argparse.Namespace, output: Output) -> int:
         case "list":
             report = remote.get("/api/admin/mail", state=options.state, limit=options.limit)
             output.answer(report, _listing(report))
+        case "retry" if options.all:
+            tried = _retry_all(remote)
+            output.answer({"retried": tried}, f"{tried} letters are tried again")
         case "retry":
+            if not options.id:
+                output.report([failure("USAGE", "name a letter, or --all", "`pylon mail list` has their ids.")])
+                return Exit.USAGE
             answer = remote.post(f"/api/admin/mail/{segment(options.id)}/retry")
             output.answer(answer, f"{options.id} is tried again")
         case _:
             answer = remote.post("/api/admin/mail/test", {"to": options.address})
             output.answer(answer, f"{answer['transport']} took the letter to {options.address}")
     return Exit.OK
+
+
+def _retry_all(remote: Remote) -> int:
+    """Try all again, the newest first; how many. Those whose content is of no use any more are passed over."""
+    tried = 0
+    for state in ("waiting", "dead"):
+        for letter in remote.get("/api/admin/mail", state=state, limit=1000)["mail"]:
+            try:
+                remote.post(f"/api/admin/mail/{segment(letter['id'])}/retry")
+            except RemoteError as error:
+                if error.code not in ("MAIL_EXPIRED", "NOT_FOUND"):
+                    raise
+            else:
+                tried += 1
+    return tried
 
 
 def _listing(report: dict[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 It is verified first, and what does not verify is refused. With --to, changes from the archive bring the newest backup
 before that time forward to it. What was in the data folder is moved aside, never deleted. Clients are told to load
-everything anew, and sessions end unless --keep-sessions is given: some may have been revoked since.
+everything anew, and sessions end unless --keep-sessions is given: some may have been revoked since. So may keys: those
+that the replaced data no longer has are dropped; without such data all API keys and admin tokens are. --keep-keys keeps
+what the backup holds.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_keys(parser)
     parser.add_argument("--replace", action="store_true", help="move what is in the data folder aside")
     parser.add_argument("--keep-sessions", action="store_true", help="keep the sessions that the backup holds")
+    parser.add_argument("--keep-keys", action="store_true", help="keep the keys that the backup holds, revoked or not")
     parser.add_argument("-y", "--yes", action="store_true", help="don't ask")
 
 
@@ -77,6 +80,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         app=load(entry) if to is not None and entry is not None else None,
         replace=options.replace,
         keep_sessions=options.keep_sessions,
+        keep_keys=options.keep_keys,
     )
 
 
@@ -104,6 +108,17 @@ def _warnings(wish: Wish, done: Restored) -> list[Diagnostic]:
     return found
 
 
+def _of_keys(wish: Wish, done: Restored) -> list[str]:
+    if wish.keep_keys:
+        return ["    keys and admin tokens are those of the backup, also those revoked since: look at them"]
+    dropped = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in done.withdrawn.dropped.items())
+    if done.withdrawn.is_known:
+        lines = ["    admin tokens are those of the data that was replaced"]
+        return [*lines, f"    dropped, since that data no longer had them: {dropped}"] if dropped else lines
+    lines = ["    what was revoked since is not known: admin tokens are those of PYLON_ADMIN_TOKEN"]
+    return [*lines, f"    dropped: {dropped}; --keep-keys keeps them"] if dropped else lines
+
+
 def _tell(options: argparse.Namespace, wish: Wish, done: Restored, output: Output) -> None:
     files = sum(entry.name.startswith(("uploads/", "data/")) for entry in done.manifest.files)
     document = {
@@ -119,6 +134,8 @@ def _tell(options: argparse.Namespace, wish: Wish, done: Restored, output: Outpu
         "to": options.to,
         "log_floor": done.log_floor,
         "sessions_kept": wish.keep_sessions,
+        "keys_kept": wish.keep_keys,
+        "keys_dropped": done.withdrawn.dropped,
         "aside": None if done.aside is None else str(done.aside),
         "rows": done.rows,
         **facts(done.manifest),
@@ -130,5 +147,6 @@ def _tell(options: argparse.Namespace, wish: Wish, done: Restored, output: Outpu
         lines.append(f"    the data of before is in {done.aside}")
     if not wish.keep_sessions:
         lines.append("    sessions ended: people sign in again")
-    lines.append("    admin tokens, switches and flags are those of the backup")
+    lines += _of_keys(wish, done)
+    lines.append("    switches and flags are those of the backup")
     output.answer(document, "\n".join(lines))

@@ -8,7 +8,7 @@
 It needs httpx, and websockets for what is live: `pip install 'pylon[client]'`.
 """
 
-from pylon.client.blocking import BlockingReplica, BlockingStream, Client
+from pylon.client.blocking import BlockingReplica, BlockingRoom, BlockingStream, Client
 from pylon.client.client import AsyncClient
 from pylon.client.errors import ApiError, ClientError, Closed, Unreachable
 from pylon.client.http import Backoff
@@ -29,6 +29,7 @@ __all__ = [
     "AsyncClient",
     "Backoff",
     "BlockingReplica",
+    "BlockingRoom",
     "BlockingStream",
     "Change",
     "Client",

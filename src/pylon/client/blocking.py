@@ -9,14 +9,16 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from pylon.client.client import AsyncClient
+from pylon.client.errors import ClientError
 from pylon.client.replica.calls import LiveCall
 from pylon.client.replica.changes import Change, Row
 from pylon.client.replica.live import LiveQuery
 from pylon.client.replica.push import OnConflict
 from pylon.client.replica.replica import Replica, Status
+from pylon.client.replica.rooms import Room, RoomEvent
 from pylon.client.replica.switched import Switches
 from pylon.client.shapes import EntityName, Order
 from pylon.client.streams import StreamEvent
@@ -76,7 +78,7 @@ class Client:
         self._loop = _Loop()
         self._client = self._loop.do(lambda: AsyncClient(url, token, **options))
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -357,3 +359,64 @@ class BlockingReplica:
             yield from self._loop.iterate(aiter(call))
         finally:
             self._loop.do(call.close)
+
+    @contextlib.contextmanager
+    def room(self, name: str, data: Any = None, *, timeout: float | None = None) -> Iterator[BlockingRoom]:
+        """A room, entered: `with replica.room("doc:42", {"color": "red"}) as room`; `data` is what the others see of
+        us. Raises ApiError when we may not, TimeoutError while there is no connection for so many seconds."""
+        room: Room = self._loop.do(lambda: self._replica.room(name, data))
+        try:
+            self._loop.wait(room.__aenter__(), timeout)
+            yield BlockingRoom(self._loop, room)
+        finally:
+            self._loop.wait(room.leave())
+
+
+class BlockingRoom:
+    """A `Room` from any thread. It is joined again after each reconnect."""
+
+    def __init__(self, loop: _Loop, room: Room) -> None:
+        self._loop = loop
+        self._room = room
+        self.name = room.name
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """Who is here now, each with what he shows."""
+        return self._loop.do(lambda: dict(self._room.members))
+
+    @property
+    def error(self) -> ClientError | None:
+        """Why we are not in, None when we are or try."""
+        return self._loop.do(lambda: self._room.error)
+
+    @property
+    def dropped(self) -> int:
+        """Events that nobody took in time."""
+        return self._loop.do(lambda: self._room.dropped)
+
+    def presence(self, data: Any) -> None:
+        """Set what the others see of us. Raises ClientError while there is no connection."""
+        self._loop.wait(self._room.presence(data))
+
+    def send(self, topic: str, data: Any = None) -> None:
+        """Tell all who are here, ourselves too. Raises as `presence`."""
+        self._loop.wait(self._room.send(topic, data))
+
+    def leave(self) -> None:
+        """Go, and end the iteration of events, on whichever thread that is."""
+        self._loop.wait(self._room.leave())
+
+    def next(self, timeout: float | None = None) -> RoomEvent | None:
+        """The next event, waiting for it; None once we have left. Raises TimeoutError after so many seconds."""
+
+        async def heard() -> RoomEvent | None:
+            async with asyncio.timeout(timeout):  # on the loop, where no event is taken and then given up
+                return await anext(aiter(self._room), None)
+
+        return self._loop.wait(heard())
+
+    def __iter__(self) -> Iterator[RoomEvent]:
+        """What happens, until we leave: `for event in room`."""
+        while (event := self.next()) is not None:
+            yield event

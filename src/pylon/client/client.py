@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 from urllib.parse import quote
 
 import httpx
@@ -14,7 +14,7 @@ import httpx
 from pylon.client.errors import ApiError
 from pylon.client.http import Backoff, Http
 from pylon.client.replica.replica import OnConflict, Replica
-from pylon.client.shapes import EntityName, Order, dump, entity_name, load, order_fields
+from pylon.client.shapes import EntityName, Order, dump, dump_where, entity_name, load, order_fields
 from pylon.client.sockets import Dial, asgi_dial, dial
 from pylon.client.streams import ActionStream
 
@@ -44,7 +44,7 @@ class AsyncClient:
         self._dial = dial
         self._replicas: list[Replica] = []
 
-    async def __aenter__(self) -> AsyncClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -169,7 +169,7 @@ class AsyncClient:
         **equals: Any,
     ) -> list[Any]:
         """Rows that match: keyword arguments for equality, `where` for operators, as in `{"n": {"$gt": 3}}`."""
-        body = dump(entity, {**(where or {}), **equals})
+        body = dump_where(entity, {**(where or {}), **equals})
         if fields := order_fields(entity, order):
             body["$order"] = dict(fields)
         if limit is not None:
@@ -253,7 +253,7 @@ class AsyncClient:
         server refuses."""
         narrowed = None
         if scope is not None:
-            narrowed = {entity_name(entity): dump(entity, filter) for entity, filter in scope.items()}
+            narrowed = {entity_name(entity): dump_where(entity, filter) for entity, filter in scope.items()}
         replica = Replica(self._http, self._dial, path, narrowed, on_conflict, self._forget)
         self._replicas.append(replica)
         return replica

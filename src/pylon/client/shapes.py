@@ -42,7 +42,9 @@ def entity_name(entity: EntityName) -> str:
     if isinstance(entity, str):
         return entity
     spec = getattr(entity, "__pylon_entity__", None)
-    return spec.name if isinstance(spec, EntitySpec) else entity.__name__
+    if isinstance(spec, EntitySpec):
+        return spec.name
+    return str(getattr(entity, "__pylon_name__", entity.__name__))
 
 
 def wire_names(entity: EntityName) -> dict[str, str]:
@@ -59,6 +61,29 @@ def dump(entity: EntityName, values: Mapping[str, Any]) -> dict[str, Any]:
     names = wire_names(entity)
     built: dict[str, Any] = msgspec.to_builtins({names.get(k, k): _aware(v) for k, v in values.items()}, str_keys=True)
     return built
+
+
+def dump_where(entity: EntityName, where: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter by attribute as JSON values by wire name, also within `$and`, `$or` and `$not`. Raises TypeError."""
+    built: dict[str, Any] = msgspec.to_builtins(_renamed(where, wire_names(entity)), str_keys=True)
+    return built
+
+
+def _renamed(where: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in where.items():
+        if key in ("$and", "$or") and isinstance(value, list | tuple):
+            found[key] = [_renamed(part, names) if isinstance(part, Mapping) else part for part in value]
+        elif key == "$not" and isinstance(value, Mapping):
+            found[key] = _renamed(value, names)
+        elif isinstance(value, Mapping):
+            found[names.get(key, key)] = {
+                operator: [_aware(one) for one in operand] if isinstance(operand, list | tuple) else _aware(operand)
+                for operator, operand in value.items()
+            }
+        else:
+            found[names.get(key, key)] = _aware(value)
+    return found
 
 
 def _aware(value: Any) -> Any:

@@ -34,6 +34,7 @@ from pylon.model.change import Change
 from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.signals.logs import Log
+from pylon.signals.tasks import Tasks
 from pylon.store.protocol import Store
 
 log = Log("pylon.engine")
@@ -81,6 +82,7 @@ class Engine:
         self.flags = Flags(self)
         self.usage = Usage(self)
         self.budgets = Budgets(self)
+        self.tasks = Tasks()
         self.gate = Gate(self, rate_limits or RateLimits())
         self.containment = Containment(self, watermarks or Watermarks())
         self.reads = Reads(

@@ -113,7 +113,7 @@ class Housekeeping:
             asyncio.create_task(self._supervise("containment", self._engine.containment.look, LOOK_SECONDS)),
             asyncio.create_task(self._supervise("usage", self._use, USAGE_SECONDS)),
             asyncio.create_task(self._supervise("audit", self._engine.audit.flush, FLUSH_SECONDS)),
-            asyncio.create_task(self._supervise("long reads", self._sweep, SWEEP_SECONDS)),
+            asyncio.create_task(self._supervise("long-reads", self._sweep, SWEEP_SECONDS)),
         ]
 
     async def stop(self) -> None:
@@ -132,10 +132,12 @@ class Housekeeping:
 
     async def _supervise(self, name: str, step: object, seconds: float) -> None:
         assert callable(step)
+        task = self._engine.tasks.add(name, seconds)
         while True:
             await asyncio.sleep(seconds)
             try:
-                await step()
+                with task.turn():
+                    await step()
             except Exception:  # a supervised boundary: the next round tries again
                 log.exception("housekeeping failed", task=name)
 

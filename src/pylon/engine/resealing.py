@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.key_check import put_keys
 from pylon.engine.keyring import KeyRing, add_key
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
 from pylon.model.errors import PylonError
 from pylon.model.filters import Complement, Either, Every, Filter, Operator, Query, Test
-from pylon.model.sealing import PREFIX, sealed_by
+from pylon.model.sealing import FOREIGN_PREFIX, PREFIX, sealed_by
 from pylon.signals.logs import Log
 from pylon.store.filters import compile_query
 from pylon.store.protocol import ReadSession
@@ -35,7 +37,8 @@ _COUNT_SECONDS = 60.0
 
 
 class FieldState(msgspec.Struct, frozen=True):
-    """One encrypted field: how many values each key sealed, and how many are open, from before it was encrypted."""
+    """One encrypted field: how many values each key sealed, how many are open, from before it was encrypted, and how
+    many no key here opens."""
 
     entity: str
     field: str
@@ -71,12 +74,10 @@ class Resealing:
 
     async def states(self) -> list[FieldState]:
         """Every encrypted field, counted in full."""
-        fields = [(plan, name) for plan in self._engine.plans.values() for name in _sealed_fields(plan)]
-
-        def count(session: ReadSession) -> list[FieldState]:
-            return [_state(session, plan, name, self._ring.ids) for plan, name in fields]
-
-        return await self._engine.reads.run(count, _COUNT_SECONDS, what="count sealed values")
+        plans = list(self._engine.plans.values())
+        return await self._engine.reads.run(
+            lambda session: states_in(session, plans, self._ring.ids), _COUNT_SECONDS, what="count sealed values"
+        )
 
     async def rotate(self, caller: Caller) -> str:
         """Make a new key and seal with it from now on; its id. Raises KEYS_CONFIGURED."""
@@ -91,6 +92,7 @@ class Resealing:
         def lead(transaction: Transaction) -> None:
             # On the writer's thread: one rotation after another, and each value sealed and marked with the same key.
             self._ring.lead_with(add_key(data_dir))
+            put_keys(transaction, self._ring)
             transaction.note("keys.rotate", self._ring.ids[0])
 
         await self._engine.run(caller, lead)
@@ -173,6 +175,11 @@ class _Page:
         return None if last is None else str(last), sealed, unreadable
 
 
+def states_in(session: ReadSession, plans: Iterable[EntityPlan], key_ids: Sequence[str]) -> list[FieldState]:
+    """Every encrypted field of these entities, counted in full."""
+    return [_state(session, plan, name, key_ids) for plan in plans for name in _sealed_fields(plan)]
+
+
 def _sealed_fields(plan: EntityPlan) -> list[str]:
     return [] if plan.types.seals is None else list(plan.types.seals.fields)
 
@@ -181,11 +188,11 @@ def _stale(name: str, start: str) -> Filter:
     return Every((Test(name, Operator.HAS_VALUE), Complement(Test(name, Operator.STARTS, start))))
 
 
-def _state(session: ReadSession, plan: EntityPlan, name: str, key_ids: tuple[str, ...]) -> FieldState:
+def _state(session: ReadSession, plan: EntityPlan, name: str, key_ids: Sequence[str]) -> FieldState:
     def count(where: Filter) -> int:
         return session.count(plan.name, compile_query(Query(where)))
 
     by_key = {key_id: count(Test(name, Operator.STARTS, sealed_by(key_id))) for key_id in key_ids}
-    sealed = count(Test(name, Operator.STARTS, PREFIX))
+    sealed = count(Test(name, Operator.STARTS, PREFIX)) + count(Test(name, Operator.STARTS, FOREIGN_PREFIX))
     held = count(Test(name, Operator.HAS_VALUE))
     return FieldState(plan.name, name, by_key, held - sealed, sealed - sum(by_key.values()))

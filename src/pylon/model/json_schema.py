@@ -4,13 +4,13 @@ queries take, and what functions take and give. What no client may see is in non
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pylon.model.annotations import evaluate, is_union, split_annotated
+from pylon.model.annotations import is_union, split_annotated
 from pylon.model.bounds import longest
+from pylon.model.client_surface import result_hint
 from pylon.model.schema import EntitySpec, Field, FunctionSpec, Kind
 
 JsonSchema = dict[str, Any]
@@ -146,13 +146,9 @@ def argument_types(function: FunctionSpec) -> list[tuple[str, Any, bool]]:
 
 def result_type(function: FunctionSpec) -> Any:
     """What a handler says it returns, with `RowOf` in place of entities; Any where it says nothing that can be read."""
-    handler = inspect.unwrap(function.handler)
-    written = getattr(handler, "__annotations__", {}).get("return", inspect.Parameter.empty)
-    if written is inspect.Parameter.empty or function.streams:
-        return Any
     try:
-        return _without_rows(evaluate(written, handler.__globals__))
-    except Exception:  # the developer's text, with names of a scope that is gone
+        return _without_rows(result_hint(function))
+    except Exception:  # the developer's own hint, of a kind that nothing here knows
         return Any
 
 

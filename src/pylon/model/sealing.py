@@ -22,6 +22,9 @@ from pylon.model.errors import PylonError
 from pylon.model.schema import EntitySpec, Field, Kind
 
 PREFIX = "enc:v2:"
+FOREIGN_PREFIX = "enc:v1:"
+"""What the older program sealed begins with: its keys are bound in a way that is known to it alone."""
+
 PURPOSE = "field"
 _INDEX_BYTES = 16
 _encode = msgspec.json.Encoder().encode
@@ -48,12 +51,14 @@ class Keys(Protocol):
 
 
 class KeyHolder:
-    """Where the entities of one app find the keys: none until the server gives them."""
+    """Where the entities of one app find the keys: none until the server gives them. `unreadable` counts how often a
+    stored value was met that no key opens."""
 
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "unreadable")
 
     def __init__(self, keys: Keys | None = None) -> None:
         self.keys = keys
+        self.unreadable = 0
 
     def need(self) -> Keys:
         """The keys. Raises ENCRYPTION_NOT_CONFIGURED."""
@@ -86,11 +91,18 @@ class Seals:
 
     def open_json(self, name: str, row_id: str, stored: str) -> bytes:
         """The same as JSON."""
+        keys = self.holder.need()
         try:
-            sealed = base64.urlsafe_b64decode(stored.rpartition(":")[2] + "==")
-        except (binascii.Error, ValueError):
-            raise PylonError("SEALED_UNREADABLE", f"{self._entity}.{name}: what is stored is damaged") from None
-        return self.holder.need().open(PURPOSE, sealed, self._context(name, row_id))
+            if stored.startswith(FOREIGN_PREFIX):
+                raise PylonError("SEALED_UNREADABLE", f"{self._entity}.{name}: was sealed by another program")
+            try:
+                sealed = base64.urlsafe_b64decode(stored.rpartition(":")[2] + "==")
+            except (binascii.Error, ValueError):
+                raise PylonError("SEALED_UNREADABLE", f"{self._entity}.{name}: what is stored is damaged") from None
+            return keys.open(PURPOSE, sealed, self._context(name, row_id))
+        except PylonError:
+            self.holder.unreadable += 1
+            raise
 
     def found_by(self, name: str, value: Any) -> tuple[str, ...]:
         """What the stored texts of a value begin with, one for each key that may have sealed it."""
@@ -107,7 +119,7 @@ class Seals:
 
 def is_sealed(value: object) -> bool:
     """Whether a stored value is sealed; what was written before its field was encrypted is not."""
-    return isinstance(value, str) and value.startswith(PREFIX)
+    return isinstance(value, str) and value.startswith((PREFIX, FOREIGN_PREFIX))
 
 
 def sealed_by(key_id: str) -> str:

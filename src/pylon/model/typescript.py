@@ -6,21 +6,28 @@ client_types(AppSpec) -> str      the whole file; the same app gives the same te
 
 from __future__ import annotations
 
-import collections.abc
-import dataclasses
 import enum
-import inspect
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, Literal, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
-import msgspec
-
-from pylon.model.annotations import Mark, evaluate, is_union, split_annotated
+from pylon.model.annotations import Mark, is_union, split_annotated
+from pylon.model.client_surface import (
+    ARRAYS,
+    OBJECTS,
+    STREAMS,
+    Names,
+    changed,
+    may_be_left_out,
+    members,
+    result_hint,
+    shown,
+    written,
+)
 from pylon.model.schema import AppSpec, EntitySpec, Field, FunctionSpec, Kind
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*\Z")
@@ -50,8 +57,6 @@ _SCALARS: dict[Any, str] = {
     None: "null",
     type(None): "null",
 }
-_ARRAYS = (list, set, frozenset, collections.abc.Sequence, collections.abc.Iterable)
-_STREAMS = (collections.abc.AsyncIterator, collections.abc.AsyncGenerator, collections.abc.AsyncIterable)
 
 Member = tuple[str, str, bool]
 """Name, type, and whether it may be absent."""
@@ -73,18 +78,16 @@ class _Writer:
 
     def __init__(self, spec: AppSpec) -> None:
         self.named: dict[str, str] = {}
-        self._taken = {f"{entity.name}{part}" for entity in spec.entities for part in ("", "Insert", "Update")}
-        self._taken.add("Schema")
+        parts = ("", "Insert", "Update")
+        self._names = Names(["Schema", *(f"{entity.name}{part}" for entity in spec.entities for part in parts)])
         self._classes: dict[type, str] = {}
 
     def entity(self, entity: EntitySpec) -> Iterator[str]:
-        shown = [f for f in entity.fields if not (f.server_only or f.sync_omit)]
-        written = [f for f in entity.fields if not (f.is_owner or f.server_only)]
-        changed = [f for f in written if not f.readonly]
-        yield _interface(entity.name, [("id", "string", False), *((f.name, _type(f), False) for f in shown)])
-        inserts = [("id", "string", True), *((f.name, _type(f), f.optional or f.default is not None) for f in written)]
-        yield _interface(f"{entity.name}Insert", inserts)
-        yield _interface(f"{entity.name}Update", [(f.name, _type(f), True) for f in changed])
+        row = [(f.name, _type(f), False) for f in shown(entity) if not f.sync_omit]
+        yield _interface(entity.name, [("id", "string", False), *row])
+        inserts = [(f.name, _type(f), may_be_left_out(f)) for f in written(entity)]
+        yield _interface(f"{entity.name}Insert", [("id", "string", True), *inserts])
+        yield _interface(f"{entity.name}Update", [(f.name, _type(f), True) for f in changed(entity)])
 
     def function(self, function: FunctionSpec) -> str:
         arguments: tuple[Any, ...] = getattr(function.arguments, "__pylon_arguments__", ())
@@ -96,15 +99,8 @@ class _Writer:
         return f"    {_key(function.name)}: {_inline((name, of, False) for name, of in parts)};"
 
     def result(self, function: FunctionSpec) -> str:
-        """What a handler says it returns; `any` where it says nothing. A stream's result is set in its body."""
-        handler = inspect.unwrap(function.handler)
-        written = getattr(handler, "__annotations__", {}).get("return", inspect.Parameter.empty)
-        if written is inspect.Parameter.empty or function.streams:
-            return "any"
-        try:
-            return self.hint(evaluate(written, handler.__globals__))
-        except Exception:  # the developer's text, with names of a scope that is gone
-            return "any"
+        """What a function gives."""
+        return self.hint(result_hint(function))
 
     def hint(self, hint: Any) -> str:
         """The type of a Python hint."""
@@ -113,20 +109,20 @@ class _Writer:
             return "any"
         if metadata:
             return self.hint(inner)
-        if isinstance(inner, collections.abc.Hashable) and inner in _SCALARS:
+        if isinstance(inner, Hashable) and inner in _SCALARS:
             return _SCALARS[inner]
         origin, args = get_origin(inner) or inner, get_args(inner)
         if is_union(inner):
             return " | ".join(dict.fromkeys(self.hint(arg) for arg in args))
         if origin is Literal:
             return " | ".join(json.dumps(value) for value in args)
-        if origin in _STREAMS:
+        if origin in STREAMS:
             return "any"
         if origin is tuple and args and args[-1] is not Ellipsis:
             return f"[{', '.join(self.hint(arg) for arg in args)}]"
-        if origin in _ARRAYS or origin is tuple:
+        if origin in ARRAYS or origin is tuple:
             return f"{_grouped(self.hint(args[0]))}[]" if args else "any[]"
-        if origin in (dict, collections.abc.Mapping):
+        if origin in OBJECTS:
             return f"Record<string, {self.hint(args[1])}>" if args else "Record<string, any>"
         return self.of_class(inner) if isinstance(inner, type) else "any"
 
@@ -139,44 +135,14 @@ class _Writer:
             return " | ".join(json.dumps(member.value) for member in cls)
         if cls in self._classes:
             return self._classes[cls]
-        members = _members(cls)
-        if members is None:
+        found = members(cls)
+        if found is None:
             return "any"
-        name = self._free(cls.__name__)
+        name = self._names.free(cls.__name__)
         self._classes[cls] = name
         self.named[name] = ""  # keeps its place before what it refers to
-        self.named[name] = _interface(name, [(of, self.hint(hint), absent) for of, hint, absent in members])
+        self.named[name] = _interface(name, [(m.name, self.hint(m.hint), m.may_be_absent) for m in found])
         return name
-
-    def _free(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}{number}"
-        self._taken.add(name)
-        return name
-
-
-def _members(cls: type) -> list[tuple[str, Any, bool]] | None:
-    """Name, hint and whether it may be absent, of each field of a class; None where it has none."""
-    if issubclass(cls, msgspec.Struct):
-        return [(f.encode_name, f.type, False) for f in msgspec.structs.fields(cls)]
-    if dataclasses.is_dataclass(cls):
-        hints = get_type_hints(cls, include_extras=True)
-        return [(f.name, hints[f.name], False) for f in dataclasses.fields(cls)]
-    if is_typeddict(cls):
-        optional: frozenset[str] = getattr(cls, "__optional_keys__", frozenset())
-        hints = get_type_hints(cls, include_extras=True)
-        wrapped = (Required, NotRequired)
-        return [
-            (
-                name,
-                get_args(of)[0] if get_origin(of) in wrapped else of,
-                name in optional or get_origin(of) is NotRequired,
-            )
-            for name, of in hints.items()
-        ]
-    return None
 
 
 def _type(field: Field) -> str:

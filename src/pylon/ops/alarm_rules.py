@@ -189,6 +189,16 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
             runbook=f"{RUNBOOK}#overload",
         ),
         Alarm(
+            name="background-task",
+            read=engine.tasks.overdue,
+            raise_at=1,
+            clear_at=0,
+            clear_after=0.0,
+            text="{value} background tasks have not gone well for long (limit {threshold}). `pylon tasks` names them, "
+            "`pylon logs --level error` says why.",
+            runbook=f"{RUNBOOK}#background-work",
+        ),
+        Alarm(
             name="audit-lag",
             read=engine.audit.lag,
             raise_at=AUDIT_LAG_SECONDS,
@@ -198,6 +208,18 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
             text="Audited reads have not been stored for {value} (limit {threshold}); soon such reads are refused. The "
             "store takes no writes, or too slowly: look at the disk and the write queue.",
             runbook=f"{RUNBOOK}#overload",
+        ),
+        Alarm(
+            name="sealed-unreadable",
+            read=PerMinute(lambda: engine.plans.field_keys.unreadable),
+            raise_at=1,
+            clear_at=0,
+            clear_after=0.0,
+            unit="values",
+            severity=Severity.CRITICAL,
+            text="{value} of encrypted fields were met in the last minute that no key here opens; whoever reads such a "
+            "row is refused. `pylon keys status` counts them: put the key back that sealed them.",
+            runbook=f"{RUNBOOK}#lost-key",
         ),
     ]
 

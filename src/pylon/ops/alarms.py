@@ -25,6 +25,7 @@ from pylon.engine.engine import Engine
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
 from pylon.signals.metrics import Registry
+from pylon.signals.tasks import Task
 
 log = Log("pylon.alarms")
 
@@ -144,7 +145,8 @@ class Alarms:
 
     def start(self, engine: Engine) -> None:
         """Evaluate every second on the running loop, and record what changes in the engine's audit log."""
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._record(engine))]
+        turns = engine.tasks.add("alarms", EVALUATE_SECONDS)
+        self._tasks = [asyncio.create_task(self._run(turns)), asyncio.create_task(self._record(engine))]
 
     async def stop(self) -> None:
         """Evaluate no more."""
@@ -194,13 +196,14 @@ class Alarms:
         log.warning("alarm raised", alarm=told.name, severity=told.severity.value, text=told.text, runbook=told.runbook)
         return Transition(action="alarm.raise", alarm=told)
 
-    async def _run(self) -> None:
+    async def _run(self, task: Task) -> None:
         while True:
             try:
-                for transition in self.evaluate():
-                    if self._unrecorded.full():
-                        self._unrecorded.get_nowait()
-                    self._unrecorded.put_nowait(transition)
+                with task.turn():
+                    for transition in self.evaluate():
+                        if self._unrecorded.full():
+                            self._unrecorded.get_nowait()
+                        self._unrecorded.put_nowait(transition)
             except Exception:  # a supervised boundary: the next second looks again
                 log.exception("alarms failed")
             await asyncio.sleep(EVALUATE_SECONDS)

@@ -112,13 +112,15 @@ class Overview:
     async def _run(self) -> None:
         self._window[0] = self._count()
         await self._look()
+        task = self._engine.tasks.add("overview", STEP_SECONDS)
         while True:
             await asyncio.sleep(STEP_SECONDS)
             await self._look()
             try:
-                before, now = self._window[-1], self._count()
-                self._window.append(now)
-                self.history.add(self._point(before, now))
+                with task.turn():
+                    before, now = self._window[-1], self._count()
+                    self._window.append(now)
+                    self.history.add(self._point(before, now))
             except Exception:  # a supervised boundary: the next round looks again
                 log.exception("overview failed")
 

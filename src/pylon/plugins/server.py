@@ -59,10 +59,13 @@ class PluginServer:
     def spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Run a task beside the server until it stops. One that fails is logged and begun again a little later."""
 
+        figures = self.engine.tasks.add(name, 0.0)
+
         async def supervised() -> None:
             while True:
                 try:
-                    await work()
+                    with figures.turn():
+                        await work()
                 except Exception:  # a supervised boundary: a plugin's task must not end unseen
                     log.exception("task failed", task=name)
                     await asyncio.sleep(RESTART_SECONDS)
@@ -72,6 +75,7 @@ class PluginServer:
         task = asyncio.create_task(supervised(), name=f"plugin {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: self.engine.tasks.drop(name))
         return task
 
     async def stop(self) -> None:

@@ -89,13 +89,14 @@ class Hooks:
 
     @hookspec
     def on_request(self, request: PluginRequest) -> None:
-        """An HTTP request, before its route: what is raised is its answer. Plain and quick, or async. Sockets and
-        event streams are no requests."""
+        """An HTTP request, before its route, or a socket or event stream that is about to open, whose caller comes
+        through the door `live`: what is raised is its answer. Plain and quick, or async. Nothing is asked about the
+        frames of a socket that is open."""
 
     @hookspec
     def on_response(self, request: PluginRequest, status: int) -> None:
-        """A request was answered with this status; headers are about to be sent. Plain and quick, or async. What it
-        raises is logged."""
+        """What was asked about is answered with this status, 101 for a socket that opened. Of a request the headers
+        are about to be sent. Plain and quick, or async. What it raises is logged."""
 
     @hookspec
     def routes(self) -> Sequence[Route]:  # type: ignore[empty-body]

@@ -12,9 +12,11 @@ from collections import deque
 from typing import Any
 
 from pylon.model.errors import PylonError
+from pylon.plugins.requests import PluginRequest
 from pylon.sync.connection import Credential, Kind
 from pylon.sync.door import Door, bearer_protocol
 from pylon.sync.events import Frames
+from pylon.sync.handshake import Handshake
 from pylon.sync.refusal import send_refusal
 from pylon.sync.websocket import CLOSE_SECONDS
 
@@ -78,12 +80,21 @@ class AsgiSockets:
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
         bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
+        query = scope.get("query_string", b"").decode("latin-1")
+        handshake = Handshake(scope["path"], query, headers, ip, bearer[1] if bearer else None)
+        plugins = self._door.plugins
+        asked: PluginRequest | None = None
         try:
             if scope["path"] not in PATHS:
                 raise PylonError("NOT_FOUND", "Not found")
-            credential = self._door.admit(ip, headers, bearer[1] if bearer else None)
-            subset = self._door.subset(scope.get("query_string", b"").decode("latin-1"), credential.identity)
+            credential, subset = handshake.admitted(self._door)
+            if plugins is not None:
+                asked = handshake.as_request(credential)
+                await plugins.request(asked)
+                credential, subset = handshake.admitted(self._door)
         except PylonError as error:
+            if plugins is not None and asked is not None:
+                await plugins.response(asked, error.status)
             if "websocket.http.response" in scope.get("extensions", {}):
                 await send_refusal(send, error, "websocket.http.response")
             else:
@@ -92,6 +103,8 @@ class AsgiSockets:
         await send({"type": "websocket.accept", "subprotocol": bearer[0] if bearer else None})
         connection = _AsgiSocket(self._door, credential, ip)
         self._door.enter(connection, subset)
+        if plugins is not None and asked is not None:
+            await plugins.response(asked, 101)
         sending = connection.sending = asyncio.create_task(self._send(send, connection))
         listening = asyncio.create_task(self._listen(receive, connection))
         try:

@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
+from pylon.engine.limits.usage import Meter
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
 from pylon.sync.connection import Connection
@@ -129,7 +130,11 @@ class DocumentSockets:
             return
         subscription.attempts = 0
         self.sent += 1
-        connection.deliver(Frames([event, *waiting]))
+        frames = Frames([event, *waiting])
+        user, usage = connection.credential.identity.user_id, self._engine.usage
+        usage.add(Meter.DELIVERIES, user, frames.number)
+        usage.add(Meter.EGRESS, user, len(frames.websocket))
+        connection.deliver(frames)
 
     async def _document(self, connection: Connection, key: Key) -> Event | None:
         """The document as a frame, None when it isn't there for this reader. Raises MAINTENANCE, RATE_LIMITED,

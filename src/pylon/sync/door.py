@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote_to_bytes
 from pylon.model.addresses import client_address
 from pylon.model.errors import PylonError
 from pylon.model.identity import Identity
+from pylon.plugins.host import Plugins
 from pylon.sync.connection import Connection, Credential, Kind, Predicate, Snapshot, everybody, matching, snapshot
 from pylon.sync.events import Frames, notice
 from pylon.sync.hub import Hub
@@ -47,7 +48,8 @@ def _no_greeting(identity: Identity, ip: str) -> None:
 
 class Door:
     """The live door of one server. `trusted_origin(origin, host)` says whether a page may use its cookie; `gate` turns
-    away whom an operator keeps out, `greet` says what others are sent first, and when they become somebody else."""
+    away whom an operator keeps out, `greet` says what others are sent first, and when they become somebody else.
+    `plugins` are asked before a connection opens (`handshake.py`); None where none of them wants to be."""
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Door:
         self.gate: Gate = _open_gate
         self.greet: Greet = _no_greeting
         self.parse_subset: ParseSubset = _no_subset
+        self.plugins: Plugins | None = None
         self._sessions: dict[bytes, set[Connection]] = {}
         self.is_closing = False
         self._current: Callable[[bytes], Credential] | None = None
@@ -127,7 +130,7 @@ class Door:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
         of a trusted origin. Anything else is nobody."""
         authorization = headers.get("authorization", "")
-        if authorization.startswith("Bearer "):
+        if authorization[:7].lower() == "bearer ":
             return self._resolve(authorization[7:])
         if token is not None:
             return self._resolve(token)

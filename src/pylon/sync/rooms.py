@@ -22,6 +22,7 @@ import msgspec
 from pylon.engine.caller import Caller
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
+from pylon.signals.tasks import Task
 from pylon.sync import room_frames
 from pylon.sync.events import Event, Frames
 from pylon.sync.room_data import check_name, encoded
@@ -230,7 +231,9 @@ class Rooms:
             self.statistics.subscriptions += 1
         self._quiet.pop(member, None)
         peers = [m.peer() for m in member.room.members.values()]
-        socket.deliver(Frames([Event(room_frames.snapshot(room, peers))]))
+        frames = Frames([Event(room_frames.snapshot(room, peers))])
+        self._count(member, 1, frames)
+        socket.deliver(frames)
         return True
 
     def unsubscribe(self, socket: Socket, room: str, user: str) -> None:
@@ -270,15 +273,14 @@ class Rooms:
         self.statistics.idle += gone
         return gone
 
-    async def run(self) -> None:
+    async def run(self, task: Task) -> None:
         """Sweep until cancelled."""
         pause = SWEEP_SECONDS
         while True:
             await asyncio.sleep(pause)
-            pause = SWEEP_SECONDS
             try:
-                if self.sweep() == SWEPT:
-                    pause = 0.0
+                with task.turn():
+                    pause = 0.0 if self.sweep() == SWEPT else SWEEP_SECONDS
             except Exception:  # a supervised boundary: one bad member must not keep all others here for ever
                 log.exception("sweeping rooms failed")
 
@@ -327,16 +329,18 @@ class Rooms:
             return
         events, room.pending = room.pending, []
         frames = Frames(events)
-        size = len(frames.websocket)
         for member in list(room.members.values()):
             if not member.sockets:
                 continue
-            number = len(member.sockets)
-            known = self._delivered.get(member.user, (0, 0))
-            self._delivered[member.user] = known[0] + number * frames.number, known[1] + number * size
-            self.statistics.deliveries += number
+            self._count(member, len(member.sockets), frames)
+            self.statistics.deliveries += len(member.sockets)
             for socket in list(member.sockets):  # one that is too slow leaves meanwhile
                 socket.deliver(frames)
+
+    def _count(self, member: Member, sockets: int, frames: Frames) -> None:
+        known = self._delivered.get(member.user, (0, 0))
+        sent = len(frames.websocket)
+        self._delivered[member.user] = known[0] + sockets * frames.number, known[1] + sockets * sent
 
     # -- state ---------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,13 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from pylon.model.errors import PylonError
+from pylon.plugins.requests import PluginRequest
 from pylon.sync.connection import Credential, Kind
 from pylon.sync.door import Door
 from pylon.sync.events import Frames
+from pylon.sync.handshake import Handshake, ask
 from pylon.sync.refusal import refuse, send_refusal
+from pylon.sync.subset import Subset
 from pylon.sync.websocket import CLOSE_SECONDS, HANDSHAKE_SECONDS, MAX_HEAD_BYTES, parse_head
 
 _HEADERS = {
@@ -32,6 +35,7 @@ class SseProtocol(asyncio.Protocol):
     """One connection to the SSE port: any path. `door` and `needs_session` are set by `sse_protocol`."""
 
     __slots__ = (
+        "_asking",
         "_head",
         "_is_open",
         "_timer",
@@ -49,6 +53,7 @@ class SseProtocol(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._head: bytes | None = b""
+        self._asking: asyncio.Task[None] | None = None
         self._is_open = False
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -74,25 +79,38 @@ class SseProtocol(asyncio.Protocol):
 
     def _begin(self, head: bytes) -> None:
         assert self._transport is not None
-        self._cancel_timer()
         request, headers = parse_head(head)
         target = request.split(" ")[1] if request.count(" ") >= 2 else "/"
-        query_string = target.partition("?")[2]
-        query = parse_qs(query_string)
+        path, _, query = target.partition("?")
         peer = self._transport.get_extra_info("peername")
         self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
+        token = parse_qs(query).get("token", [None])[0]
+        handshake = Handshake(path, query, headers, self.ip, token, self.needs_session)
         try:
-            self.credential = self.door.admit(self.ip, headers, query.get("token", [None])[0])
-            if self.needs_session and self.credential.identity.user_id is None:
-                raise PylonError("AUTH_REQUIRED", "authenticated session required")
-            subset = self.door.subset(query_string, self.credential.identity)
+            credential, subset = handshake.admitted(self.door)
         except PylonError as error:
-            refuse(self._transport, error)
+            self._refuse(error)
+            return
+        if self.door.plugins is None:
+            self._accept(credential, subset)
         else:
-            lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
-            self._transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + _CONNECTED)
-            self._is_open = True
-            self.door.enter(self, subset)
+            self._asking = asyncio.create_task(
+                ask(self.door.plugins, self.door, handshake, credential, self._accept, self._refuse, 200)
+            )
+
+    def _accept(self, credential: Credential, subset: Subset | None) -> None:
+        assert self._transport is not None
+        self._cancel_timer()
+        self.credential = credential
+        lines = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+        self._transport.write(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + _CONNECTED)
+        self._is_open = True
+        self.door.enter(self, subset)
+
+    def _refuse(self, error: PylonError) -> None:
+        self._cancel_timer()
+        if self._transport is not None:
+            refuse(self._transport, error)
 
     def deliver(self, frames: Frames) -> None:
         """Send what a turn brought; end the stream when it can't keep up."""
@@ -141,6 +159,8 @@ class SseProtocol(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
         self._cancel_timer()
         self._leave()
         self._transport = None
@@ -226,21 +246,31 @@ class EventStream:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Stream until the client goes or the door ends it."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        query_string = scope["query_string"].decode("latin-1")
-        query = parse_qs(query_string)
+        query = scope["query_string"].decode("latin-1")
         client = scope.get("client")
         ip = self._door.client_ip(client[0] if client else "", headers.get("x-forwarded-for"))
+        token = parse_qs(query).get("token", [None])[0]
+        handshake = Handshake(scope["path"], query, headers, ip, token)
+        plugins = self._door.plugins
+        asked: PluginRequest | None = None
         try:
-            credential = self._door.admit(ip, headers, query.get("token", [None])[0])
-            subset = self._door.subset(query_string, credential.identity)
+            credential, subset = handshake.admitted(self._door)
+            if plugins is not None:
+                asked = handshake.as_request(credential)
+                await plugins.request(asked)
+                credential, subset = handshake.admitted(self._door)
         except PylonError as error:
             await send_refusal(send, error)
+            if plugins is not None and asked is not None:
+                await plugins.response(asked, error.status)
             return
         stream = _AsgiStream(self._door, credential, ip)
         answer = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items() if name != "Connection"]
         await send({"type": "http.response.start", "status": 200, "headers": answer})
         await send({"type": "http.response.body", "body": _CONNECTED, "more_body": True})
         self._door.enter(stream, subset)
+        if plugins is not None and asked is not None:
+            await plugins.response(asked, 200)
         sending = stream.sending = asyncio.create_task(stream.send_all(send))
         gone = asyncio.create_task(_gone(receive, stream))
         try:

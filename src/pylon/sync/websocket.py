@@ -17,6 +17,7 @@ from pylon.sync.connection import Credential, Kind
 from pylon.sync.door import Door, bearer_protocol
 from pylon.sync.events import Frames
 from pylon.sync.frames import CLOSE, PING, PING_FRAME, PONG, TEXT, FrameError, Message, Parser, close_frame, frame
+from pylon.sync.handshake import Handshake, ask
 from pylon.sync.refusal import refuse
 from pylon.sync.subset import Subset
 
@@ -34,6 +35,8 @@ class SocketProtocol(asyncio.Protocol):
     """One WebSocket. `door` is set by `socket_protocol`; `main_port` tells apart who wrote the request's head."""
 
     __slots__ = (
+        "_asking",
+        "_early",
         "_head",
         "_missed",
         "_parser",
@@ -56,6 +59,8 @@ class SocketProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: Parser | None = None
         self._head: bytes | None = b""
+        self._asking: asyncio.Task[None] | None = None
+        self._early = b""
         self._timer: asyncio.TimerHandle | None = None
         self._missed = 0
         self.credential: Credential
@@ -76,6 +81,8 @@ class SocketProtocol(asyncio.Protocol):
             self.door.leave(self)
         if self._peers is not None:
             self._peers.discard(self)
+        if self._asking is not None:
+            self._asking.cancel()
         self._cancel_timer()
         self._transport = self._parser = None
 
@@ -92,6 +99,12 @@ class SocketProtocol(asyncio.Protocol):
             self._handshake(head)
             if not data:
                 return
+        if self._asking is not None:
+            self._early += data  # of one read at most: the transport is paused
+            return
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         if self._parser is None:
             return
         try:
@@ -112,7 +125,6 @@ class SocketProtocol(asyncio.Protocol):
     # -- handshake -----------------------------------------------------------------------------------------------
 
     def _handshake(self, head: bytes) -> None:
-        self._cancel_timer()
         request, headers = parse_head(head)
         method, _, rest = request.partition(" ")
         path, _, query = rest.partition(" ")[0].partition("?")
@@ -124,14 +136,26 @@ class SocketProtocol(asyncio.Protocol):
         peer = self._transport.get_extra_info("peername")
         self.ip = self.door.client_ip(peer[0] if peer else "", headers.get("x-forwarded-for"))
         bearer = bearer_protocol(headers.get("sec-websocket-protocol", ""))
+        protocol, token = bearer or (None, None)
+        handshake = Handshake(path, query, headers, self.ip, token)
         try:
             self._check(method, path, key, headers)
-            self.credential = self.door.admit(self.ip, headers, bearer[1] if bearer else None)
-            subset = self.door.subset(query, self.credential.identity)
+            credential, subset = handshake.admitted(self.door)
         except PylonError as error:
-            refuse(self._transport, error)
-        else:
-            self._accept(key, None if bearer is None else bearer[0], subset)
+            self._refuse(error)
+            return
+        if self.door.plugins is None:
+            self._accept(key, protocol, credential, subset)
+            return
+
+        def enter(credential: Credential, subset: Subset | None) -> None:
+            self._accept(key, protocol, credential, subset)
+            self._go_on()
+
+        self._transport.pause_reading()
+        self._asking = asyncio.create_task(
+            ask(self.door.plugins, self.door, handshake, credential, enter, self._refuse, 101)
+        )
 
     def _check(self, method: str, path: str, key: str, headers: dict[str, str]) -> None:
         if self.main_port and path not in _MAIN_PATHS:
@@ -142,8 +166,10 @@ class SocketProtocol(asyncio.Protocol):
             version = {"Sec-WebSocket-Version": "13"}
             raise PylonError("INVALID_QUERY", "WebSocket version 13 is required", status=426, headers=version)
 
-    def _accept(self, key: str, protocol: str | None, subset: Subset | None) -> None:
+    def _accept(self, key: str, protocol: str | None, credential: Credential, subset: Subset | None) -> None:
         assert self._transport is not None
+        self._cancel_timer()
+        self.credential = credential
         accept = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
         echo = b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode("latin-1") if protocol is not None else b""
         self._transport.write(
@@ -152,6 +178,19 @@ class SocketProtocol(asyncio.Protocol):
         )
         self._parser = Parser(self.door.max_frame)
         self.door.enter(self, subset)
+
+    def _go_on(self) -> None:
+        """What the client said while plugins were asked comes now."""
+        self._asking = None
+        early, self._early = self._early, b""
+        self._feed(early)
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _refuse(self, error: PylonError) -> None:
+        self._cancel_timer()
+        if self._transport is not None:
+            refuse(self._transport, error)
 
     # -- open ----------------------------------------------------------------------------------------------------
 

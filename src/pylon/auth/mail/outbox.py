@@ -153,10 +153,12 @@ class Outbox:
             await self._transport.close()
 
     async def _run(self) -> None:
+        task = self._engine.tasks.add("mail", LOOK_SECONDS)
         while True:
             try:
-                while await self.send_due():
-                    pass
+                with task.turn():
+                    while await self.send_due():
+                        pass
             except Exception:  # a supervised boundary: the next round tries again
                 log.exception("sending mail failed")
             self._wake.clear()

@@ -28,14 +28,14 @@ def depart(rows: OrgRows, tx: Transaction, arrival: Arrival, user_id: str) -> di
         return counts
     for member in list(rows.memberships(tx, user_id)):
         org = member.orgId
-        others = [other for other in rows.members(tx, org) if other.id != member.id]
+        others = rows.count_members(tx, orgId=org) - 1
         if not others and tx.get(rows.org, org) is not None:
             tx.delete(rows.org, org)
             record(tx, arrival, Event.ORG_DELETE, user_id, tenant=org)
             counts["deleted"] += 1
             continue
-        if member.role == rules.OWNER and others and not any(other.role == rules.OWNER for other in others):
-            heir = min(others, key=_seniority)
+        if member.role == rules.OWNER and others and rows.owners(tx, org) == 1:
+            heir = min((other for other in rows.members(tx, org) if other.id != member.id), key=_seniority)
             rows.update(tx, rows.member, heir.id, {"role": rules.OWNER})
             record(tx, arrival, Event.ORG_ROLE_CHANGE, heir.userId, tenant=org, role=rules.OWNER, before=heir.role)
             counts["handed_over"] += 1

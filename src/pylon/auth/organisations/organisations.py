@@ -14,6 +14,7 @@ from pylon.auth.events import Event, record
 from pylon.auth.foundation import Foundation
 from pylon.auth.organisations import rules
 from pylon.auth.organisations.invites import Invites
+from pylon.auth.organisations.removal import Removal
 from pylon.auth.organisations.rows import OrgRows
 from pylon.auth.organisations.stage import MemberStage, OrgStage, allow, check_role
 from pylon.auth.profiles import DEMAND_FIELD
@@ -60,7 +61,9 @@ class Organisations:
         self._roles = foundation.block.roles
         self.rows = rows = OrgRows(foundation.engine)
         if rows.is_declared:
-            rows.org.stages.append(OrgStage(rows, self._demand))
+            rows.org.stages.append(
+                OrgStage(rows, self._demand, Removal(foundation.engine, rows, foundation.unfinished))
+            )
             rows.member.stages.append(MemberStage(rows, self._demand, self._roles))
         self.invites = Invites(foundation, rows)
 

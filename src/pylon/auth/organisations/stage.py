@@ -7,6 +7,7 @@ from typing import Any
 
 from pylon.auth.demanded_factor import DemandedFactor
 from pylon.auth.organisations import rules
+from pylon.auth.organisations.removal import Removal
 from pylon.auth.organisations.rows import OrgRows
 from pylon.auth.profiles import DEMAND_FIELD
 from pylon.auth.user_stage import is_client
@@ -32,9 +33,10 @@ def allow(code: str | None) -> None:
 class OrgStage(Stage):
     """The stage of organisations."""
 
-    def __init__(self, rows: OrgRows, demand: DemandedFactor) -> None:
+    def __init__(self, rows: OrgRows, demand: DemandedFactor, removal: Removal) -> None:
         self._rows = rows
         self._demand = demand
+        self._removal = removal
 
     def inserting(self, transaction: Transaction, plan: EntityPlan, row: Any) -> None:
         """Demanding nothing of anybody yet."""
@@ -62,10 +64,7 @@ class OrgStage(Stage):
                 raise PylonError("AUTH_REQUIRED", "Sign in to make an organisation")
             rows.insert(trusted, rows.member, {"orgId": change.row_id, "userId": identity.user_id, "role": rules.OWNER})
         elif change.kind == "delete":
-            for member in list(rows.members(trusted, change.row_id)):
-                trusted.delete(rows.member, member.id)
-            for invite in list(rows.invites(trusted, orgId=change.row_id)):
-                trusted.delete(rows.invite, invite.id)
+            self._removal.of(trusted, change.row_id)
 
 
 class MemberStage(Stage):

@@ -24,7 +24,7 @@ from pylon.client.replica.push import Conflict, OnConflict, Pusher, new_op_id
 from pylon.client.replica.rooms import Room
 from pylon.client.replica.storage import Storage
 from pylon.client.replica.switched import SwitchBoard, Switches
-from pylon.client.shapes import EntityName, Order, dump, entity_name, load, new_id, order_fields
+from pylon.client.shapes import EntityName, Order, dump, dump_where, entity_name, load, new_id, order_fields
 from pylon.client.sockets import Dial
 
 T = TypeVar("T")
@@ -402,9 +402,9 @@ def _match(entity: EntityName, where: Any, equals: dict[str, Any]) -> Match:
     if callable(where):
         tests: list[Match] = [where]
         if equals:
-            tests.append(compile_where(dump(entity, equals)))
+            tests.append(compile_where(dump_where(entity, equals)))
         return lambda row: all(test(row) for test in tests)
-    return compile_where(dump(entity, {**(where or {}), **equals}))
+    return compile_where(dump_where(entity, {**(where or {}), **equals}))
 
 
 __all__ = ["Conflict", "OnConflict", "Replica", "Status"]

@@ -22,6 +22,7 @@ from pylon.ops.backup.archive import HEAD, SEALED, Head, Segments
 from pylon.ops.backup.keys import Keyring, Seal
 from pylon.ops.backup.shelf import FolderShelf, Shelf
 from pylon.signals.logs import Log
+from pylon.signals.tasks import Task, Tasks
 from pylon.store.protocol import LogEntry, ReadSession, Store
 
 log = Log("pylon.archive")
@@ -47,7 +48,9 @@ class Archiver:
         keys: Keyring,
         keep_days: int,
         clock: Callable[[], float] = time.time,
+        task: Task | None = None,
     ) -> None:
+        self._figures = task or Tasks().add("archive", seconds)
         self._store = store
         self._folder = folder
         self._seconds = seconds
@@ -95,7 +98,8 @@ class Archiver:
     async def _supervised_tick(self) -> None:
         work = asyncio.ensure_future(asyncio.to_thread(self.tick))
         try:
-            await asyncio.shield(work)
+            with self._figures.turn():
+                await asyncio.shield(work)
         except asyncio.CancelledError:
             await asyncio.wait([work])
             raise

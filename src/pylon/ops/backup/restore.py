@@ -32,7 +32,8 @@ from pylon.ops.backup.take import DATA, WORK, Progress, silent
 from pylon.ops.backup.verify import check_database, unpack
 from pylon.store.lock import FolderLock
 from pylon.store.sqlite.database import SqliteStore
-from pylon.store.sqlite.replay import Logged, begin_timeline, replay
+from pylon.store.sqlite.replay import Logged, Timeline, begin_timeline, replay
+from pylon.store.sqlite.withdrawn import Withdrawn, standing
 
 _OF_THE_FOLDER = frozenset({"lock", WORK, archive.FOLDER})
 """What a data folder may hold and still be empty."""
@@ -51,6 +52,7 @@ class Wish:
     app: AppSpec | None = None
     replace: bool = False
     keep_sessions: bool = False
+    keep_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done. `aside` is where the data of before is; `passed_over` are newer backups that did not verify."""
+    """What was done. `withdrawn` are keys of the backup that no longer open anything; `aside` is where the data of
+    before is; `passed_over` are newer backups that did not verify."""
 
     backup: str
     manifest: Manifest
@@ -72,6 +75,7 @@ class Restored:
     unknown: int
     covers_until: float
     log_floor: int
+    withdrawn: Withdrawn
     aside: Path | None
     passed_over: tuple[str, ...] = ()
 
@@ -171,9 +175,14 @@ def _restore(wish: Wish, candidate: Candidate, progress: Progress, clock: Callab
                 replayed, unknown, until = _bring_forward(wish, wish.to, held, staged, progress)
             _arrange(staged)
             _keep_secret_keys(target / SECRET_KEY, staged / SECRET_KEY)
-            floor = begin_timeline(
-                database, timeline=int(now), keep_sessions=wish.keep_sessions, reserved_ids_ns=int(now * 1e9)
+            line = Timeline(
+                begins=int(now),
+                reserved_ids_ns=int(now * 1e9),
+                keep_sessions=wish.keep_sessions,
+                keep_keys=wish.keep_keys,
+                standing=standing(target / manifest.DATABASE),
             )
+            floor, withdrawn = begin_timeline(database, line)
             _keep_archive(target / archive.FOLDER, staged / archive.FOLDER)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
@@ -185,7 +194,7 @@ def _restore(wish: Wish, candidate: Candidate, progress: Progress, clock: Callab
             aside = None
     except OSError as error:
         raise PylonError("RESTORE_FAILED", f"The backup could not be restored: {error.strerror or error}.") from error
-    return Restored(label, held, rows, replayed, unknown, until, floor, aside)
+    return Restored(label, held, rows, replayed, unknown, until, floor, withdrawn, aside)
 
 
 def _stage(target: Path) -> Path:

@@ -118,6 +118,8 @@ class Backups:
         if self._archiver is not None:
             self._archiver.start()
         if self._shelf is not None:
+            if self._plan.every:
+                self._engine.tasks.add("backup", self._plan.every)
             self._task = asyncio.create_task(self._run(), name="pylon-backup")
 
     async def stop(self) -> None:
@@ -179,7 +181,8 @@ class Backups:
         if not self._plan.every or now < max(self.last_success + self._plan.every, self._not_before):
             return False
         try:
-            await self.take_now()
+            with self._engine.tasks.add("backup", self._plan.every).turn():
+                await self.take_now()
         except PylonError:
             self._not_before = now + min(self._plan.every, RETRY_SECONDS)
             return False

@@ -92,6 +92,12 @@ class Delivery:
         self._unstored = 0
         self._may_be_due = True
         self.cursor = self._stored_cursor()
+        self.oldest_at = self._engine.clock() if self.cursor.attempts else 0.0
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the change that is next has waited, 0 when none waits. After a start, since then."""
+        return max(0.0, self._engine.clock() - self.oldest_at) if self.oldest_at else 0.0
 
     def told(self, changes: Sequence[Change]) -> None:
         """These were committed."""
@@ -134,11 +140,14 @@ class Delivery:
             await self._missed(tail - after - 1)
         for entry in entries:
             if self._wants(entry):
+                self.oldest_at = float(entry.second)
                 if not await self._deliver(entry):
                     return False
                 await self._advance(entry.seq, delivered=1)
             else:
                 await self._advance(entry.seq, delivered=0)
+        if len(entries) < PAGE:
+            self.oldest_at = 0.0
         return len(entries) == PAGE
 
     def _wants(self, entry: LogEntry) -> bool:

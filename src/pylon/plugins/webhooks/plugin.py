@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter as Counts
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,10 @@ class Webhooks(Plugin):
         )
         behind = "Entries of the change log that an endpoint has not passed."
         server.registry.asked_by("pylon_webhook_behind", behind, "gauge", ("webhook",), self._behind)
+        oldest = "How long the oldest change has waited for an endpoint to take it."
+        server.registry.asked_by("pylon_webhook_oldest_seconds", oldest, "gauge", ("webhook",), self._oldest)
+        dead = "Deliveries that were given up and wait for somebody to try them again."
+        server.registry.asked_by("pylon_webhook_dead", dead, "gauge", ("webhook",), self._dead_letters)
         await self._declare(server)
         server.engine.on_refresh(self._reload)
         server.engine.subscribe(self._committed)
@@ -131,6 +136,15 @@ class Webhooks(Plugin):
             return []
         head = self._server.engine.reads.log_head()
         return [((name,), max(0, head - delivery.cursor.seq)) for name, delivery in self._deliveries.items()]
+
+    def _oldest(self) -> list[tuple[tuple[str, ...], float]]:
+        return [((name,), delivery.oldest_seconds) for name, delivery in self._deliveries.items()]
+
+    def _dead_letters(self) -> list[tuple[tuple[str, ...], float]]:
+        if self._server is None:
+            return []
+        letters = Counts(key.rpartition("/")[0] for key, _ in self._server.engine.reads.records(DEAD))
+        return [((name,), letters[name]) for name in self._deliveries]
 
     async def _declare(self, server: PluginServer) -> None:
         """Store what the app declares, and forget what it declared once."""

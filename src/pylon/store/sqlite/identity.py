@@ -201,6 +201,21 @@ SIGN_EVERYBODY_OUT = (
     "DELETE FROM _pylon_trusted_devices",
     "DELETE FROM _pylon_mail WHERE state = 'waiting'",
 )
+# What opens a door for as long as nobody withdraws it: (table, how one goes, what there is).
+WITHDRAWABLE = (
+    ("_pylon_api_keys", "DELETE FROM _pylon_api_keys WHERE id = ?", "SELECT id FROM _pylon_api_keys"),
+    ("_pylon_passkeys", "DELETE FROM _pylon_passkeys WHERE id = ?", "SELECT id FROM _pylon_passkeys"),
+    ("_pylon_accounts", "DELETE FROM _pylon_accounts WHERE id = ?", "SELECT id FROM _pylon_accounts"),
+    (
+        "_pylon_backup_codes",
+        "DELETE FROM _pylon_backup_codes WHERE user_id = ? AND hash = ?",
+        "SELECT user_id, hash FROM _pylon_backup_codes",
+    ),
+)
+# Of these nobody proves anything but that he has them; without the others people could not sign in any more.
+DROP_KEYS = (("_pylon_api_keys", "DELETE FROM _pylon_api_keys"),)
+SIGNING_ENDS = "SELECT kid, retired_at FROM _pylon_signing_keys WHERE retired_at > 0"
+SIGNING_END = "UPDATE _pylon_signing_keys SET retired_at = ? WHERE kid = ?"
 SPENT_DROP = "DELETE FROM _pylon_spent_tokens WHERE session_id = ? AND generation < ?"
 # What is past its time. The newest end is kept, so that the highest serial stays to be seen.
 PRUNES = (

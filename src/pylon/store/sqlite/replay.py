@@ -16,6 +16,7 @@ from pylon.store.protocol import LogEntry, LoggedOp
 from pylon.store.sqlite import identity, system
 from pylon.store.sqlite.connection import connect_writer, storage_error
 from pylon.store.sqlite.statements import Statements
+from pylon.store.sqlite.withdrawn import Standing, Withdrawn, drop_withdrawn
 
 _BATCH = 5000
 
@@ -75,23 +76,39 @@ def replay(path: Path, types: Mapping[str, RowTypes], records: Iterable[Logged])
     return done
 
 
-def begin_timeline(path: Path, *, timeline: int, keep_sessions: bool, reserved_ids_ns: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """How a line begins: when, in seconds; up to where its row ids are taken; whether sessions and keys of the copy
+    stay good; and what the data that it takes the place of says of keys."""
+
+    begins: int
+    reserved_ids_ns: int
+    keep_sessions: bool = False
+    keep_keys: bool = False
+    standing: Standing | None = None
+
+
+def begin_timeline(path: Path, line: Timeline) -> tuple[int, Withdrawn]:
     """Make a copied database a line of its own: cursors of the line it came from are refused, ids that it gave out are
-    not given out again, and, unless they are kept, sessions end. The new floor of the log."""
+    not given out again, and, unless they are kept, sessions end and keys that were withdrawn go. The new floor of the
+    log, and what went."""
+    withdrawn = Withdrawn({}, is_known=True)
     with contextlib.closing(connect_writer(path, "FULL")) as connection:
         connection.execute("BEGIN IMMEDIATE")
         head: Any = connection.execute(system.LOG_HEAD).fetchall()[0][0]
         floor = int(head) + FLOOR_STEP
         connection.execute(system.META_RAISE, ("log_floor", floor))
         before: Any = connection.execute(system.META_GET, (system.TIMELINE_KEY,)).fetchall()[0][0]
-        connection.execute(system.META_PUT, (system.TIMELINE_KEY, max(timeline, int(before) + 1)))
-        connection.execute(system.META_RAISE, ("row_ids_until_ns", reserved_ids_ns))
-        if not keep_sessions:
+        connection.execute(system.META_PUT, (system.TIMELINE_KEY, max(line.begins, int(before) + 1)))
+        connection.execute(system.META_RAISE, ("row_ids_until_ns", line.reserved_ids_ns))
+        if not line.keep_sessions:
             for statement in identity.SIGN_EVERYBODY_OUT:
                 connection.execute(statement)
+        if not line.keep_keys:
+            withdrawn = drop_withdrawn(connection, line.standing, line.begins)
         connection.execute("COMMIT")
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    return floor
+    return floor, withdrawn
 
 
 FLOOR_STEP = 2**40

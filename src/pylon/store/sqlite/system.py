@@ -113,6 +113,11 @@ RECORD_GET = "SELECT record FROM _pylon_records WHERE kind = ? AND key = ?"
 RECORDS_OF = "SELECT key, record FROM _pylon_records WHERE kind = ? ORDER BY key"
 RECORD_PUT = "INSERT OR REPLACE INTO _pylon_records (kind, key, record, at) VALUES (?, ?, ?, ?)"
 RECORD_DELETE = "DELETE FROM _pylon_records WHERE kind = ? AND key = ?"
+RECORDS_DROP = "DELETE FROM _pylon_records WHERE kind = ?"
+# Tokens that were revoked stay known, so that one of the environment does not work again.
+TOKENS_DROP_LIVE = """DELETE FROM _pylon_records WHERE kind = ?
+    AND NOT coalesce(json_extract(CAST(record AS TEXT), '$.token.revoked_at'), 0)"""
+TABLE_NAMES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 # What operators set by an entity's name follows it to its new one.
 THROTTLE_RENAME = "UPDATE OR REPLACE _pylon_records SET key = ? WHERE kind = 'throttle' AND key = ?"

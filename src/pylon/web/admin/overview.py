@@ -66,8 +66,20 @@ class ReaderList(Resource):
         )
 
 
+class TaskList(Resource):
+    """`/api/admin/tasks`."""
+
+    @describes({"tasks": list[dict[str, Any]]}, who="admin")
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The background tasks: how often each ran and failed, when it last went well, and whether it is overdue."""
+        require_admin(req)
+        states = req.doors.engine.tasks.states()
+        resp.data = msgspec.json.encode({"tasks": [state._asdict() for state in states]})
+
+
 ROUTES: dict[str, object] = {
     "/api/admin/overview": OverviewDoor(),
     "/api/admin/alarms": AlarmList(),
     "/api/admin/readers": ReaderList(),
+    "/api/admin/tasks": TaskList(),
 }

@@ -27,23 +27,23 @@ class AdminUse:
         self._seen: dict[tuple[bytes, str, str], float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
-    def saw(self, caller: Caller, method: str, template: str, path: str) -> None:
-        """An admin called a path of this route."""
-        who = (caller.session or b"", caller.ip, f"{method} {template}")
+    def saw(self, caller: Caller, route: str) -> None:
+        """An admin called this route: its template, since a path may hold a value that is encrypted at rest."""
+        who = (caller.session or b"", caller.ip, route)
         now = time.monotonic()
         if now - self._seen.get(who, -EVERY_SECONDS) < EVERY_SECONDS:
             return
         if len(self._seen) >= MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._seen[who] = now
-        task = asyncio.get_running_loop().create_task(self._record(caller, f"{method} {path}"))
+        task = asyncio.get_running_loop().create_task(self._record(caller, route))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _record(self, caller: Caller, request: str) -> None:
+    async def _record(self, caller: Caller, route: str) -> None:
         try:
             await self._engine.audit.note(
-                caller, "token.use" if caller.identity == ADMIN else "operator.use", request=request[:200]
+                caller, "token.use" if caller.identity == ADMIN else "operator.use", route=route
             )
         except PylonError as error:
             log.warning("an admin's use could not be recorded", ip=caller.ip, code=error.code)
