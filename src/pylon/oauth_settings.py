@@ -52,6 +52,7 @@ SUFFIXES: dict[str, str] = {
     "EMAIL_DOMAINS": "Domains whose addresses the provider is believed to have verified, by commas; all where unset.",
     "NATIVE_CLIENT_IDS": "Apple, Google: ids of your apps on phones, by commas, whose id_tokens are taken.",
     "OIDC_ISSUER": "Of a provider of your own: its issuer, where `/.well-known/openid-configuration` is found.",
+    "ACR": "OIDC: values of `acr` of a strong sign-in there, by commas: needed, and taken as a second factor.",
     "TENANT": "Microsoft: `common`, `organizations`, `consumers`, or the id of one directory.",
     "TEAM_ID": "Apple: the team's id.",
     "KEY_ID": "Apple: the key's id.",
@@ -75,6 +76,7 @@ class OAuthClient:
     email_domains: tuple[str, ...] = ()
     native_client_ids: tuple[str, ...] = ()
     oidc_issuer: str = ""
+    acr: tuple[str, ...] = ()
     tenant: str = "common"
     team_id: str = ""
     key_id: str = ""
@@ -122,6 +124,7 @@ def _client(name: str, values: Mapping[str, str]) -> OAuthClient:
         email_domains=tuple(part.lower().lstrip("@") for part in _words(values.get("EMAIL_DOMAINS", ""))),
         native_client_ids=tuple(_words(values.get("NATIVE_CLIENT_IDS", ""))),
         oidc_issuer=values.get("OIDC_ISSUER", ""),
+        acr=tuple(_words(values.get("ACR", ""))),
         tenant=values.get("TENANT", "common").lower(),
         team_id=values.get("TEAM_ID", ""),
         key_id=values.get("KEY_ID", ""),

@@ -29,6 +29,8 @@ from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.documents.documents import Limits
 from pylon.engine.engine import Engine
 from pylon.engine.housekeeping import Retention
+from pylon.engine.key_check import check_keys, note_keys
+from pylon.engine.keyring import FILE_NAME as KEY_FILE
 from pylon.engine.keyring import load_keyring
 from pylon.engine.limits.containment import Watermarks
 from pylon.engine.limits.gate import RateLimits
@@ -217,7 +219,9 @@ class Server:
         self._listeners = listeners
         plans = compile_plans(spec)
         types = {name: plan.types for name, plan in plans.items()}
-        ring = load_keyring(settings.secret_keys, settings.data_dir)
+        key_file = settings.data_dir / KEY_FILE
+        new_key = None if settings.secret_keys or key_file.exists() else key_file
+        self._ring = ring = load_keyring(settings.secret_keys, settings.data_dir)
         plans.field_keys.keys = ring
         store = SqliteStore(settings.database_path, types, synchronous=settings.sqlite_synchronous.value, clock=clock)
         for done in store.apply(spec.entities, SchemaWish(by=f"start of {_version()}", app_version=spec.version)):
@@ -262,6 +266,7 @@ class Server:
         )
         self.identity = lay_foundation(self.engine, settings, ring, METHODS, mail_folder=_beside(spec, "mail"))
         self.sessions = self.identity.sessions
+        check_keys(self.engine, ring, new_key, is_lost=settings.secret_key_lost)
         self.resealing = Resealing(self.engine, ring, None if settings.secret_keys else settings.data_dir)
         self.plugins = Plugins(spec.plugins, self.engine)
         self.functions = Functions(
@@ -443,6 +448,7 @@ class Server:
     async def open(self) -> None:
         """Start what answers requests; whoever has no ports can serve `app` from here on."""
         await self.engine.start()
+        await note_keys(self.engine, self._ring)
         self.throttles.load()
         await self.identity.start()
         await self.plugins.start(PluginServer(self.engine, self._settings, self.registry, self.identity.vault))

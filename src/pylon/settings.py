@@ -492,6 +492,12 @@ class Settings:
         shown="`secret.key` in the data folder, made at the first start",
         secret=True,
     )
+    secret_key_lost: bool = _variable(
+        "PYLON_SECRET_KEY_LOST",
+        False,
+        _switch,
+        "Start although the key that this database was used with is gone: what it sealed stays closed.",
+    )
     public_url: str | None = _variable(
         "PYLON_PUBLIC_URL",
         None,

@@ -127,6 +127,29 @@ def test_a_failing_row_is_named_and_the_rest_goes_on_from_there(data: Data) -> N
     assert data.numbers() == [*range(1, ROWS + 1), 1000]
 
 
+def test_one_that_fails_before_it_changed_anything_is_as_if_it_had_not_begun(data: Data) -> None:
+    data.write("0001_add.py", ADD_ONE.replace('"Counted"', '"Conted"'))
+    with pytest.raises(PylonError, match="Conted"):
+        data.apply()
+    assert remembered(data.store) == {}
+    refuse_unfinished(data.store)
+    data.write("0001_add.py", ADD_ONE)
+    data.apply()
+    done = remembered(data.store)["0001_add"]
+    data.write("0001_add.py", ADD_ONE.replace("def down(m):", "def down(m):\n    assert False\n"))
+    with pytest.raises(AssertionError):
+        run.roll_back(data.place(), data.files()[0])
+    assert remembered(data.store)["0001_add"] == done
+
+
+def test_a_file_of_comments_alone_is_not_applied_since_it_never_would_be_again(data: Data) -> None:
+    data.write("0001_empty.sql", "-- UP\n-- to be written\n\n-- DOWN\n")
+    with pytest.raises(PylonError, match=r"0001_empty\.sql: it has no statement") as refused:
+        data.apply()
+    assert refused.value.code == "MIGRATION_INVALID"
+    assert remembered(data.store) == {}
+
+
 def test_encrypted_fields_are_open_to_a_migration_and_sealed_where_they_are_stored(data: Data) -> None:
     label = msgspec.structs.replace(COUNTED.fields[1], default=None, optional=True)
     code = Field(name="code", kind=Kind.STRING, optional=True, encrypted=True)
@@ -244,7 +267,7 @@ def test_the_command_makes_plans_applies_and_goes_back(tmp_path: Path) -> None:
     pylon = Cli(tmp_path)
     (tmp_path / "app.py").write_text(APP)
     assert pylon.json("migrate", "apply")[1]["applied"] == []
-    code, made = pylon.json("migrate", "create", "mark_all")
+    code, made = pylon.json("migrate", "create", "mark-all")
     assert (code, Path(made["path"]).name) == (0, "0001_mark_all.sql")
     Path(made["path"]).write_text("-- UP\nUPDATE Note SET title = 'marked';\n")
     assert [step["key"] for step in pylon.json("migrate", "plan")[1]["steps"]] == ["0001_mark_all"]
@@ -257,3 +280,15 @@ def test_the_command_makes_plans_applies_and_goes_back(tmp_path: Path) -> None:
     assert (code, problem[0]["code"]) == (1, "MIGRATION_IRREVERSIBLE")
     assert pylon.json("migrate", "rollback", "--restore", "--yes")[0] == 0
     assert pylon.json("migrate", "status")[1]["pending"] == 1
+
+
+def test_a_plan_says_why_a_schema_change_can_not_be_and_fails(tmp_path: Path) -> None:
+    pylon = Cli(tmp_path)
+    (tmp_path / "app.py").write_text(APP)
+    assert pylon.json("schema", "push")[0] == 0
+    store = SqliteStore(tmp_path / ".pylon" / "pylon.db", {})
+    apsw.Connection(str(store.path)).execute("INSERT INTO Note (id, title) VALUES ('1', 'x')")
+    (tmp_path / "app.py").write_text(APP.replace("title: str", "title: str\n    needed: int"))
+    done = pylon("migrate", "plan")
+    assert done.returncode == 1
+    assert "needs a default for the rows that exist" in done.stdout

@@ -21,13 +21,13 @@ from pylon.model.errors import PylonError
 from pylon.model.identity import ADMIN
 from pylon.store.identity import IdentityRows, PasskeyRecord, SessionRecord, TotpRecord
 
-OTP, BACKUP, VERIFIED, DEVICE = "otp", "backup", "uv", "device"
+OTP, BACKUP, VERIFIED, ELSEWHERE, DEVICE = "otp", "backup", "uv", "mfa", "device"
 """What counts as a second factor among those of a session: a code of an app, a backup code, a passkey whose device knew
-its owner, a browser that is trusted since it showed one of them."""
+its owner, a provider that was asked for one and says so, a browser that is trusted since it showed one of them."""
 
 PASSKEY = "webauthn"
 
-SHOWN = frozenset({OTP, BACKUP, VERIFIED})
+SHOWN = frozenset({OTP, BACKUP, VERIFIED, ELSEWHERE})
 _ENOUGH = SHOWN | {DEVICE}
 
 _OPEN_PATHS = frozenset(

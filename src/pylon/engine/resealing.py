@@ -16,6 +16,7 @@ import msgspec
 
 from pylon.engine.caller import Caller
 from pylon.engine.engine import Engine
+from pylon.engine.key_check import put_keys
 from pylon.engine.keyring import KeyRing, add_key
 from pylon.engine.plan import EntityPlan
 from pylon.engine.transaction import Transaction
@@ -91,6 +92,7 @@ class Resealing:
         def lead(transaction: Transaction) -> None:
             # On the writer's thread: one rotation after another, and each value sealed and marked with the same key.
             self._ring.lead_with(add_key(data_dir))
+            put_keys(transaction, self._ring)
             transaction.note("keys.rotate", self._ring.ids[0])
 
         await self._engine.run(caller, lead)

@@ -382,6 +382,11 @@ REGISTRY: dict[str, Code] = {
         "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
         "Begin again. Operators: the log says why.",
     ),
+    "LOGOUT_TOKEN_INVALID": Code(
+        400,
+        "The provider's word that somebody signed out is not signed by it, not for this server, too old, or was used.",
+        "The log has the reason.",
+    ),
     "INVALID_ID_TOKEN": Code(
         401,
         "The token of a phone's sign-in was refused, or used before.",

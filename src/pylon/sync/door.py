@@ -130,7 +130,7 @@ class Door:
         """Who the headers of an upgrade or stream prove: Bearer, then the subprotocol (or `token`), then the cookie
         of a trusted origin. Anything else is nobody."""
         authorization = headers.get("authorization", "")
-        if authorization.startswith("Bearer "):
+        if authorization[:7].lower() == "bearer ":
             return self._resolve(authorization[7:])
         if token is not None:
             return self._resolve(token)

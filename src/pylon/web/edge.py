@@ -21,7 +21,7 @@ from pylon.web.compression import compress
 from pylon.web.expected import HEADER, check_expected
 from pylon.web.limits import EdgeLimits
 from pylon.web.origins import Origins
-from pylon.web.request import Request
+from pylon.web.request import Request, is_bearer
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -91,7 +91,7 @@ class Edge:
         if req.method in _SAFE:
             return
         headers = req._asgi_headers
-        if headers.get(b"authorization", b"").startswith(b"Bearer "):
+        if is_bearer(headers.get(b"authorization", b"")):
             return
         if req.path.startswith(_PROVIDERS_FORMS) and headers.get(b"content-type", b"").startswith(_FORM):
             return

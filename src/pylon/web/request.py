@@ -54,7 +54,7 @@ class Request(falcon.asgi.Request):
     def token(self) -> str | None:
         """The credential: Bearer wins over the session cookie, always (spec 03 §1.4)."""
         header = self._asgi_headers.get(b"authorization")
-        if header is not None and header.startswith(b"Bearer "):
+        if header is not None and is_bearer(header):
             return header[7:].decode("latin-1")
         if b"cookie" not in self._asgi_headers:
             return None
@@ -92,8 +92,11 @@ class Request(falcon.asgi.Request):
     def has_session_cookie(self) -> bool:
         """Whether the credential is the session cookie."""
         headers = self._asgi_headers
-        is_bearer = headers.get(b"authorization", b"").startswith(b"Bearer ")
-        return not is_bearer and b"cookie" in headers and bool(self.get_cookie_values(self.doors.cookie_name))
+        return (
+            not is_bearer(headers.get(b"authorization", b""))
+            and b"cookie" in headers
+            and bool(self.get_cookie_values(self.doors.cookie_name))
+        )
 
     @property
     def caller(self) -> Caller:
@@ -166,6 +169,11 @@ class Resource:
         get = cls.__dict__.get("on_get")
         if get is not None:
             cls.on_head = get  # type: ignore[attr-defined]
+
+
+def is_bearer(header: bytes) -> bool:
+    """Whether an Authorization header carries a bearer token, however the scheme is written (RFC 9110 §11.1)."""
+    return header.startswith(b"Bearer ") or header[:7].lower() == b"bearer "
 
 
 def choose_request_id(sent: bytes | None) -> str:

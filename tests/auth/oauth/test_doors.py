@@ -22,7 +22,7 @@ from pylon.server import Server
 from pylon.store.identity import AccountRecord, OneTimeRecord, SessionRecord
 from pylon.testing.app import open_server, sign_in
 from pylon.testing.process import ADMIN_TOKEN
-from tests.auth.oauth.fakes import KEY, SECRET, FakeProviders, claims_for, public_keys, query_of, signed, use
+from tests.auth.oauth.fakes import KEY, OTHER_KEY, SECRET, FakeProviders, claims_for, public_keys, query_of, signed, use
 
 PUBLIC = "https://api.example.com"
 PAGE = "https://app.example.com/in"
@@ -833,3 +833,95 @@ async def test_native_sign_in_says_what_is_missing(world: World) -> None:
     world.fakes.answers[provider.jwks] = (500, {})
     answer = await client.post("/api/auth/native/apple", json={"id_token": token})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "PROVIDER_KEYS_UNAVAILABLE")
+
+
+# -- how strongly, and signing out there ------------------------------------------------------------------------------
+
+STRONG = "urn:corp:mfa"
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+async def test_a_sign_in_that_is_not_as_strong_as_is_asked_is_refused(fakes: FakeProviders) -> None:
+    async with opened(fakes, PYLON_OAUTH_CORP_ACR=STRONG) as world:
+        issue(world, sub="c-1", email="ann@corp.example", email_verified=True)
+        browser = world.browser()
+        answer = await browser.get("/api/auth/login/corp", params={"callback": PAGE, "redirect": "1"})
+        assert query_of(answer.headers["location"])["acr_values"] == STRONG
+        for claims in ({}, {"acr": "urn:corp:password"}, {"acr": [STRONG]}):
+            assert failure(await corp(world, world.browser(), sub="c-1", **claims)) == "OAUTH_ID_TOKEN_INVALID"
+        assert (await corp(world, browser, sub="c-1", acr=STRONG)).headers["location"] == PAGE
+        [session] = world.server.engine.reads.identity.find(SessionRecord)
+        assert session.factors == "fed,mfa"
+
+
+def logged_out(world: World, **changed: Any) -> dict[str, str]:
+    """The form of a provider whose user signed out."""
+    now = int(world.server.engine.clock())
+    claims = {
+        "iss": ISSUER,
+        "aud": "the-client",
+        "sub": "c-1",
+        "iat": now,
+        "exp": now + 120,
+        "jti": "j-1",
+        "events": {LOGOUT: {}},
+    } | changed
+    return {"logout_token": signed({name: value for name, value in claims.items() if value is not None})}
+
+
+async def test_who_signs_out_at_the_provider_is_signed_out_here_but_for_other_ways(world: World) -> None:
+    issue(world, sub="c-1", email="ann@corp.example", email_verified=True)
+    browser = world.browser()
+    await corp(world, browser, sub="c-1")
+    user = (await me(browser))["user_id"]
+    other = await world.signed_in(user)
+    provider = world.browser()
+    answer = await provider.post("/api/auth/backchannel-logout/corp", data=logged_out(world))
+    assert (answer.status_code, answer.json()) == (200, {"sessions": 1})
+    assert answer.headers["cache-control"] == "no-store"
+    assert (await me(browser))["user_id"] is None
+    assert (await me(other))["user_id"] == user
+    again = await provider.post("/api/auth/backchannel-logout/corp", data=logged_out(world))
+    assert (again.status_code, again.json()["error"]["code"]) == (400, "LOGOUT_TOKEN_INVALID")
+    nobody = await provider.post("/api/auth/backchannel-logout/corp", data=logged_out(world, sub="c-9", jti="j-2"))
+    assert nobody.json() == {"sessions": 0}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "https://id.evil.example"},
+        {"aud": "another-client"},
+        {"sub": None},
+        {"jti": None},
+        {"events": None},
+        {"events": {LOGOUT: True}},
+        {"nonce": "n-1"},
+        {"exp": 1},
+        {"exp": 2**40},
+        {"iat": 1},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+async def test_a_logout_token_that_is_not_what_it_should_be_ends_nothing(world: World, changed: dict[str, Any]) -> None:
+    issue(world, sub="c-1", email="ann@corp.example", email_verified=True)
+    browser = world.browser()
+    await corp(world, browser, sub="c-1")
+    answer = await world.browser().post("/api/auth/backchannel-logout/corp", data=logged_out(world, **changed))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LOGOUT_TOKEN_INVALID")
+    assert (await me(browser))["user_id"]
+
+
+async def test_an_id_token_and_a_token_of_another_key_sign_nobody_out(world: World) -> None:
+    issue(world, sub="c-1", email="ann@corp.example", email_verified=True)
+    source = world.server.identity.registry.get("oauth").flow.source("corp")
+    provider = await source.provider()
+    word = signed(claims_for(provider, source.client, "n", sub="c-1"))
+    forged = signed({**claims_for(provider, source.client, "n", sub="c-1"), "events": {LOGOUT: {}}}, key=OTHER_KEY)
+    for token in (word, forged, "", "a.b.c"):
+        sent = {"logout_token": token}
+        answer = await world.browser().post("/api/auth/backchannel-logout/corp", data=sent)
+        assert answer.json()["error"]["code"] == "LOGOUT_TOKEN_INVALID"
+    assert (
+        await world.browser().post("/api/auth/backchannel-logout/discord", data=logged_out(world))
+    ).status_code == 400

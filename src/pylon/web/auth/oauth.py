@@ -58,6 +58,7 @@ FINISH = (
     "SESSION_EXPIRED",
 )
 MOST_FIELDS = 100
+_LONGEST_LOGOUT = 40_000
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
@@ -278,6 +279,25 @@ class Native(Resource):
         granted(req, resp, grant)
 
 
+class BackChannelLogout(Resource):
+    """`/api/auth/backchannel-logout/{provider}`."""
+
+    @describes(
+        {"sessions": int},
+        body=Media((FORM,)),
+        errors=("PROVIDER_NOT_FOUND", "LOGOUT_TOKEN_INVALID", "PROVIDER_KEYS_UNAVAILABLE"),
+    )
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
+        """A provider says that a user signed out there."""
+        resp.set_header("Cache-Control", "no-store")
+        body = await req.body()
+        if len(body) > _LONGEST_LOGOUT:
+            raise PylonError("LOGOUT_TOKEN_INVALID", "The logout token was not accepted")
+        sent = parse_qs(body.decode("ascii", "replace"), max_num_fields=MOST_FIELDS).get("logout_token", [""])
+        ended = await _service(req, provider).logout.end(arrival(req), provider, sent[0])
+        resp.data = msgspec.json.encode({"sessions": ended})
+
+
 class Refresh(Resource):
     """`/api/auth/oauth/refresh/{provider}`."""
 
@@ -362,6 +382,7 @@ class Link(Resource):
 
 
 ROUTES: dict[str, object] = {
+    "/api/auth/backchannel-logout/{provider}": BackChannelLogout(),
     "/api/auth/providers": Providers(),
     "/api/auth/login/{provider}": Login(),
     "/api/auth/callback/{provider}": Callback(),

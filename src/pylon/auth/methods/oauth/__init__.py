@@ -3,7 +3,8 @@
     providers  data           sources   set up here      keys, id_token  whether an id_token is good
     identify   who it is      person    read off answers exchange        codes and refresh tokens for tokens
     flow       away and back  accounts  whose it is      refresh         tokens renewed
-    native     from a phone   records   what travels     service         all of it, for one server
+    native     from a phone   records   what travels     logout          signed out there, signed out here
+    service    all of it, for one server
 
 One method, `oauth`, stands for all of them; each provider is one more, `oauth:<name>`, with a kill-switch of its own.
 """

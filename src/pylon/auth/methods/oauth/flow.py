@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pylon.auth.arrival import Arrival
+from pylon.auth.demanded_factor import ELSEWHERE
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.methods.oauth.accounts import Accounts
@@ -242,7 +243,8 @@ class OAuth:
             arrival, lambda tx: self.accounts.arrive(tx, arrival, person, tokens, may_be_new=not is_disposable)
         )
         self._foundation.sessions.take_up()
-        proof = Proof(user_id=arrived.user_id, method=source.method, factors=("fed",), is_new=arrived.is_new)
+        factors = ("fed", ELSEWHERE) if person.is_strong else ("fed",)
+        proof = Proof(user_id=arrived.user_id, method=source.method, factors=factors, is_new=arrived.is_new)
         return await self._foundation.sign_in.complete(arrival, proof)
 
     async def _link(self, arrival: Arrival, begun: Begun, person: Person, tokens: Tokens | None) -> None:

@@ -14,6 +14,8 @@ from pylon.auth.methods.oauth.providers import Provider
 
 LEEWAY_SECONDS = 60
 MAX_LENGTH = 32_768
+MAX_NAME = 255
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 class IdTokenError(Exception):
@@ -36,6 +38,38 @@ async def verify_id_token(
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
         raise IdTokenError("it names nobody")
     return claims
+
+
+async def verify_logout_token(
+    token: str, provider: Provider, audiences: tuple[str, ...], documents: Documents, now: float, longest: float
+) -> dict[str, Any]:
+    """The claims of a logout token, which is good for at most `longest` seconds and names a user (OpenID Connect
+    Back-Channel Logout 1.0 §2.6). Raises like `verify_id_token`."""
+    if not provider.issuer:
+        raise IdTokenError("its provider signs nothing")
+    claims = await _signed_claims(token, provider, documents)
+    _issuer(claims, provider)
+    _check_audience(claims, audiences)
+    _check_times(claims, now)
+    if _time(claims, "exp") > now + longest or _time(claims, "iat") < now - longest:
+        raise IdTokenError("it is good for too long")
+    events = claims.get("events")
+    if "nonce" in claims or not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+        raise IdTokenError("it is no logout token")
+    for name in ("sub", "jti"):
+        if not isinstance(claims.get(name), str) or not 0 < len(claims[name]) <= MAX_NAME:
+            raise IdTokenError(f"its {name} is missing")
+    return claims
+
+
+def check_strength(claims: dict[str, Any], wanted: tuple[str, ...]) -> bool:
+    """Whether the provider says that its user signed in as strongly as this server asks (`acr`); False where nothing is
+    asked. Raises IdTokenError when it doesn't."""
+    if not wanted:
+        return False
+    if claims.get("acr") not in wanted:
+        raise IdTokenError("the sign-in there was not as strong as is asked")
+    return True
 
 
 async def _signed_claims(token: str, provider: Provider, documents: Documents) -> dict[str, Any]:

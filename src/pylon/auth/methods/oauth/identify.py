@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pylon.auth.methods.oauth.id_token import IdTokenError, verify_id_token
+import msgspec
+
+from pylon.auth.methods.oauth.id_token import IdTokenError, check_strength, verify_id_token
 from pylon.auth.methods.oauth.keys import Documents
 from pylon.auth.methods.oauth.person import merged, read_person, with_addresses
 from pylon.auth.methods.oauth.providers import Mapping, Provider
@@ -29,6 +31,7 @@ async def identify(
         if not tokens.id_token:
             raise IdTokenError("there is none")
         claims = await verify_id_token(tokens.id_token, provider, (source.client.client_id,), nonce, documents, now)
+    is_strong = check_strength(claims, source.client.acr)
     answer: Any = claims
     if provider.userinfo and not _says_all(claims, provider.mapping):
         said = await _ask(outbound, provider, tokens, provider.userinfo_method, provider.userinfo)
@@ -38,6 +41,7 @@ async def identify(
     person = read_person(answer, provider, source.client, claims.get("iss", ""))
     if person is None:
         raise OutboundError("the provider names nobody")
+    person = msgspec.structs.replace(person, is_strong=is_strong)
     if provider.emails:
         try:
             listed = await _ask(outbound, provider, tokens, "GET", provider.emails)

@@ -8,7 +8,7 @@ from pylon.auth.arrival import Arrival
 from pylon.auth.foundation import Foundation
 from pylon.auth.limiter import Step
 from pylon.auth.methods.oauth.flow import OAuth
-from pylon.auth.methods.oauth.id_token import IdTokenError, verify_id_token
+from pylon.auth.methods.oauth.id_token import IdTokenError, check_strength, verify_id_token
 from pylon.auth.methods.oauth.keys import Documents
 from pylon.auth.methods.oauth.person import read_person
 from pylon.auth.one_time import Kind
@@ -47,6 +47,7 @@ class Native:
             if claims["exp"] > now + USED.seconds:
                 raise IdTokenError("it is good for too long")
             person = read_person(claims, provider, source.client, claims["iss"])
+            is_strong = check_strength(claims, source.client.acr)
             if person is None or not await self._use_up(arrival, name, token):
                 raise IdTokenError("it was used before")
         except IdTokenError as problem:
@@ -56,6 +57,7 @@ class Native:
         except OutboundError as problem:
             log.warning("the keys of a provider can't be fetched", provider=name, problem=str(problem))
             raise PylonError("PROVIDER_KEYS_UNAVAILABLE", "The provider's keys can't be fetched now") from None
+        person = msgspec.structs.replace(person, is_strong=is_strong)
         if display_name is not None and person.name is None:
             person = msgspec.structs.replace(person, name=display_name)
         return await self._flow.sign_in(arrival, source, person, None)

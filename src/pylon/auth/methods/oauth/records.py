@@ -7,7 +7,8 @@ import msgspec
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody at a provider. `is_verified` says that the provider vouches for the address and may; an address that
-    `is_made_up` reaches nobody, and then `spare_email` is one that nobody else can have."""
+    `is_made_up` reaches nobody, and then `spare_email` is one that nobody else can have. `is_strong` says that the
+    provider asked for as much as this server wants, a second factor usually."""
 
     provider: str
     subject: str
@@ -16,6 +17,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     spare_email: str = ""
     is_verified: bool = False
     is_made_up: bool = False
+    is_strong: bool = False
     name: str | None = None
     picture: str | None = None
 

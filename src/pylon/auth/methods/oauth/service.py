@@ -9,6 +9,7 @@ import httpx
 from pylon.auth.foundation import Foundation
 from pylon.auth.methods.oauth.flow import OAuth
 from pylon.auth.methods.oauth.keys import Documents
+from pylon.auth.methods.oauth.logout import Logout
 from pylon.auth.methods.oauth.native import Native
 from pylon.auth.methods.oauth.refresh import Refreshing
 from pylon.auth.methods.oauth.sources import Source
@@ -31,6 +32,7 @@ class SignInElsewhere:
         }
         self.flow = OAuth(foundation, outbound, sources, documents)
         self.native = Native(foundation, self.flow, documents)
+        self.logout = Logout(foundation, self.flow, documents)
         self.refreshing = Refreshing(foundation, outbound, self.flow.accounts)
         for source in sources.values():
             foundation.registry.add(Method(source.method, source.title, lambda _: self), foundation)

@@ -123,6 +123,8 @@ class Source:
             query += [("code_challenge", challenge(verifier)), ("code_challenge_method", "S256")]
         if nonce and provider.issuer and provider.nonce:
             query.append(("nonce", nonce))
+        if self.client.acr:
+            query.append(("acr_values", " ".join(self.client.acr)))
         if state:
             query.append(("state", state))
         mark = "&" if urlsplit(provider.authorize).query else "?"
