@@ -151,6 +151,20 @@ def test_lifting_an_entity_switch_makes_replicas_resync_instead_of_keeping_a_gap
     assert status == 200
 
 
+def test_the_audit_log_says_who_turned_a_switch_off_also_one_that_hid_rows(server: ServerProcess) -> None:
+    for scope, target in (("entity", "Note"), ("function", "note")):
+        switch_off(server, switch_on(server, scope, target))
+    _, found = server.request("GET", "/api/admin/audit?action=switch.off", token=ADMIN_TOKEN)
+    assert {(entry["target"], entry["user"], entry["ip"]) for entry in map(shown, found["entries"])} == {
+        ("entity:Note", "__admin__", "127.0.0.1"),
+        ("function:note", "__admin__", "127.0.0.1"),
+    }
+
+
+def shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "target": entry["details"]["target"]}
+
+
 def test_a_function_switch_stops_that_function_alone(server: ServerProcess) -> None:
     switch_on(server, "function", "note")
     assert server.request("POST", "/api/fn/note", {"title": "x"})[0] == 503

@@ -121,7 +121,7 @@ class Switches:
 
         async with self._changing:
             if any(_hides(s) for s in replaced) and not _hides(switch):
-                await self._lift(lambda tx: store(tx))
+                await self._lift(caller, store)
             else:
                 await self._engine.run(caller, store, authority=Authority.TRUSTED)
         await self.refresh()
@@ -160,7 +160,7 @@ class Switches:
             self.board.hides(name) and not after.hides(name) for name in self._engine.plans
         ):
             async with self._changing:
-                await self._lift(lambda tx: None)
+                await self._lift(SYSTEM, lambda tx: None)
         self._stored, self._file_text = stored, file_text
         self._show(after)
 
@@ -172,7 +172,7 @@ class Switches:
 
         async with self._changing:
             if any(_hides(switch) for switch in switches):
-                await self._lift(store)
+                await self._lift(caller, store)
             else:
                 await self._engine.run(caller, store, authority=Authority.TRUSTED)
         for switch in switches:
@@ -180,7 +180,7 @@ class Switches:
         await self.refresh()
         self.is_lifting = False
 
-    async def _lift(self, store: Callable[[Transaction], None]) -> None:
+    async def _lift(self, caller: Caller, store: Callable[[Transaction], None]) -> None:
         """Show hidden rows again; `refresh` follows and ends the lifting."""
 
         def lift(transaction: Transaction) -> None:
@@ -191,7 +191,7 @@ class Switches:
         try:
             for callback in self._before_lift:
                 callback()
-            await self._engine.run(SYSTEM, lift, authority=Authority.TRUSTED)
+            await self._engine.run(caller, lift, authority=Authority.TRUSTED)
         except BaseException:
             self.is_lifting = False
             raise
