@@ -240,6 +240,23 @@ def test_the_file_in_the_data_folder_works_within_a_second_and_wins_when_it_is_w
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503
 
 
+def test_what_the_file_turns_on_and_off_is_recorded_once(server: ServerProcess) -> None:
+    file = server.data / "maintenance"
+    file.write_text('{"scope": "read-only", "reason": "moving disks"}')
+    eventually(lambda: server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503)
+    switch_off(server, switch_on(server, "function", "note"))
+    file.unlink()
+    eventually(lambda: server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 201)
+
+    def recorded() -> list[tuple[str, str | None]]:
+        _, found = server.request("GET", "/api/admin/audit?kind=operator&limit=100", token=ADMIN_TOKEN)
+        mine = [entry for entry in found["entries"] if entry["details"].get("by") == "file"]
+        return [(entry["action"], entry["details"].get("reason")) for entry in mine]
+
+    eventually(lambda: len(recorded()) == 2)
+    assert recorded() == [("switch.off", "moving disks"), ("switch.on", "moving disks")]
+
+
 def test_a_switch_that_another_process_stored_works_within_a_second(server: ServerProcess) -> None:
     stored = {"id": "sw_other", "scope": "entity", "target": "Note", "reason": "turned on elsewhere", "created_at": 1.0}
     with contextlib.closing(apsw.Connection(str(server.data / "pylon.db"))) as database:
