@@ -275,6 +275,8 @@ class Server:
             timeout=settings.fn_call_timeout,
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
+        if self.identity.registry.is_built("oauth"):
+            self.functions.connection = self.identity.registry.get("oauth").connections.token
         views = {
             name: View(plan.policy.read, plan.scope, self._witness if plan.spec.audit_reads else None)
             for name, plan in plans.items()

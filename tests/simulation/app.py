@@ -92,7 +92,8 @@ class Page(Entity):
     body: RichText = ""
 
     class Policy:
-        allow = "data.shared == true || auth.userId == data.owner"
+        read = "data.shared == true || auth.userId == data.owner"
+        insert = update = delete = "auth.userId != null && (data.shared == true || auth.userId == data.owner)"
 
 
 class User(Entity, crdt=False):

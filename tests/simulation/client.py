@@ -43,6 +43,8 @@ class Client:
         self.user = user
         self.name = f"{user}{number}"
         self.link = link
+        if world.happens(0.5):  # as clients of now do, and older ones don't
+            link.user = user
         self.follows_all = world.happens(0.7)
         self.rows: dict[tuple[str, str], Row] = {}
         self.cursor = self.base = 0
@@ -84,7 +86,10 @@ class Client:
     async def _sign_in(self) -> None:
         while self.token is None:
             self.token = (await self.link.host.ask("POST", "/api/auth/session", {"user_id": self.user}))["token"]
-            self.forget()  # a pull with the token that ended was answered to nobody, past what was meant for this user
+            if (
+                self.link.user is None
+            ):  # a pull with the token that ended was answered as nobody's, and moved the cursor
+                self.forget()
 
     async def _catch_up(self) -> None:
         after = ""
@@ -104,6 +109,8 @@ class Client:
                 self.forget()
                 after = ""
                 continue
+            if status == 401:
+                self.token = None
             if status != 200:
                 raise Lost
             answer = msgspec.json.decode(body)

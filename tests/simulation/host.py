@@ -192,13 +192,16 @@ class Host:
         server.engine.housekeeping._checkpoints.close()
 
     async def request(
-        self, method: str, target: str, body: bytes = b"", *, token: str | None = None
+        self, method: str, target: str, body: bytes = b"", *, token: str | None = None, user: str | None = None
     ) -> tuple[int, bytes]:
-        """One HTTP request at the server's door; (status, body). Raises Down when the server dies meanwhile."""
+        """One HTTP request at the server's door, which `user` expects to be his; (status, body). Raises Down when the
+        server dies meanwhile."""
         server = self.server
         if server is None:
             raise Down
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        if user is not None:
+            headers["x-pylon-expect-user"] = user
         token_ = owner.set(self)
         try:
             task = self.world.create_task(exchange(server.app, method, target, body, headers))

@@ -25,7 +25,7 @@ class Lost(Exception):
 
 
 class Link:
-    """One client's way to the server."""
+    """One client's way to the server; `user` is whom its requests must be answered as, None for whomever."""
 
     def __init__(self, world: World, host: Host) -> None:
         self.world = world
@@ -33,6 +33,7 @@ class Link:
         self.is_cut = False
         self.loss = 0.0
         self.twice = 0.0
+        self.user: str | None = None
 
     async def request(self, method: str, target: str, body: bytes = b"", *, token: str | None) -> tuple[int, bytes]:
         """One request over this link. Raises Lost."""
@@ -46,7 +47,7 @@ class Link:
         ):  # what may be repeated is repeated
             world.create_task(self._again(method, target, body, token))
         try:
-            answer = await self.host.request(method, target, body, token=token)
+            answer = await self.host.request(method, target, body, token=token, user=self.user)
         except Down:
             await _pass(world, 0.0, 0.2)
             raise Lost from None
@@ -59,7 +60,7 @@ class Link:
     async def _again(self, method: str, target: str, body: bytes, token: str | None) -> None:
         await _pass(self.world, 0.0, 0.3)
         try:
-            await self.host.request(method, target, body, token=token)
+            await self.host.request(method, target, body, token=token, user=self.user)
         except Down:
             return
 

@@ -73,18 +73,22 @@ class World(asyncio.SelectorEventLoop):
     # -- what the product gives to threads, and whose tasks are whose --------------------------------------------
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """Run it here, a moment later."""
+        """Run it here, a moment later; whoever waits hears of it another moment later."""
         future = self.create_future()
+
+        def answer(settle: Callable[[Any], None], outcome: Any) -> None:
+            if not future.done():
+                settle(outcome)
 
         def step() -> None:
             if future.cancelled():
                 return
+            settle: Callable[[Any], None] = future.set_result
             try:
-                result = func(*args)
+                outcome = func(*args)
             except Exception as error:  # whatever a thread's work raises belongs to whoever waits for it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                settle, outcome = future.set_exception, error
+            self.call_later(self.between(0.0, 0.004), answer, settle, outcome)
 
         self.call_later(self.between(0.0001, 0.004), step)
         return future

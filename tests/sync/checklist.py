@@ -37,6 +37,15 @@ class Note(Entity):
         allow = "true"
 
 
+class Sheet(Entity, sync_scope="data.open == true"):
+    body: RichText = ""
+    open: bool = True
+    notes: str | None = field(sync_omit=True)
+
+    class Policy:
+        allow = "true"
+
+
 class Shelf(Entity, crdt=False, sync_scope="data.open == true", sync_limit=2):
     title: str
     open: bool = True

@@ -12,6 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
+from tests.documents.live import frame_of
+from tests.documents.peer import Peer
 from tests.sync.checklist import APP, head, put
 from tests.sync.client_11 import Client11
 
@@ -203,6 +205,30 @@ def test_what_the_app_keeps_home_stays_home_by_every_way(server: ServerProcess, 
     for client in (live, pulled, fresh, paged):
         assert "Home" not in client.rows
         assert all("notes" not in row for row in client.rows["Shelf"].values())
+
+
+# The same of documents: no row outside the scope, no omitted field, and nothing of an edit that takes the row out.
+def test_a_document_shows_no_more_than_what_replicates(server: ServerProcess, started: Any) -> None:
+    client = started()
+    put_sheet = {"body": "words", "notes": "secret"}
+    hidden, shown = (
+        server.request("POST", "/api/entities/Sheet", {**put_sheet, "open": is_open}, token=ADMIN_TOKEN)[1]["id"]
+        for is_open in (False, True)
+    )
+    for row_id in (hidden, shown):
+        client.say(type="crdt-subscribe", entity="Sheet", rowId=row_id)
+    client.receive(lambda: client.binary)
+    _, _, row_id, payload = frame_of(client.binary.pop())
+    assert row_id == shown
+    peer = Peer(1)
+    peer.receive(payload)
+    assert peer.row == {"body": "words", "open": True}
+    for values in ({"open": False, "body": "gone"}, {"body": "not for you"}):
+        server.request("PATCH", f"/api/entities/Sheet/{shown}", values, token=ADMIN_TOKEN)
+    put(server, "behind it")
+    client.receive(lambda: any(row["title"] == "behind it" for row in client.rows.get("Todo", {}).values()))
+    assert shown not in client.rows["Sheet"]
+    assert client.binary == []
 
 
 # SSE is filtered as sockets are.

@@ -1,13 +1,14 @@
 """Sessions: making, resolving, refreshing and ending them (spec 03 §1.4, §2).
 
-Resolving a token is a lookup in a bounded cache and one look at the serial of what ended: so a revoke is seen by the
-very next request, also when another process made it. What changes about a session besides, such as its user's role,
-drops its entries in the publish step of that commit.
+Resolving a token is a lookup in a bounded cache and, once in a turn of the loop, a look at the serial of what ended: so
+a revoke is seen by the very next request, also when another process made it. What changes about a session besides, such
+as its user's role, drops its entries in the publish step of that commit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter
@@ -75,6 +76,7 @@ class Sessions:
         self._refreshing = Refreshing(ring, self._expiry, self.end)
         self._kinds: list[TokenKind] = []
         self._seen = self._tables.last_end()
+        self._has_looked = False
         self._used: dict[str, tuple[bytes, int, int, bool]] = {}
         self._noting: asyncio.Task[None] | None = None
         self._on_revoked: list[Callable[[list[bytes]], None]] = []
@@ -117,8 +119,8 @@ class Sessions:
         if not token or len(token) > MAX_LENGTH:
             return NOBODY if not token else self._resolve_other(token)
         key = token_key(token)
-        if self._tables.last_end() != self._seen:
-            self.take_up()
+        if not self._has_looked:
+            self._look()
         session = self._cache.get(key)
         if session is None:
             session = self._load(key, token)
@@ -129,6 +131,18 @@ class Sessions:
         if session.touch_at is not None and session.touch_at <= now:
             session = self._touch(key, session, int(now))
         return session
+
+    def _look(self) -> None:
+        """Take up what has ended. Once in a turn of the loop is enough: whatever arrived with that turn was sent before
+        anything that ended later was acknowledged."""
+        if self._tables.last_end() != self._seen:
+            self.take_up()
+        with contextlib.suppress(RuntimeError):  # no loop runs, so nothing tells when a turn ends
+            asyncio.get_running_loop().call_soon(self._look_again)
+            self._has_looked = True
+
+    def _look_again(self) -> None:
+        self._has_looked = False
 
     def current(self, key: bytes) -> Session:
         """Whom a session's key stands for now; nobody when it is over."""

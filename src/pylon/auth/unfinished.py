@@ -38,6 +38,11 @@ class Unfinished:
         """Take a kind of work in; its records in the store are of that kind."""
         self._kinds[kind] = work
 
+    @property
+    def count(self) -> int:
+        """How much there is to do."""
+        return sum(len(self._engine.reads.records(kind)) for kind in self._kinds)
+
     async def finish(self, kind: str, key: str) -> Any:
         """What the work answers, once it is done. Whoever stops waiting does not stop it. Raises what it raises."""
         return await asyncio.shield(self._task(kind, key))

@@ -55,6 +55,8 @@ class Reach(enum.Enum):
     ROW = "row"
     ROWS = "rows"
 
+    __hash__ = object.__hash__  # each is itself alone; that of Enum is a call for every read
+
 
 _AUTH_PARAMETERS = {
     "user_id": "p_userId",
