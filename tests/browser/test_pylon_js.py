@@ -32,8 +32,13 @@ def test_pylon_js_keeps_its_promises_against_a_real_server(
 
 
 @pytest.mark.timeout(120)
-def test_the_parts_of_pylon_js_keep_their_promises_by_themselves(node: str) -> None:
+@pytest.mark.parametrize("script", ["logic", "tabs"])
+def test_the_parts_of_pylon_js_keep_their_promises_by_themselves(node: str, script: str) -> None:
     done = subprocess.run(
-        [node, "--test", str(HERE / "js" / "logic.test.mjs")], capture_output=True, text=True, timeout=100, check=False
+        [node, "--test", str(HERE / "js" / f"{script}.test.mjs")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]

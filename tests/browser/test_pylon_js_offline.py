@@ -311,6 +311,34 @@ def test_a_leading_tab_that_the_browser_freezes_hands_over(open_browser: Open, s
     until(lambda: sockets(server) == 1)
 
 
+LOOKED_AT = """
+  Object.defineProperty(document, "visibilityState", { value: "visible" });
+  document.dispatchEvent(new Event("visibilitychange"));
+"""
+
+
+def test_a_leading_tab_that_does_not_answer_loses_the_lead_and_follows_when_it_does_again(
+    open_browser: Open, server: ServerProcess
+) -> None:
+    driver = open_browser()
+    one = Tab(driver, server.url)
+    one.becomes("live")
+    two = open_tab(driver, server.url)
+    two.becomes("live")
+    # Mute, as if it hung: tabs of one site may share a process, so one that really hangs would take the other along.
+    one.look().run(
+        "window.say = BroadcastChannel.prototype.postMessage; BroadcastChannel.prototype.postMessage = () => {}"
+    )
+    two.look().run(LOOKED_AT)
+    until(lambda: two.run("return db.leads && db.status === 'live'"), 15)
+    assert one.look().run("return db.leads") is False
+    one.run("BroadcastChannel.prototype.postMessage = say")
+    add(server, "to the one that leads now")
+    for tab in (one, two):
+        until(lambda tab=tab: tab.look().titles() == ["to the one that leads now"])
+    until(lambda: sockets(server) == 1)
+
+
 def test_a_write_of_a_tab_that_was_closed_at_once_is_sent_by_the_next(
     open_browser: Open, server: ServerProcess
 ) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import apsw
+
 from pylon.cli.codes import CODES
 from pylon.model.errors import REGISTRY
 from pylon.settings import VARIABLES
-from tests.cli.conftest import Cli
+from tests.cli.conftest import APP, Cli
 
 TOKEN = "a-secret-token-of-this-test"
 
@@ -103,3 +105,27 @@ def test_doctor_reports_a_broken_app_and_goes_on(pylon: Cli, app: Path) -> None:
     code, document = pylon.json("doctor", "--port", "0")
     assert code == 1
     assert {"app", "disk", "port"} <= {check["name"] for check in document["checks"]}
+
+
+def test_doctor_shows_how_the_database_differs_and_which_migrations_wait(pylon: Cli, app: Path) -> None:
+    def checks() -> dict[str, tuple[str, str]]:
+        found = pylon.json("doctor", "--port", "0")[1]["checks"]
+        return {check["name"]: (check["status"], check["detail"]) for check in found}
+
+    assert checks()["schema"][0] == "pass"
+    assert pylon.json("schema", "push")[0] == 0
+    assert checks()["schema"] == ("pass", "the database is as declared")
+    assert checks()["migrations"][0] == "pass"
+    database = apsw.Connection(str(app.parent / ".pylon" / "pylon.db"))
+    database.execute("ALTER TABLE Note ADD COLUMN by_hand TEXT")
+    assert checks()["schema"] == ("pass", "the database is as declared; left over: Note.by_hand")
+    database.execute("INSERT INTO Note (id, title) VALUES ('1', 'x')")
+    app.write_text(APP.replace("title: str", "title: str\n    n: int = 0"))
+    status, detail = checks()["schema"]
+    assert (status, "added column Note.n" in detail) == ("warning", True)
+    app.write_text(APP.replace("title: str", "title: str\n    n: int"))
+    status, detail = checks()["schema"]
+    assert (status, "needs a default" in detail) == ("error", True)
+    app.write_text(APP)
+    pylon.json("migrate", "create", "count", "--python")
+    assert checks()["migrations"] == ("warning", "not applied: 0001_count. `pylon migrate apply`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pylon.model.schema import AppSpec, DefaultLiteral, EntitySpec, Field, Index
 from pylon.ops.migrations import files, run
 from pylon.ops.migrations.state import refuse_unfinished, remembered
 from pylon.settings import Settings
+from pylon.store.sqlite.connection import connect_writer
 from pylon.store.sqlite.database import SqliteStore
 from tests.cli.conftest import APP, Cli
 from tests.killed import ends_before
@@ -127,6 +129,29 @@ def test_a_failing_row_is_named_and_the_rest_goes_on_from_there(data: Data) -> N
     assert data.numbers() == [*range(1, ROWS + 1), 1000]
 
 
+def test_one_that_fails_before_it_changed_anything_is_as_if_it_had_not_begun(data: Data) -> None:
+    data.write("0001_add.py", ADD_ONE.replace('"Counted"', '"Conted"'))
+    with pytest.raises(PylonError, match="Conted"):
+        data.apply()
+    assert remembered(data.store) == {}
+    refuse_unfinished(data.store)
+    data.write("0001_add.py", ADD_ONE)
+    data.apply()
+    done = remembered(data.store)["0001_add"]
+    data.write("0001_add.py", ADD_ONE.replace("def down(m):", "def down(m):\n    assert False\n"))
+    with pytest.raises(AssertionError):
+        run.roll_back(data.place(), data.files()[0])
+    assert remembered(data.store)["0001_add"] == done
+
+
+def test_a_file_of_comments_alone_is_not_applied_since_it_never_would_be_again(data: Data) -> None:
+    data.write("0001_empty.sql", "-- UP\n-- to be written\n\n-- DOWN\n")
+    with pytest.raises(PylonError, match=r"0001_empty\.sql: it has no statement") as refused:
+        data.apply()
+    assert refused.value.code == "MIGRATION_INVALID"
+    assert remembered(data.store) == {}
+
+
 def test_encrypted_fields_are_open_to_a_migration_and_sealed_where_they_are_stored(data: Data) -> None:
     label = msgspec.structs.replace(COUNTED.fields[1], default=None, optional=True)
     code = Field(name="code", kind=Kind.STRING, optional=True, encrypted=True)
@@ -221,6 +246,17 @@ def test_deletes_in_sql_are_done_when_they_are_allowed(data: Data) -> None:
     assert refused.value.code == "MIGRATION_IRREVERSIBLE"
 
 
+def test_a_table_that_sql_drops_takes_the_documents_of_its_rows_along(data: Data) -> None:
+    heads = "INSERT INTO _pylon_crdt_heads VALUES ('{}', '1', 1, 1, 0, 0, 0, NULL)"
+    with contextlib.closing(connect_writer(data.settings.database_path, "FULL")) as connection:
+        for entity in ("Counted", "Other"):
+            connection.execute(heads.format(entity))
+    data.write("0001_drop.sql", "-- UP\nDROP TABLE Counted;\n")
+    data.apply(may_delete=True)
+    with contextlib.closing(connect_writer(data.settings.database_path, "FULL")) as connection:
+        assert connection.execute("SELECT entity FROM _pylon_crdt_heads").fetchall() == [("Other",)]
+
+
 def test_rows_that_stand_in_the_way_of_the_schema_are_mended_before_it(data: Data) -> None:
     unique = msgspec.structs.replace(COUNTED, indexes=(Index(name="by_label", fields=("label",), unique=True),))
     place = run.Workplace(AppSpec(name="counted", entities=(unique,)), data.settings, "ada")
@@ -244,7 +280,7 @@ def test_the_command_makes_plans_applies_and_goes_back(tmp_path: Path) -> None:
     pylon = Cli(tmp_path)
     (tmp_path / "app.py").write_text(APP)
     assert pylon.json("migrate", "apply")[1]["applied"] == []
-    code, made = pylon.json("migrate", "create", "mark_all")
+    code, made = pylon.json("migrate", "create", "mark-all")
     assert (code, Path(made["path"]).name) == (0, "0001_mark_all.sql")
     Path(made["path"]).write_text("-- UP\nUPDATE Note SET title = 'marked';\n")
     assert [step["key"] for step in pylon.json("migrate", "plan")[1]["steps"]] == ["0001_mark_all"]
@@ -257,3 +293,15 @@ def test_the_command_makes_plans_applies_and_goes_back(tmp_path: Path) -> None:
     assert (code, problem[0]["code"]) == (1, "MIGRATION_IRREVERSIBLE")
     assert pylon.json("migrate", "rollback", "--restore", "--yes")[0] == 0
     assert pylon.json("migrate", "status")[1]["pending"] == 1
+
+
+def test_a_plan_says_why_a_schema_change_can_not_be_and_fails(tmp_path: Path) -> None:
+    pylon = Cli(tmp_path)
+    (tmp_path / "app.py").write_text(APP)
+    assert pylon.json("schema", "push")[0] == 0
+    store = SqliteStore(tmp_path / ".pylon" / "pylon.db", {})
+    apsw.Connection(str(store.path)).execute("INSERT INTO Note (id, title) VALUES ('1', 'x')")
+    (tmp_path / "app.py").write_text(APP.replace("title: str", "title: str\n    needed: int"))
+    done = pylon("migrate", "plan")
+    assert done.returncode == 1
+    assert "needs a default for the rows that exist" in done.stdout

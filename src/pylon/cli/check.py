@@ -39,12 +39,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def examine(project: Project) -> tuple[AppSpec, list[Diagnostic]]:
     """Load the app, check its policies, and rehearse its schema on the live database; the app and what to warn of.
     Raises LoadError."""
+    spec, warnings = examine_app(project)
+    try:
+        rehearse(spec, project.settings)
+    except PylonError as error:
+        raise LoadError((failure(error.code, error.message, error.hint),)) from error
+    return spec, warnings
+
+
+def examine_app(project: Project) -> tuple[AppSpec, list[Diagnostic]]:
+    """The same without a look at the database."""
     from pylon.server import compile_plans
 
     spec = load(project.entry)
     try:
         compile_plans(spec)
-        rehearse(spec, project.settings)
     except DeclarationError as error:
         raise LoadError(error.diagnostics) from error
     except PylonError as error:

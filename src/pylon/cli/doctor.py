@@ -1,4 +1,5 @@
-"""Look for what would go wrong on this machine: the app, its settings, the data folder, the ports, the disk."""
+"""Look for what would go wrong on this machine: the app, its schema and migrations, its settings, the data folder, the
+ports, the disk."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from pylon.cli.exits import Exit
 from pylon.cli.output import Output
 from pylon.cli.project import Project, add_serving_options, open_project, settings_for, unknown_findings
 from pylon.listeners import ListenError, bind
-from pylon.loading import Entry, LoadError
+from pylon.loading import Entry, LoadError, load
+from pylon.model.errors import PylonError
 from pylon.model.schema import AppSpec
 from pylon.settings import Settings, SettingsError
 
@@ -67,6 +69,8 @@ def examine(options: argparse.Namespace) -> list[Check]:
         checks += _app(project)
     except LoadError as error:
         checks.append(Check("app", "error", str(error)))
+    else:
+        checks += [_schema(project), _migrations(project)]
     unknown = [f"{found.message}. {found.hint}" for found in unknown_findings(environ)]
     checks += [Check("variables", "warning", text) for text in unknown]
     looks: tuple[Callable[[Settings], Check], ...] = (_mode, _admin_token, _origins, _data_folder, _disk, _port)
@@ -96,9 +100,9 @@ def _open_files() -> Check:
 
 
 def _app(project: Project) -> list[Check]:
-    from pylon.cli.check import counted, examine
+    from pylon.cli.check import counted, examine_app
 
-    spec, warnings = examine(project)
+    spec, warnings = examine_app(project)
     detail = f"{_shown(project.entry)}: {counted(spec)}"
     app = Check("app", "warning", f"{detail}; {warnings[0]}") if warnings else Check("app", "pass", detail)
     return [app, *_encrypted_fields(spec, project.settings)]
@@ -132,6 +136,49 @@ def _encrypted_fields(spec: AppSpec, settings: Settings) -> list[Check]:
         told = ", ".join(f"{count:,} in {name}" for name, count in lost.items())
         return [Check("encrypted fields", "error", f"values that no key here opens: {told}; put their key back")]
     return [Check("encrypted fields", "pass", f"{len(states)}, and the keys for them")]
+
+
+def _schema(project: Project) -> Check:
+    """What the database holds against what the app declares: what a start would change, and what it couldn't."""
+    from pylon.cli.rehearsal import rehearse
+    from pylon.cli.schema import store_of
+    from pylon.model.schema_change import Risk
+
+    if project.settings.database_url or not project.settings.database_path.is_file():
+        return Check("schema", "pass", "no database here yet: a start makes it")
+    spec = load(project.entry)
+    try:
+        plan = store_of(project.settings).plan(spec.entities)
+        if not plan.of(Risk.IMPOSSIBLE):
+            rehearse(spec, project.settings)
+    except PylonError as error:
+        return Check("schema", "error", f"{error.message} {error.hint or ''}".rstrip())
+    left = f"; left over: {', '.join(plan.leftovers)}" if plan.leftovers else ""
+    if impossible := plan.of(Risk.IMPOSSIBLE):
+        first = impossible[0]
+        more = f"; {len(impossible) - 1} more: `pylon schema diff`" if len(impossible) > 1 else ""
+        return Check("schema", "error", f"a start would refuse: {first.why or first.sentence} {first.mend or ''}{more}")
+    if plan.steps:
+        told = "; ".join(planned.sentence for planned in plan.steps[:3])
+        more = f" and {len(plan.steps) - 3} more: `pylon schema diff`" if len(plan.steps) > 3 else ""
+        return Check("schema", "warning", f"the next start will change the database: {told}{more}{left}")
+    return Check("schema", "pass", f"the database is as declared{left}")
+
+
+def _migrations(project: Project) -> Check:
+    from pylon.cli.migrate import unapplied
+    from pylon.cli.schema import store_of
+    from pylon.ops.migrations.state import refuse_unfinished
+
+    try:
+        if project.settings.database_path.is_file():
+            refuse_unfinished(store_of(project.settings))
+        waiting = unapplied(project)
+    except PylonError as error:
+        return Check("migrations", "error", f"{error.message} {error.hint or ''}".rstrip())
+    if waiting:
+        return Check("migrations", "warning", f"not applied: {', '.join(waiting)}. `pylon migrate apply`")
+    return Check("migrations", "pass", "none waits")
 
 
 def _shown(entry: Entry) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pylon.cli.exits import Exit
 from pylon.cli.output import Output, failure
 from pylon.cli.project import Project, add_data_dir, open_project
-from pylon.cli.schema import agreed, described, operator, safeguard, store_of
+from pylon.cli.schema import agreed, described, is_possible, operator, plan_lines, safeguard, store_of
 from pylon.loading import load
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ def _plan(options: argparse.Namespace, output: Output) -> int:
     schema = store_of(project.settings).plan(spec.entities)
     waiting = pending(_files(project), _known(project))
     steps = [_step(file) for file in waiting]
-    lines = [f"  {planned.risk.value:<12} {planned.sentence}" for planned in schema.steps]
+    lines = plan_lines(schema)
     for step in steps:
         lines.append(f"  {step['kind']:<12} {step['key']}{': ' + step['title'] if step['title'] else ''}")
         lines += [f"{'':15}{line}" for line in step["sql"].splitlines()]
     output.answer({"schema": described(schema), "steps": steps}, "\n".join(lines) or "  already up to date")
-    return Exit.OK
+    return Exit.OK if is_possible(schema) or any(file.runs_before_schema for file in waiting) else Exit.FAILED
 
 
 def _step(file: MigrationFile) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _push(options: argparse.Namespace, output: Output) -> int:
         gone = plan.of(Risk.DESTRUCTIVE)
         backup = None
         if gone:
-            output.note("\n".join(f"  {planned.sentence}" for planned in gone))
+            output.note("\n".join(f"  {planned.risk.value:<12} {planned.sentence}" for planned in gone))
             if not (options.yes or agreed("Drop this, with what it holds?")):
                 output.report([failure("PUSH_BLOCKED", "nothing was changed", "`--yes` agrees beforehand.")])
                 return Exit.FAILED
@@ -313,10 +313,8 @@ def described(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _tell_plan(plan: Plan, code: str, output: Output) -> int:
-    from pylon.model.schema_change import Risk
-
-    impossible = plan.of(Risk.IMPOSSIBLE)
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan for people: each step with its risk, and why it can't be where it can't."""
     lines = []
     for planned in plan.steps:
         lines.append(f"  {planned.risk.value:<12} {planned.sentence}")
@@ -325,8 +323,17 @@ def _tell_plan(plan: Plan, code: str, output: Output) -> int:
     lines += [f"  {'left over':<12} {name}, which nothing declares" for name in plan.leftovers]
     if plan.resyncs:
         lines.append("  clients will fetch their rows anew")
-    if not lines:
-        lines.append("  no changes")
+    return lines
+
+
+def is_possible(plan: Plan) -> bool:
+    """Whether a start could do it."""
+    from pylon.model.schema_change import Risk
+
+    return not plan.of(Risk.IMPOSSIBLE)
+
+
+def _tell_plan(plan: Plan, code: str, output: Output) -> int:
     document = described(plan) | {"code": code, "dry_run": code == "PUSH_DRY_RUN"}
-    output.answer(document, "\n".join(lines))
-    return Exit.FAILED if impossible else Exit.OK
+    output.answer(document, "\n".join(plan_lines(plan)) or "  no changes")
+    return Exit.OK if is_possible(plan) else Exit.FAILED

@@ -351,6 +351,27 @@ test("an event that comes while the gap is still being pulled does not hide the 
   assert.deepEqual(live.rows.map((row) => row.done), [false, true]);
 });
 
+test("an answer that never ends because the page was frozen holds up nothing once it goes on", async (t) => {
+  globalThis.document = new EventTarget();
+  t.after(() => delete globalThis.document);
+  const [db, other] = [await client("ann"), await client("ben")];
+  const title = unique("thawed");
+  const live = await loaded(db, "Todo", { where: { title } });
+  let hangs = false;
+  network.before = (path, { signal }) => {
+    if (!isPull(path) || hangs) return undefined;
+    hangs = true;
+    return new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+  };
+  document.visibilityState = "visible";
+  document.dispatchEvent(new Event("visibilitychange")); // pulls
+  await until(() => hangs);
+  dropSockets();
+  await other.insert("Todo", { title });
+  document.dispatchEvent(new Event("resume"));
+  await until(() => live.rows.length === 1 && db.status === "live");
+});
+
 test("an event that the replica has already is not applied again", async () => {
   const db = await client("ann");
   const title = unique("replay");

@@ -65,6 +65,11 @@ class Migration:
         """How many rows were visited, those of earlier runs among them."""
         return self._record.progress.rows
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was committed yet."""
+        return self._record.progress == Progress()
+
     def each(self, entity: type[Entity] | str, change: Change, *, batch: int = BATCH) -> None:
         """Call `change(rows, row)` for each row of the entity, by id. Rows that it inserts into the same entity may be
         visited as well. Raises MIGRATION_FAILED naming the row."""

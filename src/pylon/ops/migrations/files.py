@@ -59,6 +59,11 @@ class MigrationFile:
     def is_sql(self) -> bool:
         return self.path.suffix == ".sql"
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether an SQL file holds comments alone: applied, it would never be applied again once it is written."""
+        return all(not line.strip() or line.strip().startswith("--") for line in self.up.splitlines())
+
 
 def find(folder: Path) -> list[MigrationFile]:
     """The files of the folder in order; none where there is no folder. Raises MIGRATION_INVALID."""
@@ -79,7 +84,9 @@ def find(folder: Path) -> list[MigrationFile]:
 
 
 def create(folder: Path, name: str, template: str, suffix: str) -> Path:
-    """Write a new file with the next number. Raises MIGRATION_INVALID."""
+    """Write a new file with the next number; spaces and dashes of the name become underscores. Raises
+    MIGRATION_INVALID."""
+    name = re.sub(r"[\s-]+", "_", name.strip())
     if NAME.match(name) is None:
         raise invalid(name, "a name has letters, digits and underscores")
     folder.mkdir(parents=True, exist_ok=True)

@@ -83,6 +83,9 @@ def apply(place: Workplace, files: list[MigrationFile], backup: Path | None) -> 
             "MIGRATION_UNFINISHED", f"{reverting} is half rolled back.", hint="`pylon migrate rollback` goes on."
         )
     waiting = pending(files, known)
+    for file in waiting:
+        if file.is_sql and file.says_nothing:
+            raise invalid(file.path.name, "it has no statement below `-- UP`")
     done: list[Applied] = []
     if known or store.path.is_file():
         for file in waiting:
@@ -169,12 +172,17 @@ def _run_python(
         record = known
     else:
         record = _begun(place, file, None, "reverting")
-    rows = asyncio.run(_run_on_engine(place, file, record, handler, direction))
+    rows = asyncio.run(_run_on_engine(place, file, known, record, handler, direction))
     return Applied(file.key, rows, False)
 
 
 async def _run_on_engine(
-    place: Workplace, file: MigrationFile, record: Remembered, handler: Callable[[Migration], Any], direction: str
+    place: Workplace,
+    file: MigrationFile,
+    before: Remembered | None,
+    record: Remembered,
+    handler: Callable[[Migration], Any],
+    direction: str,
 ) -> int:
     async with _engine(place) as engine:
 
@@ -185,7 +193,14 @@ async def _run_on_engine(
         migration = Migration(
             engine, asyncio.get_running_loop(), file.key, record, lambda rows: place.tell(file.key, rows)
         )
-        await asyncio.to_thread(handler, migration)
+        try:
+            await asyncio.to_thread(handler, migration)
+        except BaseException:
+            if migration.is_untouched and record is not before:
+                await engine.run(
+                    CALLER, lambda transaction: _as_before(transaction, file.key, before), authority=Authority.TRUSTED
+                )
+            raise
         finished = msgspec.structs.replace(
             record,
             state="applied",
@@ -204,6 +219,14 @@ async def _run_on_engine(
 
         await engine.run(CALLER, finish, authority=Authority.TRUSTED)
         return migration.rows
+
+
+def _as_before(transaction: Any, key: str, before: Remembered | None) -> None:
+    """Forget that a migration was begun, which changed nothing."""
+    if before is None:
+        transaction.session.delete_record(KIND, key)
+    else:
+        transaction.session.put_record(KIND, key, before.encode())
 
 
 @asynccontextmanager
@@ -247,7 +270,7 @@ def _begun(place: Workplace, file: MigrationFile, backup: Path | None, state: An
 
 def _irreversible(file: MigrationFile, known: Remembered | None) -> PylonError:
     backup = known.backup if known is not None else None
-    hint = "Write one."
+    hint = "Write a function `down`." if not file.is_sql else "Write statements below `-- DOWN`."
     if backup is not None:
         hint = f"`pylon migrate rollback --restore` goes back to {backup}, and loses what was written since."
     return PylonError("MIGRATION_IRREVERSIBLE", f"{file.path.name} says nothing of how to undo it.", hint=hint)

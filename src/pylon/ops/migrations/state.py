@@ -52,9 +52,10 @@ def pending(files: Sequence[MigrationFile], known: dict[str, Remembered]) -> lis
 
 
 def refuse_unfinished(store: Store) -> None:
-    """Raise MIGRATION_UNFINISHED when one stopped half-way: some rows are as before it, others as after it."""
+    """Raise MIGRATION_UNFINISHED when one stopped half-way: some rows are as before it, others as after it. One that
+    was killed before its first commit has changed nothing."""
     for key, one in remembered(store).items():
-        if one.state != "applied":
+        if one.state == "reverting" or (one.state == "running" and one.progress != Progress()):
             word = "applied" if one.state == "running" else "rolled back"
             command = "apply" if one.state == "running" else "rollback"
             raise PylonError(

@@ -123,10 +123,11 @@ export class Database {
     const nudge = () => this.#sync.nudge();
     on(globalThis, "online", nudge);
     on(globalThis, "offline", nudge);
-    on(globalThis.document, "freeze", () => this.#tabs.yield());
+    on(globalThis.document, "freeze", () => this.#tabs.freeze());
+    on(globalThis.document, "resume", () => (this.#http.interrupt(), this.#tabs.resume()));
     on(globalThis, "pagehide", () => void this.#disk?.flush());
     on(globalThis.document, "visibilitychange", () => {
-      if (document.visibilityState === "visible") this.#sync.checkUp();
+      if (document.visibilityState === "visible") this.#sync.checkUp(), this.#tabs.resume();
       else void this.#disk?.flush();
     });
     if (followsToken) this.#stops.push(this.#remembered.onToken((token) => void this.#become(token).catch(nothing)));

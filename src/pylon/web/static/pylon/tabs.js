@@ -8,7 +8,9 @@ import { randomText } from "./ids.js";
 import { later, nothing } from "./waiting.js";
 
 const PING_MS = 10_000; //    how often a tab that is looked at asks whether the leader is still there
-const ANSWER_MS = 4_000; //   a leader that says nothing for so long is frozen, and loses the lead
+const ANSWER_MS = 2_500; //   how long an answer may take
+const LATE_MS = 1_000; //     a timer that comes later than this: it was us who slept
+const ASKS = 2; //            a leader that answers none of so many in a row is frozen, and loses the lead
 
 export class Tabs {
   id = randomText() + randomText();
@@ -20,6 +22,7 @@ export class Tabs {
   #stop = new AbortController();
   #name = "";
   #release = nothing;
+  /** Our place in the line of those who would lead. @type {AbortController|null} */ #place = null;
 
   /** @param {{lead: () => void, demoted: () => void, heard: (message: any) => void, gone: (tab: string) => void}} hooks */
   constructor(hooks) {
@@ -40,7 +43,20 @@ export class Tabs {
     this.channel.onmessage = ({ data }) => this.#hear(data);
     this.#alive(this.id, nothing);
     await this.#lead({ ifAvailable: true });
-    if (!this.isLeader) this.#lead({ signal: this.#stop.signal });
+    if (!this.isLeader) this.#lineUp();
+  }
+
+  /** Leads when all before us in the line are gone. We stand in it once: a place left over from before would hand the
+   * lead to ourselves when we give it away. */
+  #lineUp() {
+    this.#leaveLine();
+    this.#place = new AbortController();
+    this.#lead({ signal: this.#place.signal });
+  }
+
+  #leaveLine() {
+    this.#place?.abort();
+    this.#place = null;
   }
 
   /** Waits for a tab's lock: forever, if it is our own; until the tab is gone, if not. @param {string} tab @param {() => void} gone */
@@ -52,10 +68,11 @@ export class Tabs {
   /** @param {LockOptions} options @returns {Promise<void>} resolves when we lead, or will not for now */
   #lead(options) {
     const stop = this.#stop;
+    let hasLed = false;
     return new Promise((resolve) => {
       const held = (/** @type {Lock|null} */ lock) => {
         if (!lock || stop.signal.aborted) return resolve();
-        this.isLeader = true;
+        this.isLeader = hasLed = true;
         this.followers.clear();
         resolve();
         this.hooks.lead();
@@ -66,7 +83,7 @@ export class Tabs {
       };
       navigator.locks.request(`pylon leader ${this.#name}`, options, held).catch(() => {
         resolve();
-        if (stop.signal.aborted || !this.isLeader) return;
+        if (stop.signal.aborted || !this.isLeader || !hasLed) return;
         this.#follow(); // another tab took the lead: we did not answer
       });
     });
@@ -75,20 +92,31 @@ export class Tabs {
   #follow() {
     this.isLeader = false;
     this.hooks.demoted();
-    this.#lead({ signal: this.#stop.signal });
+    this.#lineUp();
   }
 
-  /** The browser is about to freeze this tab: whoever waits shall lead. */
-  yield() {
-    if (!this.isLeader || !this.channel) return;
-    const release = this.#release;
-    this.#follow(); // first in line only if nobody else waits
+  /** The browser is about to freeze this tab: whoever waits shall lead, and we do not wait for it. */
+  freeze() {
+    if (!this.channel) return;
+    const [wasLeader, release] = [this.isLeader, this.#release];
+    this.#leaveLine();
+    this.isLeader = false;
+    if (!wasLeader) return;
+    this.hooks.demoted();
     release();
+  }
+
+  /** We are awake: lead when it is our turn. */
+  resume() {
+    if (this.channel && !this.isLeader && !this.#place) this.#lineUp();
+    this.link?.check();
   }
 
   /** The leader does not answer: lead in its place. */
   depose() {
-    if (!this.isLeader) this.#lead({ steal: true });
+    if (this.isLeader) return;
+    this.#leaveLine();
+    this.#lead({ steal: true });
   }
 
   /** @param {any} message */
@@ -109,6 +137,7 @@ export class Tabs {
   }
 
   close() {
+    this.#leaveLine();
     this.#stop.abort();
     this.channel?.close();
     this.channel = null;
@@ -137,7 +166,7 @@ export class TabLink {
     this.opened.catch(nothing);
     tabs.link = this;
     this.#ask("join");
-    this.timer = setInterval(() => this.#ask("ping"), PING_MS);
+    this.timer = setInterval(() => this.check(), PING_MS);
     this.ended.then(() => clearInterval(this.timer));
   }
 
@@ -145,13 +174,22 @@ export class TabLink {
     return this.socket !== null && this.tabs.link === this;
   }
 
-  /** @param {"join"|"ping"} type */
-  #ask(type) {
+  /** Is the leader still there? */
+  check() {
+    this.#ask("ping");
+  }
+
+  /** @param {"join"|"ping"} type @param {number} [unanswered] how many before this were not answered */
+  #ask(type, unanswered = 0) {
     const askedAt = Date.now();
     this.tabs.post({ type });
     later(() => {
       const isLookedAt = globalThis.document?.visibilityState !== "hidden";
-      if (this.tabs.link === this && isLookedAt && this.tabs.heardAt < askedAt) this.tabs.depose();
+      if (this.tabs.link !== this || !isLookedAt || this.tabs.heardAt >= askedAt) return;
+      // Frozen or starved until now, we have not read the answer yet: it waits behind this timer.
+      if (Date.now() - askedAt > ANSWER_MS + LATE_MS) this.#ask(type);
+      else if (unanswered + 1 < ASKS) this.#ask(type, unanswered + 1);
+      else this.tabs.depose();
     }, ANSWER_MS);
   }
 
