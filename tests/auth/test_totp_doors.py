@@ -10,7 +10,7 @@ import pytest
 
 from pylon.auth.sign_in import MoreNeeded, Proof
 from pylon.testing.identity import somebody
-from tests.auth.factors import ORIGIN, Door, code_of, open_door
+from tests.auth.factors import ORIGIN, Door, code_of, open_door, open_house
 
 
 async def enroll(door: Door, **also: Any) -> str:
@@ -44,6 +44,22 @@ async def test_an_app_is_set_up_with_a_picture_and_answers_backup_codes_once() -
         assert row["totpVerified"]
         assert (await door("GET", "/api/auth/totp")).json() == {"backup_codes_left": 10, "enrolled": True}
         assert code_of(await door("POST", "/api/auth/totp/disable")) == (401, "INVALID_TOTP_CODE")
+
+
+async def test_a_password_alone_gets_a_challenge_and_the_code_a_session() -> None:
+    async with open_house(env={"PYLON_DISABLE_HIBP": "1"}) as door:
+        sent = {"email": "ann@example.com", "password": "correct horse battery"}
+        door.token = (await door("POST", "/api/auth/password/register", sent)).json()["token"]
+        secret = await enroll(door)
+        refused = await door("POST", "/api/auth/password/login", sent, token="", Origin=ORIGIN)
+        assert code_of(refused) == (401, "SECOND_FACTOR_REQUIRED")
+        assert "set-cookie" not in refused.headers
+        challenge = refused.json()["error"]["challenge"]
+        assert (await door("GET", "/api/auth/me", token=challenge)).json()["user_id"] is None
+        code = {"challenge": challenge, "code": pyotp.TOTP(secret).now()}
+        told = await door("POST", "/api/auth/totp/login", code, token="")
+        assert (await door("GET", "/api/auth/me", token=told.json()["token"])).json()["user_id"]
+        assert code_of(await door("POST", "/api/auth/totp/login", code, token="")) == (401, "CHALLENGE_EXPIRED")
 
 
 async def test_the_second_step_answers_what_a_sign_in_answers() -> None:

@@ -40,7 +40,13 @@ WATCH = "addEventListener('securitypolicyviolation', e => (window.violations ??=
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    (tmp_path / "app.py").write_text(APP)
+    with serving(tmp_path, APP) as process:
+        yield process
+
+
+@contextmanager
+def serving(tmp_path: Path, code: str) -> Iterator[ServerProcess]:
+    (tmp_path / "app.py").write_text(code)
     env = {"PYLON_DEV_MODE": "1", "PYLON_DISABLE_HIBP": "1"}
     with ServerProcess(tmp_path / "app.py", tmp_path / "data", env=env) as process:
         # Passkeys belong to a name, not to an address.
@@ -97,6 +103,30 @@ class Person:
         self.fills(name="Ada", email=email, password=PASSWORD)
         self.fills(code=self.note())
         assert self.path == "/auth/account"
+
+
+def test_who_needs_a_second_factor_sets_a_passkey_up_and_signs_in_with_it(
+    open_browser: Callable[[], Any], tmp_path: Path
+) -> None:
+    strict = APP.replace('App("harbour")', 'App("harbour", auth=Auth(second_factor="required"))')
+    with serving(tmp_path, strict.replace("import App,", "import App, Auth,")) as server:
+        person = Person(open_browser(), server)
+        add_authenticator(person.driver)
+        person.opens("/auth/sign-up?return_to=/auth/account")
+        person.fills(name="Ada", email="ada@example.com", password=PASSWORD)
+        person.fills(code=person.note())
+        assert person.path.startswith("/auth/second-factor/set-up")
+        person.clicks("#add-passkey")
+        until(lambda: person.path == "/auth/account")
+        assert "Chrome on Linux" in person.page
+        person.clicks("form[action='/auth/sign-out'] button")
+        person.opens("/auth/sign-in?return_to=/auth/account")
+        person.fills("form[action='/auth/sign-in']", email="ada@example.com", password=PASSWORD)
+        assert person.path.startswith("/auth/second-factor/set-up")
+        assert "Show your passkey" in person.page
+        person.clicks("#passkey")
+        until(lambda: person.path == "/auth/account")
+        assert person.driver.execute_script("return window.violations ?? []") == []
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

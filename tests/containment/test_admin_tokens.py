@@ -95,16 +95,6 @@ def test_each_use_from_a_new_place_is_recorded_under_the_tokens_id(server: Serve
     assert used()[0]["ip"] == "127.0.0.1"
 
 
-def test_what_a_token_reads_is_recorded_by_route(server: ServerProcess, pylon: Pylon) -> None:
-    pylon("usage")
-
-    def used() -> set[str]:
-        _, answer = server.request("GET", "/api/admin/audit?action=token.use", token=ADMIN_TOKEN)
-        return {entry["details"]["route"] for entry in answer["entries"]}
-
-    eventually(lambda: {"GET /api/admin/usage", "GET /api/admin/audit"} <= used())
-
-
 def test_operators_are_made_listed_given_passwords_and_removed(server: ServerProcess, pylon: Pylon) -> None:
     code, made = pylon("admin", "create", "ann", "--totp", input="correct horse battery\n")
     assert (code, made["username"], made["secondFactor"]) == (0, "ann", True)

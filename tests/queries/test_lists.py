@@ -39,6 +39,37 @@ def test_a_projection_never_shows_hidden_fields(blog: Blog, who: str) -> None:
     assert blog.code(blog.post("/api/query/Post", {"$fields": ["rating"]}, who)) == (400, "INVALID_COLUMN")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/api/entities/Post?{where({'rating': 'a'})}",
+        "/api/entities/Post?filter[rating]=a",
+        "/api/entities/Post?sort=rating",
+        "/api/entities/Post/cursor?sort=-rating",
+        "/api/entities/Post/count?filter[rating]=a",
+        "/api/lookup/Post/rating/a",
+    ],
+)
+def test_clients_can_neither_filter_nor_sort_nor_look_up_by_hidden_fields(blog: Blog, path: str) -> None:
+    assert blog.code(blog.get(path, "ann")) == (400, "INVALID_COLUMN")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/query/Post", {"rating": {"$startsWith": "a"}}),
+        ("/api/query/Post", {"$or": [{"title": "x"}, {"$not": {"rating": "a"}}]}),
+        ("/api/query/Post", {"$order": {"rating": "asc"}}),
+        ("/api/query", {"Post": {"where": {"rating": "a"}}}),
+        ("/api/query", {"User": {"include": {"posts": {"where": {"rating": "a"}}}}}),
+        ("/api/query", {"User": {"include": {"posts": {"where": {"$order": {"rating": "asc"}}}}}}),
+        ("/api/aggregate/Post", {"count": "*", "where": {"rating": "a"}}),
+    ],
+)
+def test_hidden_fields_can_not_be_asked_for_in_queries_at_any_depth(blog: Blog, path: str, body: Any) -> None:
+    assert blog.code(blog.post(path, body, "ann")) == (400, "INVALID_COLUMN")
+
+
 def test_lists_take_the_filter_language_and_several_sort_keys(blog: Blog) -> None:
     path = f"/api/entities/Post?{where({'$not': {'title': 'own'}})}&sort=-open,title&fields=title"
     assert [row["title"] for row in blog.get(path, "bob")[1]["data"]] == ["open", "bobs"]

@@ -233,6 +233,14 @@ async def test_an_insert_is_stamped_and_a_forged_tenant_is_refused(world: World)
         assert await world.code(who, "POST", "/api/entities/Project", {"title": "x"}) == "TENANT_REQUIRED"
 
 
+@pytest.mark.parametrize("given", [{}, {"tenantId": None}, {"tenantId": ""}], ids=["left out", "null", "empty"])
+async def test_a_row_that_names_no_tenant_gets_the_callers(world: World, given: dict[str, Any]) -> None:
+    answer = await world.send("red", "POST", "/api/entities/Project", {"title": "red three", **given})
+    assert answer.status_code == 201, answer.text
+    row = (await world.send("red", "GET", f"/api/entities/Project/{answer.json()['id']}")).json()
+    assert row["tenantId"] == "red"
+
+
 async def test_an_admin_names_the_tenant(world: World) -> None:
     answer = await world.send("admin", "POST", "/api/entities/Project", {"title": "blue new", "tenantId": "blue"})
     assert answer.status_code == 201

@@ -11,7 +11,7 @@ import pyotp
 import pytest
 
 from pylon.testing.process import ADMIN_TOKEN
-from tests.auth.factors import APP, Door, code_of, open_house
+from tests.auth.factors import APP, Door, code_of, eventually, open_house
 
 PASSWORD = "correct horse battery"
 OWN_PAGE = {"X_Pylon_Studio": "1", "Sec_Fetch_Site": "same-origin"}
@@ -55,6 +55,21 @@ async def test_an_operator_signs_in_by_name_and_is_named_in_the_audit_log(door: 
     assert [entry["user"] for entry in said] == ["op_pylon_ann"]
     said = (await door("GET", "/api/admin/audit?action=operator.use", token=ADMIN_TOKEN)).json()["entries"]
     assert {entry["user"] for entry in said} == {"op_pylon_ann"}
+
+
+async def test_what_a_token_reads_is_recorded_by_route_and_without_the_values_of_a_path(door: Door) -> None:
+    for value in ("a@example.com", "b@example.com"):
+        await door("GET", f"/api/lookup/User/email/{value}", token=ADMIN_TOKEN)
+
+    async def used() -> list[str]:
+        said = await door("GET", "/api/admin/audit?action=token.use", token=ADMIN_TOKEN)
+        return [entry["details"]["route"] for entry in said.json()["entries"]]
+
+    async def are_all_there() -> bool:
+        return {"GET /api/lookup/{entity}/{field}/{value:path}", "GET /api/admin/audit"} <= set(await used())
+
+    await eventually(are_all_there)
+    assert len(await used()) == 2
 
 
 async def test_an_operators_cookie_opens_no_door_of_the_app(door: Door) -> None:

@@ -53,6 +53,12 @@ def watch_identity(registry: Registry, foundation: Foundation) -> None:
         lambda: sessions.reuses,
     )
     outbox = foundation.outbox
+    registry.asked(
+        "pylon_auth_unfinished",
+        "Erasures of users and removals of organisations that are under way.",
+        "gauge",
+        lambda: foundation.unfinished.count,
+    )
     registry.asked("pylon_mail_waiting", "Letters that wait to be sent.", "gauge", lambda: outbox.counts()["waiting"])
     registry.asked("pylon_mail_dead", "Letters that were given up.", "gauge", lambda: outbox.counts()["dead"])
     registry.asked(

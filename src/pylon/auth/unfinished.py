@@ -38,6 +38,11 @@ class Unfinished:
         """Take a kind of work in; its records in the store are of that kind."""
         self._kinds[kind] = work
 
+    @property
+    def count(self) -> int:
+        """How much there is to do."""
+        return sum(len(self._engine.reads.records(kind)) for kind in self._kinds)
+
     async def finish(self, kind: str, key: str) -> Any:
         """What the work answers, once it is done. Whoever stops waiting does not stop it. Raises what it raises."""
         return await asyncio.shield(self._task(kind, key))
@@ -67,12 +72,14 @@ class Unfinished:
         return task
 
     async def _look(self) -> None:
+        task = self._engine.tasks.add("unfinished", 0.0)
         while True:
             wait = None
             for kind in self._kinds:
                 for key, _ in self._engine.reads.records(kind):
                     try:
-                        await self.finish(kind, key)
+                        with task.turn():
+                            await self.finish(kind, key)
                     except PylonError as problem:
                         log.warning("unfinished work is tried again later", kind=kind, code=problem.code)
                         wait = self._retry_seconds

@@ -43,7 +43,7 @@ from pylon.web.limits import leave
 from pylon.web.openapi import openapi
 from pylon.web.origins import Origins
 from pylon.web.pages.routes import routes as page_routes
-from pylon.web.request import Request, choose_request_id
+from pylon.web.request import Request, Resource, choose_request_id
 from pylon.web.studio.pages import doors as studio_doors
 from pylon.web.studio.pages import pages as studio_pages
 from pylon.web.tracing import Tracing
@@ -149,6 +149,7 @@ def _add_routes(app: Any, doors: Doors) -> None:
     packaged = static.Folder(Path(__file__).parent / "static", largest=_LARGEST_PACKAGED)
     for name in _PACKAGED:
         routes[f"/{name}"] = static.PackagedFile(packaged, name)
+    routes[EVENTS_PATH] = _EventsHead()
     routes["/pylon/{path:path}"] = static.PackagedFolder(packaged, "pylon")
     if doors.dev:
         diagnostics = doors.settings.data_dir / DIAGNOSTICS_FILE
@@ -162,6 +163,14 @@ def _add_routes(app: Any, doors: Doors) -> None:
     for path, resource in routes.items():
         app.add_route(path, resource)
     app.add_sink(site.__call__, prefix="/")
+
+
+class _EventsHead(Resource):
+    """`/api/sync/events` for every method but GET, which never comes here: HEAD, and 405 for the others."""
+
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        """The stream's head alone."""
+        resp.content_type = "text/event-stream"
 
 
 async def _preflight(scope: Any, send: Any, origins: Origins) -> None:

@@ -55,6 +55,9 @@ class Description(msgspec.Struct, frozen=True):
     refusals: Mapping[int, Shape] = {}
 
 
+Asked = Literal["1", "true", "0", "false"]
+"""A parameter that asks for something or doesn't (`request.is_asked`)."""
+
 ANYTHING: Shape = Any
 """JSON whose shape is not told."""
 

@@ -20,7 +20,7 @@ from pylon.model.json_schema import (
     field_schema,
     result_type,
 )
-from pylon.model.schema import AppSpec, EntitySpec, FunctionSpec, Kind
+from pylon.model.schema import AppSpec, EntitySpec, Field, FunctionSpec, Kind
 from pylon.plugins.requests import Route
 from pylon.web.described import AnyOf, Description, Media, Ref, Shape, description_of
 from pylon.web.edge import is_open
@@ -251,14 +251,14 @@ class _Writer:
         for name, shape in description.query.items():
             found.append({"name": name, "in": "query", "schema": self._schema(shape, entity)})
         if "sort" in description.query and entity is not None:
-            fields = {f.name: field_schema(f) for f in entity.fields if _is_filterable(f)}
+            fields = {f.name: _compared(f) for f in entity.fields if _is_filterable(f)}
             schema = {"type": "object", "properties": fields, "additionalProperties": False}
             found.append({"name": "filter", "in": "query", "style": "deepObject", "explode": True, "schema": schema})
-        codes = description.errors
-        for name, told in _WRITE_HEADERS.items():
-            if ("IDEMPOTENCY_MISMATCH" if name == "Idempotency-Key" else "PRECONDITION_FAILED") in codes:
-                schema = {"type": "string", "pattern": "^[!-~]{1,128}$"}
-                found.append({"name": name, "in": "header", "description": told, "schema": schema})
+        if "Idempotency-Replayed" in description.headers:  # the routes whose writes look at these
+            for name, told in _WRITE_HEADERS.items():
+                if name == "Idempotency-Key" or path.startswith("/api/entities/"):
+                    schema = {"type": "string", "pattern": "^[!-~]{1,128}$"}
+                    found.append({"name": name, "in": "header", "description": told, "schema": schema})
         return found
 
     def _answers(
@@ -272,6 +272,8 @@ class _Writer:
                 answer["content"] = self._content(description.answer, entity)
             if description.headers:
                 answer["headers"] = {name: {"schema": {"type": "string"}} for name in description.headers}
+            if status == 201 and path == _ROWS and entity is not None:
+                answer["links"] = _links(entity)
         for status, shape in description.refusals.items():
             refusal = AnyOf((Ref(self._error), shape))
             answers[str(status)] = {"description": _STATUS[status], "content": self._content(refusal, entity)}
@@ -372,6 +374,7 @@ class _Events:
         """Changes as they happen, as server-sent events."""
 
 
+_ROWS = "/api/entities/{entity}"
 _STATUS = {
     200: "Done.",
     201: "Made.",
@@ -404,8 +407,14 @@ def _shown(path: str) -> str:
     return shown.replace("{row_id}", "{id}") if shown.startswith("/api/entities/") else shown
 
 
-def _is_filterable(field: Any) -> bool:
+def _is_filterable(field: Field) -> bool:
     return not (field.server_only or field.encrypted) and field.kind not in (Kind.JSON, Kind.VECTOR)
+
+
+def _compared(field: Field) -> JsonSchema:
+    """A value to compare a field with: of its type, also where no row can have it."""
+    schema = field_schema(field)
+    return {name: schema[name] for name in ("type", "format") if name in schema}
 
 
 def _told(responder: Any) -> tuple[str, str]:
@@ -417,6 +426,12 @@ def _told(responder: Any) -> tuple[str, str]:
 
 def _tag(path: str) -> str:
     return next((tag for prefix, tag in _TAGS if path.startswith(prefix)), "server")
+
+
+def _links(entity: EntitySpec) -> JsonSchema:
+    """What can be done with a row that was made, by its id."""
+    operations = [_operation_id(method, f"{_ROWS}/{{id}}", entity) for method in ("get", "patch", "delete")]
+    return {name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in operations}
 
 
 def _operation_id(method: str, path: str, entity: EntitySpec | None) -> str:

@@ -194,6 +194,17 @@ def require_admin(req: Request) -> None:
         raise PylonError("FORBIDDEN", "this endpoint requires admin auth (PYLON_ADMIN_TOKEN)")
 
 
+def is_asked(req: Request, name: str) -> bool:
+    """A parameter that is 1 or true, or absent, 0 or false. Raises INVALID_QUERY for anything else: what a slip of the
+    pen meant may be the opposite."""
+    match req.get_param(name):
+        case "1" | "true":
+            return True
+        case None | "0" | "false":
+            return False
+    raise PylonError("INVALID_QUERY", f"{name} is 1, true, 0 or false")
+
+
 def whole_number(text: str | None, default: int | None) -> int | None:
     """A non-negative integer of a query parameter; anything else counts as absent (spec 01 §4.3)."""
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:

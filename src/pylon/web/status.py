@@ -14,8 +14,8 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.model.manifest import public_manifest, to_manifest
 from pylon.signals.exposition import CONTENT_TYPE, prometheus_text
-from pylon.web.described import ANYTHING, Media, describes
-from pylon.web.request import Request, Resource
+from pylon.web.described import ANYTHING, Asked, Media, describes
+from pylon.web.request import Request, Resource, is_asked
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 _FORWARDING = frozenset(
@@ -93,9 +93,9 @@ def _is_local(req: Request) -> bool:
 class Manifest(Resource):
     """`/api/manifest`: what the app declares, its policies by name only."""
 
-    @describes(dict[str, Any], query={"full": Literal["1", "true"]}, status=(200, 304))
+    @describes(dict[str, Any], query={"full": Asked}, status=(200, 304))
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The public form; the full one for an admin who asks with `full=1`."""
         app = req.doors.engine.app
-        is_full = req.get_param("full") in ("1", "true") and req.session.identity.is_admin
+        is_full = is_asked(req, "full") and req.session.identity.is_admin
         resp.data = msgspec.json.encode(to_manifest(app) if is_full else public_manifest(app))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import falcon.asgi
 import msgspec
 
 from pylon.engine.readers import RunningRead, SlowQuery
 from pylon.ops.alarms import ActiveAlarm
-from pylon.web.described import describes
-from pylon.web.request import Request, Resource, require_admin
+from pylon.web.described import Asked, describes
+from pylon.web.request import Request, Resource, is_asked, require_admin
 
 
 class OverviewDoor(Resource):
     """`/api/admin/overview`."""
 
-    @describes(dict[str, Any], who="admin", query={"history": Literal["1", "true"]})
+    @describes(dict[str, Any], who="admin", query={"history": Asked})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         """The figures of now; with `history=1` also those of the last ten minutes."""
         require_admin(req)
         overview = req.doors.overview
         document = {**overview.snapshot(), "ready": await overview.ready()}
-        if req.get_param("history") in ("1", "true"):
+        if is_asked(req, "history"):
             document["history"] = overview.history.document()
         resp.data = msgspec.json.encode(document)
 

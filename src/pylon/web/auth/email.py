@@ -95,8 +95,8 @@ class ChangeConfirm(MethodResource):
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Take the new address, with the link's token and a session of the account."""
-        token = text(await json_body(req), "token", "MISSING_TOKEN", longest=MAX_TOKEN)
         require_user(req)
+        token = text(await json_body(req), "token", "MISSING_TOKEN", longest=MAX_TOKEN)
         address: EmailAddress = req.doors.identity.registry.get(self.method)
         grant, email = await address.confirm_change(arrival(req), token)
         granted(req, resp, grant, changed=True, email=email)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import falcon.asgi
 import msgspec
@@ -13,8 +13,8 @@ from pylon.web.auth.arriving import arrival, granted, json_body, require_session
 from pylon.web.auth.context import avatar_url, context, session_shown, user_row
 from pylon.web.auth.cookies import take_cookie
 from pylon.web.auth.resource import MethodResource
-from pylon.web.described import GRANT, REVOKED, describes
-from pylon.web.request import Request, Resource
+from pylon.web.described import GRANT, REVOKED, Asked, describes
+from pylon.web.request import Request, Resource, is_asked
 
 MAX_USER_ID = 255
 CONTEXT = {
@@ -109,13 +109,13 @@ class SessionList(Resource):
             ]
         )
 
-    @describes({"revoked_count": int}, who="session", query={"others": Literal["1", "true"]})
+    @describes({"revoked_count": int}, who="session", query={"others": Asked})
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Sign out everywhere; with `?others=1` everywhere else."""
         session = require_session(req)
         user = session.identity.user_id
         assert user is not None
-        others = req.get_param("others") in ("1", "true")
+        others = is_asked(req, "others")
         revoked = await req.doors.sessions.revoke_all(user, but=session.id if others else "")
         await req.doors.identity.events.record(arrival(req), Event.SESSION_REVOKE, user, sessions=revoked)
         if not others:

@@ -65,6 +65,8 @@ export interface Session {
   is_guest?: boolean;
   tenant_id?: string | null;
   roles: string[];
+  /** Everybody needs a second factor here, and this session has shown none: every other door is closed to it. */
+  second_factor_missing?: boolean;
 }
 
 /** Where rows and unconfirmed writes are kept, and why not on disk. */
