@@ -374,7 +374,9 @@ class Server:
                     uptime=self.traffic.uptime,
                     book=book,
                 ),
-                *evidence.watched(self.engine, self.overview, self.alarms),
+                *evidence.watched(
+                    self.engine, self.overview, self.alarms, self.door.connections, self.identity.outbox.counts
+                ),
             ],
         )
         self.backups = make_backups(spec, settings, self.engine)
