@@ -14,11 +14,14 @@ def test_a_new_app_passes_its_own_check(pylon: Cli, tmp_path: Path) -> None:
     assert code == 0
     assert made["code"] == "INIT_OK"
     assert made["name"] == "my-app"
-    assert sorted(made["files"]) == [".gitignore", "README.md", "app.py", "web/index.html"]
+    assert sorted(made["files"]) == [".gitignore", "README.md", "app.py", "tests/test_app.py", "web/index.html"]
     assert all((tmp_path / "my-app" / name).is_file() for name in made["files"])
     code, checked = pylon.json("check", "my-app")
     assert (code, checked["code"], checked["name"]) == (0, "SCHEMA_OK", "my-app")
     assert checked["warnings"] == []
+    assert pylon("policy", "lint", "--app", "my-app").returncode == 0
+    covered = pylon("policy", "coverage", "--app", "my-app", "--min", "100", "--", "-p", "no:cacheprovider")
+    assert covered.returncode == 0, covered.stdout + covered.stderr  # its tests pass, and ask every rule
 
 
 def test_no_placeholder_is_left(pylon: Cli, tmp_path: Path) -> None:

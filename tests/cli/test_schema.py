@@ -47,6 +47,8 @@ def test_a_drop_needs_consent_and_leaves_a_verified_backup(pylon: Cli, app: Path
         assert (refused, problem[0]["code"]) == (1, "DATA_DIR_LOCKED")
     app.write_text(APP)
     assert pylon.json("schema", "diff")[1]["leftovers"] == ["Extra"]
+    [told] = [check for check in pylon.json("doctor", "--port", "0")[1]["checks"] if check["name"] == "schema"]
+    assert told["detail"].endswith("left over: Extra")
     code, problem = pylon.json("schema", "push", "--drop")
     assert (code, problem[0]["code"]) == (1, "PUSH_BLOCKED")
     code, done = pylon.json("schema", "push", "--drop", "--yes")

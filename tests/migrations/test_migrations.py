@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pylon.model.schema import AppSpec, DefaultLiteral, EntitySpec, Field, Index
 from pylon.ops.migrations import files, run
 from pylon.ops.migrations.state import refuse_unfinished, remembered
 from pylon.settings import Settings
+from pylon.store.sqlite.connection import connect_writer
 from pylon.store.sqlite.database import SqliteStore
 from tests.cli.conftest import APP, Cli
 from tests.killed import ends_before
@@ -242,6 +244,17 @@ def test_deletes_in_sql_are_done_when_they_are_allowed(data: Data) -> None:
     with pytest.raises(PylonError) as refused:
         run.roll_back(data.place(), data.files()[0])
     assert refused.value.code == "MIGRATION_IRREVERSIBLE"
+
+
+def test_a_table_that_sql_drops_takes_the_documents_of_its_rows_along(data: Data) -> None:
+    heads = "INSERT INTO _pylon_crdt_heads VALUES ('{}', '1', 1, 1, 0, 0, 0, NULL)"
+    with contextlib.closing(connect_writer(data.settings.database_path, "FULL")) as connection:
+        for entity in ("Counted", "Other"):
+            connection.execute(heads.format(entity))
+    data.write("0001_drop.sql", "-- UP\nDROP TABLE Counted;\n")
+    data.apply(may_delete=True)
+    with contextlib.closing(connect_writer(data.settings.database_path, "FULL")) as connection:
+        assert connection.execute("SELECT entity FROM _pylon_crdt_heads").fetchall() == [("Other",)]
 
 
 def test_rows_that_stand_in_the_way_of_the_schema_are_mended_before_it(data: Data) -> None:

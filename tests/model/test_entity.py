@@ -325,6 +325,23 @@ def test_an_unknown_policy_rule_names_the_nearest() -> None:
     assert text == "Note.Policy has an unknown rule 'raed'. Did you mean 'read'?"
 
 
+def test_a_block_under_another_name_is_not_passed_over() -> None:
+    class Polcy:
+        read = "true"
+
+    class Meta:
+        indexes = [index("x")]
+
+    class Kinds:
+        small = "s"
+
+    text = refusal(declare(str, Polcy=Polcy))
+    assert text == "Note.Polcy: an entity has nothing of this name. Did you mean 'Policy'?"
+    assert "Did you mean 'indexes'?" in refusal(declare(str, indexs=[index("x")]))
+    assert "Note.Meta: an entity has no such class. Write them in its own body." in refusal(declare(str, Meta=Meta))
+    assert declare(str, Kinds=Kinds, names=["x"])() is not None
+
+
 def test_an_empty_policy_rule_is_refused() -> None:
     class Policy:
         read = ""

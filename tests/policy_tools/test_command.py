@@ -162,3 +162,8 @@ def test_it():
     assert rules["Note", "read"]["asked"] >= 1
     assert rules["Note", "update"]["asked"] == 0
     assert pylon(folder, "coverage", "--min", "90")[0] == 1
+
+
+def test_coverage_of_an_app_without_tests_says_so(folder: Path) -> None:
+    code, answers = pylon(folder, "coverage", "--", "-p", "no:cacheprovider")
+    assert (code, answers[-1][0]["code"]) == (1, "TESTS_NONE")

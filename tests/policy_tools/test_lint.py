@@ -102,6 +102,19 @@ def test_a_finding_is_found_and_its_mend_ends_it(code: str, tmp_path: Path) -> N
     assert code not in found(spec_of(tmp_path / "mended", mended_fields, mended_policy))
 
 
+def test_a_board_that_all_read_and_owners_write_is_meant(tmp_path: Path) -> None:
+    written = "        insert = update = delete = 'auth.userId == data.author'"
+    meant = "author: str = field(readonly=True)"
+    cases = {
+        (meant, written): set(),
+        (meant, f"{written}\n        delete = 'true'"): {"PYL001"},
+        (f"{meant}\n    email: str", written): {"PYL001"},
+    }
+    for number, ((fields, policy), expected) in enumerate(cases.items()):
+        (tmp_path / str(number)).mkdir()
+        assert found(spec_of(tmp_path / str(number), fields, f"read = 'true'\n{policy}")) == expected
+
+
 def test_an_entity_without_a_policy_is_named(tmp_path: Path) -> None:
     assert found(spec_of(tmp_path, "title: str", None)) == {"PYL002"}
 

@@ -148,6 +148,7 @@ CODES: dict[str, CommandCode] = {
         "Run it again with the seed that is told; if it is the app's policy, mend that, else report it.",
     ),
     "TESTS_FAILED": CommandCode("The app's tests failed.", "Mend them, and ask again."),
+    "TESTS_NONE": CommandCode("The app has no tests.", "Write some, as docs/guide/testing.md shows."),
     "COVERAGE_LOW": CommandCode("Tests ask fewer rules than --min demands.", "The list names the rules never asked."),
     "TESTS_MISSING": CommandCode(
         "pytest is not installed.", "`pip install pytest`, or run `pylon test --leaks` alone."

@@ -97,6 +97,7 @@ class Engine:
             now=self.now,
         )
         self.documents = Documents(plans, document_limits or Limits())
+        self.documents.let_go(self.reads.documented(), plans)
         watch_references(plans)
         self.queries = Queries(self.reads, plans)
         self.housekeeping = Housekeeping(self, retention or Retention(), checkpoint_wal_bytes)

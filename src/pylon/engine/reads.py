@@ -160,6 +160,10 @@ class Reads:
         head = self._points.document_head(entity, row_id)
         return None if head is None else head.stamp
 
+    def documented(self) -> list[str]:
+        """The entities whose rows have documents: a lookup for each, inline."""
+        return self._points.documented()
+
     def record(self, kind: str, key: str) -> bytes | None:
         """A stored operator's record: a point read, inline."""
         return self._points.record(kind, key)

@@ -97,6 +97,7 @@ class _Reader:
         for attribute, value in self._namespace.items():
             if isinstance(value, FieldOptions) and attribute not in self._annotations:
                 self._problem("FIELD_TYPE_UNKNOWN", attribute, "has no type", f"Write `{attribute}: str = field(...)`.")
+        self._refuse_lost_blocks()
         options = self._read_options()
         name = options.pop("name", self._class)
         spec = EntitySpec(
@@ -208,6 +209,25 @@ class _Reader:
 
     def _block(self, name: str) -> Any:
         return None if name in self._annotations else self._namespace.get(name)
+
+    def _refuse_lost_blocks(self) -> None:
+        """A policy or a list of indexes under another name would count for nothing, and nobody would know."""
+        for name, value in self._namespace.items():
+            if name in self._annotations or name in _BLOCKS or name.startswith("__"):
+                continue
+            if isinstance(value, list | tuple) and value and all(isinstance(one, Index | Relation) for one in value):
+                self._lost(name, "indexes" if isinstance(value[0], Index) else "relations")
+            elif isinstance(value, type) and value.__bases__ == (object,):
+                said = {key for key in vars(value) if not key.startswith("__")}
+                if said and said <= set(_POLICY_ACTIONS):
+                    self._lost(name, "Policy")
+                elif said and said <= set(_BLOCKS):
+                    self._problem(
+                        "ENTITY_OPTION_UNKNOWN", name, "an entity has no such class", "Write them in its own body."
+                    )
+
+    def _lost(self, name: str, block: str) -> None:
+        self._problem("ENTITY_OPTION_UNKNOWN", name, "an entity has nothing of this name", f"Did you mean {block!r}?")
 
     def _read_options(self) -> dict[str, Any]:
         found = {key: value for key, value in self._options.items() if key in _OPTIONS}

@@ -73,9 +73,10 @@ class LiveTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """The tables of rows, and what was remembered of their meaning."""
+    """The tables of rows, what was remembered of their meaning, and the entities whose rows have documents."""
 
     tables: tuple[LiveTable, ...] = ()
+    documented: tuple[str, ...] = ()
     memory: Memory = {}
 
     def table(self, name: str) -> LiveTable | None:

@@ -47,6 +47,10 @@ class RemoveEntity(_Step, frozen=True, kw_only=True, tag="remove_entity"):
     """A table that goes, with its rows and their documents."""
 
 
+class RemoveDocuments(_Step, frozen=True, kw_only=True, tag="remove_documents"):
+    """The documents of an entity whose rows have none any more, or are gone."""
+
+
 class AddField(_Step, frozen=True, kw_only=True, tag="add_field"):
     """A new column. `filled` says that rows that exist get the field's default."""
 
@@ -103,6 +107,7 @@ Step = (
     CreateEntity
     | RenameEntity
     | RemoveEntity
+    | RemoveDocuments
     | AddField
     | RenameField
     | AlterField
@@ -124,8 +129,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps of a change in the order in which they are taken, and the leftovers that it keeps, as `Entity` or
-    `Entity.field`."""
+    """The steps of a change in the order in which they are taken, and the leftovers that it keeps, as `Entity`,
+    `Entity.field` or `Entity (documents)`."""
 
     steps: tuple[Planned, ...] = ()
     leftovers: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ from pylon.model.schema_change import (
     Leftovers,
     Plan,
     Planned,
+    RemoveDocuments,
     RemoveEntity,
     RemoveField,
     RemoveIndex,
@@ -80,7 +81,21 @@ def diff(declared: Sequence[EntitySpec], live: LiveSchema, leftovers: Leftovers 
             step_ = RemoveEntity(entity=table.name)
             risk = Risk.SAFE if table.is_empty else Risk.DESTRUCTIVE
             changes.append(Planned(step=step_, risk=risk, sentence=f"dropped table {table.name}"))
+    for name in _unused_documents(declared, live, taken):
+        if leftovers is Leftovers.KEEP:
+            kept.append(f"{name} (documents)")
+        else:
+            gone = RemoveDocuments(entity=name)
+            changes.append(Planned(step=gone, risk=Risk.DESTRUCTIVE, sentence=f"dropped the documents of {name}"))
     return Plan(steps=(*renames, *changes), leftovers=tuple(kept))
+
+
+def _unused_documents(declared: Sequence[EntitySpec], live: LiveSchema, taken: set[str]) -> list[str]:
+    """Entities with documents that nothing asks for: those declared without any, and those without rows. What is no
+    longer declared keeps them with its rows, since both come back together."""
+    in_use = {entity.name for entity in declared if entity.crdt} | (taken - {entity.name for entity in declared})
+    kept = {table.name for table in live.tables} - {entity.name for entity in declared}
+    return [name for name in live.documented if name not in in_use | kept]
 
 
 def remembered(declared: Sequence[EntitySpec], live: LiveSchema, leftovers: Leftovers) -> Memory:

@@ -79,6 +79,8 @@ def _open_rules(entity: EntitySpec, policy: EntityPolicy) -> Iterator[Finding]:
     if not looks:
         return
     for action in Action:
+        if action is Action.READ and _is_public_on_purpose(policy, frozenset(looks)):
+            continue
         if policy.rule(action).expression == Literal(True):
             yield Finding(
                 "PYL001",
@@ -87,6 +89,14 @@ def _open_rules(entity: EntitySpec, policy: EntityPolicy) -> Iterator[Finding]:
                 f"everybody may, although it has {', '.join(looks)}",
                 f"Compare with the caller, for example `auth.userId == data.{looks[0]}`, if that is not meant.",
             )
+
+
+def _is_public_on_purpose(policy: EntityPolicy, looks: frozenset[str]) -> bool:
+    """Whether rows have owners and nothing more private, and only owners write: a board that all may read."""
+    rules = [policy.rule(action).expression for action in (Action.INSERT, Action.UPDATE, Action.DELETE)]
+    owned = [rule for rule in rules if any(isinstance(n, Reference) and n.member in looks for n in walk(rule))]
+    closed = [rule for rule in rules if rule == Literal(False)]
+    return looks <= OWNERS and bool(owned) and len(owned) + len(closed) == len(rules)
 
 
 def _dead_parts(entity: EntitySpec, action: Action, rule: Rule) -> Iterator[Finding]:

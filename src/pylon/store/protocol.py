@@ -182,6 +182,9 @@ class ReadSession(Rows, Protocol):
     def document_head(self, entity: str, row_id: str) -> DocumentHead | None:
         """What is known of a row's document, None when it has none."""
 
+    def documented(self) -> list[str]:
+        """The entities whose rows have documents."""
+
     def log_head(self) -> int:
         """The newest seq, 0 for an empty log."""
 

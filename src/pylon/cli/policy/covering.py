@@ -15,6 +15,9 @@ from pylon.loading import find_entry, load
 from pylon.model.schema import Action
 from pylon.testing.coverage import FILE, Counts, read
 
+NO_TESTS = 5
+"""How pytest exits when it found none."""
+
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Exit 1 when the tests fail, or ask fewer rules than `--min` percent."""
@@ -41,6 +44,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     }
     lines = [f"  {e}.{a}".ljust(36) + _shown(_told(counts, e, a)) for e, a in rules]
     output.answer(document, "\n".join([*lines, f"  {percent:.0f} % of {len(rules)} rules were asked"]))
+    if done.returncode == NO_TESTS:
+        output.report([failure("TESTS_NONE", "pytest found no tests", "Write some: docs/guide/testing.md.")])
+        return Exit.FAILED
     if done.returncode:
         output.report([failure("TESTS_FAILED", "the tests failed, so this is not the whole picture")])
         return Exit.FAILED

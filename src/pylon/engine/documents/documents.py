@@ -60,6 +60,19 @@ class Shown(NamedTuple):
     snapshot: bytes
 
 
+class LettingGo(Follower):
+    """Documents of an entity that is declared without: nobody asks for them, and they leave with their rows."""
+
+    def follows(self, transaction: Transaction, plan: EntityPlan, row_id: str) -> bool:
+        """Whether the row has a document."""
+        return transaction.session.document_head(plan.name, row_id) is not None
+
+    def written(self, transaction: Transaction, plan: EntityPlan, change: Change) -> None:
+        """It goes with its row."""
+        if change.kind == "delete":
+            transaction.session.delete_document(plan.name, change.row_id)
+
+
 class _Pushing(NamedTuple):
     """The edit that is being written to its row now."""
 
@@ -85,6 +98,13 @@ class Documents(Follower):
     def has(self, entity: str) -> bool:
         """Whether rows of this entity have documents."""
         return entity in self._shapes
+
+    def let_go(self, documented: Iterable[str], plans: Plans) -> None:
+        """These entities have documents in the store; of those declared without any, each goes with its row, so that no
+        row made under the same id ever finds it."""
+        for name in documented:
+            if (plan := plans.get(name)) is not None and not plan.spec.crdt:
+                plan.followers.append(LettingGo())
 
     # -- what the write path calls -------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from pylon.model.schema_change import (
     CreateEntity,
     Plan,
     Planned,
+    RemoveDocuments,
     RemoveEntity,
     RemoveField,
     RemoveIndex,
@@ -189,7 +190,7 @@ def _follow(connection: apsw.Connection, step: Step) -> None:
             connection.execute(system.SWITCH_RENAME, (new, old))
         case AlterField(previous=before, target=after) if before.field_type == after.field_type:
             pass
-        case RenameField() | RemoveEntity() | AlterField() | RemoveField():
+        case RenameField() | RemoveEntity() | RemoveDocuments() | AlterField() | RemoveField():
             for name in _document_tables(connection):
                 connection.execute(f"DELETE FROM {quote(name)} WHERE entity = ?", (step.entity,))
 

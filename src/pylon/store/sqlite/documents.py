@@ -38,6 +38,13 @@ TABLES = (
     )""",
 )
 
+HEADS = "_pylon_crdt_heads"
+# Each entity once, by a lookup for each instead of a scan of all documents.
+ENTITIES = """WITH RECURSIVE found (name) AS (
+        SELECT min(entity) FROM _pylon_crdt_heads
+        UNION ALL
+        SELECT (SELECT min(entity) FROM _pylon_crdt_heads WHERE entity > name) FROM found WHERE name IS NOT NULL
+    ) SELECT name FROM found WHERE name IS NOT NULL"""
 HEAD = """SELECT incarnation, stamp, snapshot_bytes, updates, update_bytes, pending
     FROM _pylon_crdt_heads WHERE entity = ? AND row_id = ?"""
 HEAD_PUT = """INSERT OR REPLACE INTO _pylon_crdt_heads
@@ -60,6 +67,10 @@ class SqliteDocuments(SqliteRows):
         """What is known of a row's document, None when it has none."""
         found = self._fetch(HEAD, (entity, row_id))
         return DocumentHead(*found[0]) if found else None
+
+    def documented(self) -> list[str]:
+        """The entities whose rows have documents."""
+        return [str(name) for (name,) in self._fetch(ENTITIES, ())]
 
     def document(self, entity: str, row_id: str) -> StoredDocument:
         """The content of a row's document, which has one."""

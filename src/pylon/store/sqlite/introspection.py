@@ -11,7 +11,7 @@ import msgspec
 from pylon.model.live_schema import LiveColumn, LiveIndex, LiveSchema, LiveTable, Memory
 from pylon.model.schema import Kind
 from pylon.store.filters import quote
-from pylon.store.sqlite import schema_history
+from pylon.store.sqlite import documents, schema_history
 
 _KINDS = {
     "TEXT": (Kind.STRING, Kind.RICHTEXT, Kind.ID, Kind.DATETIME, Kind.JSON),
@@ -35,7 +35,7 @@ _CONDITION = re.compile(r"\)\s+WHERE\s+(.*)\Z", re.DOTALL | re.IGNORECASE)
 def read_schema(connection: apsw.Connection) -> LiveSchema:
     """The live schema, within whatever transaction is open."""
     tables = tuple(_table(connection, str(name)) for (name,) in _fetch(connection, _TABLES))
-    return LiveSchema(tables=tables, memory=_memory(connection))
+    return LiveSchema(tables=tables, documented=_documented(connection), memory=_memory(connection))
 
 
 def _table(connection: apsw.Connection, name: str) -> LiveTable:
@@ -64,6 +64,12 @@ def _table(connection: apsw.Connection, name: str) -> LiveTable:
         indexes=tuple(indexes),
         is_empty=not _fetch(connection, f"SELECT 1 FROM {quote(name)} LIMIT 1"),
     )
+
+
+def _documented(connection: apsw.Connection) -> tuple[str, ...]:
+    if not _fetch(connection, "SELECT 1 FROM sqlite_master WHERE name = ?", (documents.HEADS,)):
+        return ()
+    return tuple(str(name) for (name,) in _fetch(connection, documents.ENTITIES))
 
 
 def _memory(connection: apsw.Connection) -> Memory:

@@ -21,14 +21,17 @@ from pylon.store.sqlite.introspection import read_schema
 _WRITES = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
 _FORBIDDEN = frozenset({apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH, apsw.SQLITE_TRANSACTION, apsw.SQLITE_SAVEPOINT})
 _LOSING = frozenset({apsw.SQLITE_DROP_TABLE, apsw.SQLITE_DELETE})
-_OWN = ("_pylon_", "_fts_", "sqlite_stat")
+_STATISTICS = "sqlite_stat"
+_OWN = ("_pylon_", "_fts_", _STATISTICS)
 
 
 @dataclass(slots=True)
 class SqlDone:
-    """What statements did: the tables of rows that they wrote, and how many rows they changed."""
+    """What statements did: the tables of rows that they wrote or dropped, whether they dropped one, and how many rows
+    they changed."""
 
     written: set[str] = field(default_factory=set)
+    drops: bool = False
     rows: int = 0
     log_floor: int = 0
 
@@ -75,7 +78,12 @@ def _guard(tables: set[str], done: SqlDone, refusals: list[PylonError], may_dele
             hint = "Add --allow-destructive; a backup is taken first."
             refusals.append(PylonError("MIGRATION_DESTRUCTIVE", text, hint=hint))
             return apsw.SQLITE_DENY
+        if action == apsw.SQLITE_DROP_TABLE and one in tables:
+            done.written.add(one)
+            done.drops = True
         if action in _WRITES and one is not None:
+            if done.drops and action == apsw.SQLITE_DELETE and one.startswith(_STATISTICS):
+                return apsw.SQLITE_OK  # SQLite itself forgets what it knows of a table that is dropped
             if one.startswith(_OWN):
                 refusals.append(_refused(f"{one} is Pylon's own"))
                 return apsw.SQLITE_DENY
