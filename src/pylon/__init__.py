@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pylon.model.annotations import Id, Json, RichText
 from pylon.model.app import App
 from pylon.model.auth_block import Auth
+from pylon.model.connections import Connection
 from pylon.model.entity import Entity
 from pylon.model.errors import PylonError
 from pylon.model.findings import DeclarationError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Auth",
+    "Connection",
     "Context",
     "DeclarationError",
     "Entity",

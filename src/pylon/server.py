@@ -275,6 +275,8 @@ class Server:
             timeout=settings.fn_call_timeout,
             mutation_timeout=settings.mutation_timeout_ms / 1000,
         )
+        if self.identity.registry.is_built("oauth"):
+            self.functions.connection = self.identity.registry.get("oauth").connections.token
         views = {
             name: View(plan.policy.read, plan.scope, self._witness if plan.spec.audit_reads else None)
             for name, plan in plans.items()
@@ -372,7 +374,9 @@ class Server:
                     uptime=self.traffic.uptime,
                     book=book,
                 ),
-                *evidence.watched(self.engine, self.overview, self.alarms),
+                *evidence.watched(
+                    self.engine, self.overview, self.alarms, self.door.connections, self.identity.outbox.counts
+                ),
             ],
         )
         self.backups = make_backups(spec, settings, self.engine)

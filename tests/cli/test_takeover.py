@@ -50,6 +50,17 @@ def test_a_new_version_takes_the_place_of_the_old_one_with_its_data_and_port(app
     assert "prepared Note: 1 rows" in new.log(), "and what takes long was done before"
 
 
+def test_a_server_of_another_folder_keeps_its_port_to_itself(pylon: Cli, app: Path, tmp_path: Path) -> None:
+    with (
+        ServerProcess(app, app.parent / ".pylon") as old,
+        ServerProcess(app, tmp_path / "other") as other,
+    ):
+        code, problem = pylon.json("start", "--replace", "--port", str(other.port), PYLON_ADMIN_TOKEN=ADMIN_TOKEN)
+        assert (code, problem[0]["code"]) == (1, "LISTEN_FAILED")
+        assert other.request("GET", "/api/entities/Note")[0] == 200
+        assert old.request("GET", "/api/entities/Note")[0] == 200, "and the old one is left alone"
+
+
 def test_only_a_process_that_has_the_folder_is_asked_to_leave(pylon: Cli, app: Path) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with ServerProcess(app, app.parent / ".pylon") as old:

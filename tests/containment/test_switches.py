@@ -151,6 +151,20 @@ def test_lifting_an_entity_switch_makes_replicas_resync_instead_of_keeping_a_gap
     assert status == 200
 
 
+def test_the_audit_log_says_who_turned_a_switch_off_also_one_that_hid_rows(server: ServerProcess) -> None:
+    for scope, target in (("entity", "Note"), ("function", "note")):
+        switch_off(server, switch_on(server, scope, target))
+    _, found = server.request("GET", "/api/admin/audit?action=switch.off", token=ADMIN_TOKEN)
+    assert {(entry["target"], entry["user"], entry["ip"]) for entry in map(shown, found["entries"])} == {
+        ("entity:Note", "__admin__", "127.0.0.1"),
+        ("function:note", "__admin__", "127.0.0.1"),
+    }
+
+
+def shown(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "target": entry["details"]["target"]}
+
+
 def test_a_function_switch_stops_that_function_alone(server: ServerProcess) -> None:
     switch_on(server, "function", "note")
     assert server.request("POST", "/api/fn/note", {"title": "x"})[0] == 503
@@ -224,6 +238,23 @@ def test_the_file_in_the_data_folder_works_within_a_second_and_wins_when_it_is_w
     eventually(lambda: server.request("GET", "/api/entities/Person")[0] == 503)
     assert server.request("GET", "/api/entities/Note")[0] == 200
     assert server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503
+
+
+def test_what_the_file_turns_on_and_off_is_recorded_once(server: ServerProcess) -> None:
+    file = server.data / "maintenance"
+    file.write_text('{"scope": "read-only", "reason": "moving disks"}')
+    eventually(lambda: server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 503)
+    switch_off(server, switch_on(server, "function", "note"))
+    file.unlink()
+    eventually(lambda: server.request("POST", "/api/entities/Note", {"title": "x"})[0] == 201)
+
+    def recorded() -> list[tuple[str, str | None]]:
+        _, found = server.request("GET", "/api/admin/audit?kind=operator&limit=100", token=ADMIN_TOKEN)
+        mine = [entry for entry in found["entries"] if entry["details"].get("by") == "file"]
+        return [(entry["action"], entry["details"].get("reason")) for entry in mine]
+
+    eventually(lambda: len(recorded()) == 2)
+    assert recorded() == [("switch.off", "moving disks"), ("switch.on", "moving disks")]
 
 
 def test_a_switch_that_another_process_stored_works_within_a_second(server: ServerProcess) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 import pytest
+from websockets.sync.client import connect
 
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from tests.incident_kit.conftest import APP, Operator
@@ -35,6 +36,8 @@ SERVED = {
     "overview.json",
     "readers.json",
     "alarms.json",
+    "sockets.json",
+    "background.json",
 }
 
 
@@ -46,7 +49,8 @@ def test_a_bundle_holds_everything_that_tells(operator: Operator) -> None:
     operator.ok("start", "Writes time out")
     operator.server.request("POST", "/api/entities/Note", {"title": "x"})
     operator.server.request("POST", "/api/admin/switches", {"scope": "uploads"}, token=ADMIN_TOKEN)
-    folder = folder_of(operator, operator.ok("capture", "evidence", "--minutes", "5"))
+    with connect(f"ws://127.0.0.1:{operator.server.port}/api/sync/ws", proxy=None):
+        folder = folder_of(operator, operator.ok("capture", "evidence", "--minutes", "5"))
     assert {file.name for file in folder.iterdir()} >= SERVED | {"capture.json"}
     manifest = json.loads((folder / "capture.json").read_bytes())
     assert manifest["source"] == "server"
@@ -60,6 +64,10 @@ def test_a_bundle_holds_everything_that_tells(operator: Operator) -> None:
     assert json.loads((folder / "overview.json").read_bytes())["history"]
     assert "POST /api/entities/Note 201" in (folder / "log.txt").read_text()
     assert "pylon-writer" in (folder / "threads.txt").read_text()
+    assert [socket["ip"] for socket in json.loads((folder / "sockets.json").read_bytes())["sockets"]] == ["127.0.0.1"]
+    background = json.loads((folder / "background.json").read_bytes())
+    assert {"checkpoint", "prune", "archive"} <= {task["task"] for task in background["tasks"]}
+    assert background["mail"]["waiting"] == 0
     assert "Server.serve" in (folder / "tasks.txt").read_text()
     assert json.loads((folder / "versions.json").read_bytes())["sqlite"].startswith("3.")
 

@@ -170,8 +170,12 @@ async def fill(folder: Path, titles: list[str]) -> None:
 
 async def test_a_prepared_change_neither_reads_all_rows_nor_makes_an_index_nor_empties_a_table(tmp_path: Path) -> None:
     await fill(tmp_path, list("abc"))
+    rows(tmp_path, "CREATE VIEW by_hand AS SELECT n FROM Task")
     prepare(tmp_path)
     statements = " ".join(change(tmp_path))
+    assert rows(tmp_path, "SELECT sql FROM sqlite_master WHERE name = 'by_hand'") == [
+        ("CREATE VIEW by_hand AS SELECT n FROM Task",)
+    ], "it isn't about the table that was put aside"
     assert "count(" not in statements
     assert 'CREATE INDEX "' not in statements
     assert "ANALYZE" not in statements

@@ -72,12 +72,14 @@ class Unfinished:
         return task
 
     async def _look(self) -> None:
+        task = self._engine.tasks.add("unfinished", 0.0)
         while True:
             wait = None
             for kind in self._kinds:
                 for key, _ in self._engine.reads.records(kind):
                     try:
-                        await self.finish(kind, key)
+                        with task.turn():
+                            await self.finish(kind, key)
                     except PylonError as problem:
                         log.warning("unfinished work is tried again later", kind=kind, code=problem.code)
                         wait = self._retry_seconds

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pylon.cli.output import Output
@@ -22,6 +22,7 @@ WAIT_SECONDS = 60.0
 """How long the old server may take to leave."""
 
 _POLL = 0.01
+_LISTENING = "0A"
 
 
 def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) -> Listeners:
@@ -34,7 +35,14 @@ def take_over(project: Project, *, clock: Callable[[], float] = time.monotonic) 
             raise ListenError(f"the server that uses {folder} is not a process of this machine: stop it where it runs")
         gc.collect()
         gc.freeze()  # what is loaded by now stays: looking at it again would take time while nobody serves
-        beside = _bound(project.settings, BESIDE)
+        port, own = project.settings.port, _opened(int(holder))
+        if _listening([port]) - own:
+            raise ListenError(
+                f"port {port} is in use, and not by the server that uses {folder}. Name that server's: --port."
+            )
+        # Another server of this user must not get to share its extra ports' connections either.
+        listening = _listening(range(port, port + 3))
+        beside = _bound(project.settings, BESIDE if listening and listening <= own else ALONE)
         with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
             os.kill(int(holder), signal.SIGTERM)
         if beside is not None:
@@ -75,6 +83,28 @@ def _bound(settings: Settings, options: tuple[int, ...]) -> Listeners | None:
         listeners.close()
         return None
     return listeners
+
+
+def _listening(ports: Collection[int]) -> set[str]:
+    """The sockets that listen on these ports, of whatever process, as far as the system tells."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            for line in Path(table).read_text("ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENING and int(fields[1].rsplit(":", 1)[1], 16) in ports:
+                    found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _opened(process: int) -> set[str]:
+    """What a process has open, sockets among it, as far as the system tells."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                found.add(os.readlink(link))
+    return found
 
 
 def _has_open(process: int, path: Path) -> bool:

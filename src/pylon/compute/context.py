@@ -56,7 +56,7 @@ class Context:
         result: of a streaming action, the value that ends the stream (None unless set).
     """
 
-    __slots__ = ("_call", "_db", "_rooms", "_spend", "auth", "flags", "request_id", "result")
+    __slots__ = ("_call", "_connection", "_db", "_rooms", "_spend", "auth", "flags", "request_id", "result")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Context:
         call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
         recorder: Recorder | None = None,
         rooms: FunctionRooms | None = None,
+        connection: Callable[[str], Awaitable[dict[str, Any]]] | None = None,
     ) -> None:
         self.auth = Auth(caller)
         self.flags = CallerFlags(flags, caller.identity, recorder)
@@ -75,6 +76,7 @@ class Context:
         self._db = db
         self._call = call
         self._rooms = rooms
+        self._connection = connection
         self._spend = spend
 
     @property
@@ -107,6 +109,14 @@ class Context:
                 "FN_TYPE_MISMATCH", "only an action may call other functions; call Python functions directly"
             )
         return await self._call(function, arguments)
+
+    async def connection(self, name: str) -> dict[str, Any]:
+        """From an action: the caller's own token at a provider, `{"access_token","expires_at","provider","scope"}`,
+        renewed where it is about to run out. Raises CONNECTION_NOT_LINKED until the user has linked it,
+        CONNECTION_REQUIRES_AUTH, CONNECTION_UNKNOWN, CONNECTIONS_NOT_CONFIGURED, NO_REFRESH_TOKEN, REFRESH_FAILED."""
+        if self._connection is None:
+            raise PylonError("FN_TYPE_MISMATCH", "only an action may use a connection: it waits for the network")
+        return await self._connection(name)
 
     def spend(self, meter: str, amount: int) -> None:
         """Count what this call uses of a budgeted resource: `ctx.spend("llm_tokens", 1200)`, `ctx.spend("mail", 1)`.

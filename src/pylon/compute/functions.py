@@ -10,7 +10,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -59,8 +59,13 @@ class Watched(msgspec.Struct, frozen=True):
     arguments: bytes
 
 
+async def _no_connection(caller: Caller, name: str) -> dict[str, Any]:
+    raise PylonError("CONNECTIONS_NOT_CONFIGURED", "No provider is set up here")
+
+
 class Functions:
-    """The functions of one app. `rooms` are the server's, set while it is put together."""
+    """The functions of one app. `rooms` and `connection`, tokens of a caller at a provider, are the server's, set while
+    it is put together."""
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class Functions:
                 self._functions.setdefault(alias, function)
         self.streams = Streams()
         self.rooms: RoomDoor = NoRooms()
+        self.connection: Callable[[Caller, str], Awaitable[dict[str, Any]]] = _no_connection
 
     def __len__(self) -> int:
         return len(self._functions)
@@ -343,7 +349,13 @@ class Functions:
                 loop.call_soon_threadsafe(act)
 
         return Context(
-            caller, self._engine.flags, self._spender(caller), None, run, rooms=self._rooms_for(caller, perform)
+            caller,
+            self._engine.flags,
+            self._spender(caller),
+            None,
+            run,
+            rooms=self._rooms_for(caller, perform),
+            connection=lambda name: self.connection(caller, name),
         )
 
     def _spender(self, caller: Caller) -> Callable[[str, int], None]:

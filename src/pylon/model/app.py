@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
 from pylon.model.auth_block import Auth, default_auth
+from pylon.model.connections import Connection, connections_block
 from pylon.model.diagnostics import check
 from pylon.model.entity import entity_spec, is_entity, policy_spec, referenced_entities
 from pylon.model.findings import DeclarationError, Severity, error
@@ -37,6 +38,7 @@ class App:
         entities: Iterable[type] | None = None,
         auth: Auth | None = None,
         plugins: Iterable[Any] = (),
+        connections: Sequence[Connection] = (),
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise DeclarationError([error("APP_NAME_EMPTY", "App: the name is empty", 'Write App("notes").')])
@@ -46,6 +48,7 @@ class App:
         self._included: list[type] = []
         self._auth = auth
         self._plugins = tuple(plugins)
+        self._connections = tuple(connections)
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
         self._functions: list[FunctionSpec] = []
         self._rooms: list[RoomSpec] = []
@@ -163,7 +166,8 @@ class App:
             policies=tuple(policy for cls in classes if (policy := policy_spec(cls)) is not None),
             functions=tuple(_resolve_function(function, targets) for function in self._functions),
             rooms=tuple(self._rooms),
-            raw={"auth": default_auth() if self._auth is None else self._auth.block(targets)},
+            raw={"auth": default_auth() if self._auth is None else self._auth.block(targets)}
+            | ({"connections": connections_block(self._connections)} if self._connections else {}),
         )
         for plugin in self._plugins:
             spec = declared_with(spec, plugin)

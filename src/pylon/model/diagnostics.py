@@ -14,6 +14,7 @@ import msgspec
 
 from pylon.model.auth_block import auth_block, check_auth
 from pylon.model.bounds import bounds_problem, broken_bound
+from pylon.model.connections import check_connections
 from pylon.model.errors import PylonError
 from pylon.model.filters import EntityColumns, Scope, parse_filter
 from pylon.model.findings import DeclarationError, Diagnostic, Severity, Span, error, warning
@@ -68,6 +69,7 @@ def check(spec: AppSpec) -> list[Diagnostic]:
         *_check_policies(spec),
         *_check_routes(spec),
         *check_auth(spec),
+        *check_connections(spec),
     ]
 
 

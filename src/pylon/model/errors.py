@@ -382,6 +382,18 @@ REGISTRY: dict[str, Code] = {
         "The provider's id_token was refused: its signature, issuer, audience, time or nonce.",
         "Begin again. Operators: the log says why.",
     ),
+    "CONNECTIONS_NOT_CONFIGURED": Code(
+        501,
+        "The provider of this connection is not set up on this server.",
+        "Set PYLON_OAUTH_<NAME>_CLIENT_ID and PYLON_OAUTH_<NAME>_CLIENT_SECRET of its provider.",
+    ),
+    "CONNECTION_UNKNOWN": Code(404, "The app declares no connection of this name.", "GET /api/connections lists them."),
+    "CONNECTION_NOT_LINKED": Code(
+        404,
+        "The user has not linked this connection.",
+        "POST /api/connections/<name>/auth-url and send the browser where it says.",
+    ),
+    "CONNECTION_REQUIRES_AUTH": Code(401, "A connection is a signed-in user's.", "Sign in, then call again."),
     "LOGOUT_TOKEN_INVALID": Code(
         400,
         "The provider's word that somebody signed out is not signed by it, not for this server, too old, or was used.",

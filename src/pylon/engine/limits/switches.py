@@ -64,6 +64,8 @@ class Switches:
         self._engine = engine
         self._file = file
         self._file_text: bytes | None = None
+        self._from_file: list[Switch] = []
+        self._recording: set[asyncio.Task[None]] = set()
         self._stored: list[tuple[str, bytes]] = []
         self._on_change: list[OnChange] = []
         self._before_lift: list[Callable[[], None]] = []
@@ -121,7 +123,7 @@ class Switches:
 
         async with self._changing:
             if any(_hides(s) for s in replaced) and not _hides(switch):
-                await self._lift(lambda tx: store(tx))
+                await self._lift(caller, store)
             else:
                 await self._engine.run(caller, store, authority=Authority.TRUSTED)
         await self.refresh()
@@ -154,15 +156,40 @@ class Switches:
             return
         if stored == self._stored and file_text == self._file_text:
             return
-        from_file = _parse_file(file_text, now)
+        was_in_file = self._from_file
+        if file_text != self._file_text:
+            self._from_file = _parse_file(file_text, now)
+        from_file = self._from_file
         after = Board(sorted([*switches, *from_file], key=lambda s: s.created_at), self._engine.clock)
         if file_text != self._file_text and any(
             self.board.hides(name) and not after.hides(name) for name in self._engine.plans
         ):
             async with self._changing:
-                await self._lift(lambda tx: None)
+                await self._lift(SYSTEM, lambda tx: None)
         self._stored, self._file_text = stored, file_text
         self._show(after)
+        if from_file is not was_in_file:
+            self._record_file(was_in_file, from_file)
+
+    def _record_file(self, before: Sequence[Switch], after: Sequence[Switch]) -> None:
+        """Record what the file turned off and on. It works when the store does not, so nothing waits for that."""
+        for switch in after:
+            log.warning("switch on", switch=_named(switch), reason=switch.reason, by=switch.by)
+
+        def store(transaction: Transaction) -> None:
+            for action, switches in (("switch.off", before), ("switch.on", after)):
+                for switch in switches:
+                    transaction.note(action, _named(switch), **_details(switch))
+
+        async def record() -> None:
+            try:
+                await self._engine.run(SYSTEM, store, authority=Authority.TRUSTED)
+            except Exception:  # a supervised boundary: the switches themselves are in force
+                log.exception("switches of the file are not in the audit log", file=FILE_NAME)
+
+        task = asyncio.create_task(record())
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
 
     async def _turn_off(self, caller: Caller, switches: Sequence[Switch], why: str) -> None:
         def store(transaction: Transaction) -> None:
@@ -172,7 +199,7 @@ class Switches:
 
         async with self._changing:
             if any(_hides(switch) for switch in switches):
-                await self._lift(store)
+                await self._lift(caller, store)
             else:
                 await self._engine.run(caller, store, authority=Authority.TRUSTED)
         for switch in switches:
@@ -180,7 +207,7 @@ class Switches:
         await self.refresh()
         self.is_lifting = False
 
-    async def _lift(self, store: Callable[[Transaction], None]) -> None:
+    async def _lift(self, caller: Caller, store: Callable[[Transaction], None]) -> None:
         """Show hidden rows again; `refresh` follows and ends the lifting."""
 
         def lift(transaction: Transaction) -> None:
@@ -191,7 +218,7 @@ class Switches:
         try:
             for callback in self._before_lift:
                 callback()
-            await self._engine.run(SYSTEM, lift, authority=Authority.TRUSTED)
+            await self._engine.run(caller, lift, authority=Authority.TRUSTED)
         except BaseException:
             self.is_lifting = False
             raise

@@ -29,6 +29,7 @@ from pylon.signals.exposition import prometheus_text
 from pylon.signals.metrics import Registry
 
 MAX_TASKS = 5_000
+MAX_SOCKETS = 10_000
 _TASK_FRAMES = 8
 _TOP = 20
 _LINES_AT_ONCE = 2_000
@@ -103,12 +104,21 @@ def parts(
     ]
 
 
-def watched(engine: Engine, overview: Overview, alarms: Alarms) -> list[Part]:
-    """What is watched while a server runs: the figures of `pylon top` with their history, reads, alarms, usage."""
+def watched(
+    engine: Engine,
+    overview: Overview,
+    alarms: Alarms,
+    connections: Callable[[], Iterable[Any]],
+    mail: Callable[[], dict[str, int]],
+) -> list[Part]:
+    """What is watched while a server runs: the figures of `pylon top` with their history, reads, alarms, open sockets,
+    and the work that goes on by itself."""
     return [
         document("overview.json", "the overview and its last ten minutes", lambda _: _overview(overview)),
         document("readers.json", "reads that run, and those that were slow", lambda _: _readers(engine)),
         document("alarms.json", "alarms that are raised", lambda _: {"alarms": alarms.active()}),
+        document("sockets.json", "open sockets and streams", lambda _: _sockets(connections())),
+        document("background.json", "background tasks, and mail that waits", lambda _: _background(engine, mail())),
     ]
 
 
@@ -129,6 +139,15 @@ def tasks() -> Iterable[str]:
         yield f"\n{task.get_name()}: {getattr(task.get_coro(), '__qualname__', task.get_coro())}"
         for frame in task.get_stack(limit=_TASK_FRAMES):
             yield f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_qualname}'
+
+
+def _sockets(connections: Iterable[Any]) -> dict[str, Any]:
+    found = list(connections)
+    return {"total": len(found), "sockets": [one._asdict() for one in found[:MAX_SOCKETS]]}
+
+
+def _background(engine: Engine, mail: dict[str, int]) -> dict[str, Any]:
+    return {"tasks": [state._asdict() for state in engine.tasks.states()], "mail": mail}
 
 
 def _database(engine: Engine) -> dict[str, Any]:

@@ -84,10 +84,19 @@ _WORDS = {
     "alarm.raise": "alarm raised",
     "backup.fail": "backup failed",
     "backup.take": "backup taken",
+    "budget.delete": "budget dropped",
     "budget.exceeded": "budget exceeded",
+    "budget.put": "budget set",
     "checkpoint.run": "checkpoint",
     "containment.shed": "load shed",
+    "fanout.throttle": "fan-out throttled",
+    "flag.delete": "flag dropped",
+    "flag.put": "flag set",
     "incident.capture": "signals captured",
+    "keys.purge": "API keys ended",
+    "log.level": "log level",
+    "mail.retry": "letter sent again",
+    "mail.test": "test letter sent",
     "server.start": "server started",
     "server.stop": "server stopped",
     "sessions.purge": "sessions purged",
@@ -98,6 +107,7 @@ _WORDS = {
     "token.create": "admin token made",
     "token.revoke": "admin token revoked",
     "token.rotate": "admin token rotated",
+    "webhook.retry": "webhook tried again",
 }
 
 
@@ -192,6 +202,8 @@ def _tone(action: str) -> Tone:
 def _detail_text(entry: AuditEntry) -> str:
     details = dict(entry.details)
     target = str(details.pop("target", ""))
+    if entry.action in ("alarm.raise", "alarm.clear"):
+        details.pop("since", None)  # that is when it was raised, which has a line of its own
     if entry.action in ("switch.on", "switch.off"):
         blocks = "" if details.get("blocks", "all") == "all" else f" ({details['blocks']})"
         reason = details.get("reason") if entry.action == "switch.on" else details.get("why")

@@ -17,7 +17,7 @@ import msgspec
 from pylon.model.errors import PylonError
 from pylon.model.live_schema import Memory
 from pylon.model.schema import EntitySpec
-from pylon.model.schema_change import AddIndex, Plan, Planned, Risk
+from pylon.model.schema_change import AddIndex, Plan, Planned, RenameEntity, Risk
 from pylon.store.filters import quote
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error
@@ -91,8 +91,9 @@ def _takes_long(connection: apsw.Connection, entity: EntitySpec, steps: Sequence
         return True
     if not any(isinstance(planned.step, AddIndex) for planned in steps):
         return False
-    table = read_schema(connection).table(entity.name)
-    return table is not None and _has_rows(connection, entity.name, _LARGE)
+    source = next((planned.step.previous for planned in steps if isinstance(planned.step, RenameEntity)), entity.name)
+    table = read_schema(connection).table(source)
+    return table is not None and _has_rows(connection, source, _LARGE)
 
 
 def _has_rows(connection: apsw.Connection, table: str, rows: int) -> bool:

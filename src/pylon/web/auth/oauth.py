@@ -58,6 +58,7 @@ FINISH = (
     "SESSION_EXPIRED",
 )
 MOST_FIELDS = 100
+CONNECTION_PREFIX = "connection:"
 _LONGEST_LOGOUT = 40_000
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
@@ -76,7 +77,7 @@ def _service(req: Request, provider: str) -> Any:
     return service
 
 
-def _is_browser(req: Request) -> bool:
+def is_browser(req: Request) -> bool:
     headers = req._asgi_headers
     return b"origin" in headers or b"sec-fetch-site" in headers
 
@@ -86,16 +87,16 @@ def _cookie_name(req: Request, *, cross_site: bool) -> str:
     return f"{prefix}pylon_oauth{'_form' if cross_site else ''}"
 
 
-def _kept(req: Request, *, cross_site: bool) -> str:
+def kept_secret(req: Request, *, cross_site: bool) -> str:
     """The browser's secret, empty when it has none."""
     values = req.get_cookie_values(_cookie_name(req, cross_site=cross_site)) if b"cookie" in req._asgi_headers else None
     return values[0] if values and _COOKIE_VALUE.match(values[0]) else ""
 
 
-def _bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
+def bind(req: Request, resp: falcon.asgi.Response, *, cross_site: bool) -> str:
     """The browser's secret, made where it has none, and given to it for as long as a state lives. It is the same for
     sign-ins in two tabs."""
-    secret = _kept(req, cross_site=cross_site) or new_secret()
+    secret = kept_secret(req, cross_site=cross_site) or new_secret()
     is_secure = req.doors.settings.cookie_secure or cross_site
     same_site = "None" if cross_site else "Lax"
     resp.append_header(
@@ -116,7 +117,7 @@ def _fields(encoded: str) -> dict[str, str]:
     return {name: values[0] for name, values in found.items() if len(values[0]) <= LONGEST}
 
 
-def _query(req: Request) -> dict[str, str]:
+def query_of(req: Request) -> dict[str, str]:
     """The query's parameters; `+` stays `+`."""
     return _fields(req.query_string.replace("+", "%2B"))
 
@@ -144,7 +145,7 @@ class Login(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """Begin a sign-in: `{"redirect","state"}`, or with `redirect=1` off to the provider."""
         service = _service(req, provider)
-        query = _query(req)
+        query = query_of(req)
         callback = query.get("callback", "")
         if not callback:
             raise PylonError("MISSING_CALLBACK", "callback is required")
@@ -154,11 +155,11 @@ class Login(Resource):
             provider,
             callback=callback,
             error_callback=query.get("error_callback", ""),
-            browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
-            is_native=not is_redirect and not _is_browser(req),
+            browser=bind(req, resp, cross_site=service.flow.source(provider).form_post),
+            is_native=not is_redirect and not is_browser(req),
         )
         if is_redirect:
-            _redirect(resp, away.url)
+            led_to(resp, away.url)
         else:
             resp.data = msgspec.json.encode({"redirect": away.url, "state": away.state})
 
@@ -170,7 +171,7 @@ class Callback(Resource):
     async def on_get(self, req: Request, resp: falcon.asgi.Response, provider: str) -> None:
         """The browser comes back from the provider, and goes on to where the sign-in leads."""
         names = ("state", "code", "error", "iss")
-        query = _query(req)
+        query = query_of(req)
         await _navigate(req, resp, provider, {name: query[name] for name in names if name in query})
 
     @describes(
@@ -188,11 +189,11 @@ class Callback(Resource):
         body = await json_body(req)
         sent = {name: value for name, value in body.items() if isinstance(value, str) and len(value) <= LONGEST}
         cross_site = service.flow.source(provider).form_post
-        kept = _kept(req, cross_site=cross_site)
+        kept = kept_secret(req, cross_site=cross_site)
         done = await service.flow.finish(
             arrival(req),
             provider,
-            _back(sent, kept, is_native=not kept and not _is_browser(req), dev=req.doors.dev),
+            back_of(sent, kept, is_native=not kept and not is_browser(req), dev=req.doors.dev),
         )
         if done.failure is not None:
             raise done.failure
@@ -204,19 +205,19 @@ class Callback(Resource):
 
 async def _navigate(req: Request, resp: falcon.asgi.Response, provider: str, sent: dict[str, str]) -> None:
     service = _service(req, provider)
-    kept = _kept(req, cross_site=service.flow.source(provider).form_post)
-    done = await service.flow.finish(arrival(req), provider, _back(sent, kept, is_native=False, dev=False))
+    kept = kept_secret(req, cross_site=service.flow.source(provider).form_post)
+    done = await service.flow.finish(arrival(req), provider, back_of(sent, kept, is_native=False, dev=False))
     if done.failure is not None:
         if isinstance(done.failure, MoreNeeded):
             carry(req, resp, done.failure)
-        _redirect(resp, _with_failure(done.error_callback, done.failure))
+        led_to(resp, with_failure(done.error_callback, done.failure))
         return
     if done.grant is not None:
         give_cookie(req, resp, done.grant.token, done.grant.record.expires_at)
-    _redirect(resp, done.callback)
+    led_to(resp, done.callback)
 
 
-def _back(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any:
+def back_of(sent: dict[str, str], kept: str, *, is_native: bool, dev: bool) -> Any:
     from pylon.auth.methods.oauth.flow import Back  # with the HTTP client that only servers with providers load
 
     email = sent.get("email", "") if dev and not sent.get("code") else ""
@@ -243,13 +244,13 @@ def _apple_name(sent: str) -> str | None:
     return "".join(c for c in words if c.isprintable()).strip()[:200] or None
 
 
-def _redirect(resp: falcon.asgi.Response, url: str) -> None:
+def led_to(resp: falcon.asgi.Response, url: str) -> None:
     resp.status = 302
     resp.set_header("Location", url)
     resp.set_header("Referrer-Policy", "no-referrer")
 
 
-def _with_failure(url: str, failure: PylonError) -> str:
+def with_failure(url: str, failure: PylonError) -> str:
     """The page that is told of a failure, with its code and what it says."""
     told = {"oauth_error": failure.code, "oauth_error_message": failure.message[:300]}
     page, mark, fragment = url.partition("#")
@@ -338,6 +339,7 @@ class Links(Resource):
                     "provider": one.provider,
                 }
                 for one in found
+                if not one.provider.startswith(CONNECTION_PREFIX)
             ]
         )
 
@@ -361,8 +363,8 @@ class Link(Resource):
             provider,
             callback=callback,
             error_callback=error_callback,
-            browser=_bind(req, resp, cross_site=service.flow.source(provider).form_post),
-            is_native=not _is_browser(req),
+            browser=bind(req, resp, cross_site=service.flow.source(provider).form_post),
+            is_native=not is_browser(req),
             link=session,
         )
         resp.data = msgspec.json.encode({"redirect": away.url, "state": away.state})

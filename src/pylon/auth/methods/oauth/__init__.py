@@ -4,7 +4,7 @@
     identify   who it is      person    read off answers exchange        codes and refresh tokens for tokens
     flow       away and back  accounts  whose it is      refresh         tokens renewed
     native     from a phone   records   what travels     logout          signed out there, signed out here
-    service    all of it, for one server
+    connections  grants for the app's code              service         all of it, for one server
 
 One method, `oauth`, stands for all of them; each provider is one more, `oauth:<name>`, with a kill-switch of its own.
 """

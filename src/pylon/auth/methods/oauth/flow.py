@@ -79,13 +79,20 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class OAuth:
     """The sign-ins elsewhere of one server. Use on its loop."""
 
-    def __init__(self, foundation: Foundation, outbound: Outbound, sources: Mapping[str, Source], documents: Documents):
+    def __init__(
+        self,
+        foundation: Foundation,
+        outbound: Outbound,
+        sources: Mapping[str, Source],
+        documents: Documents,
+        accounts: Accounts | None = None,
+    ) -> None:
         self._foundation = foundation
         self._engine = foundation.engine
         self._outbound = outbound
         self._documents = documents
         self.sources = dict(sources)
-        self.accounts = Accounts(foundation)
+        self.accounts = accounts or Accounts(foundation)
 
     def source(self, name: str) -> Source:
         """A provider that is set up. Raises PROVIDER_NOT_FOUND."""

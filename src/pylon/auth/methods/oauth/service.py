@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pylon.auth.foundation import Foundation
+from pylon.auth.methods.oauth.connections import Connections
 from pylon.auth.methods.oauth.flow import OAuth
 from pylon.auth.methods.oauth.keys import Documents
 from pylon.auth.methods.oauth.logout import Logout
@@ -15,6 +16,7 @@ from pylon.auth.methods.oauth.refresh import Refreshing
 from pylon.auth.methods.oauth.sources import Source
 from pylon.auth.outbound import Guarded, Outbound
 from pylon.auth.registry import Method
+from pylon.model.connections import connections_of
 
 
 class SignInElsewhere:
@@ -32,6 +34,14 @@ class SignInElsewhere:
         }
         self.flow = OAuth(foundation, outbound, sources, documents)
         self.native = Native(foundation, self.flow, documents)
+        self.connections = Connections(
+            foundation,
+            outbound,
+            documents,
+            connections_of(foundation.engine.app),
+            {client.name: client for client in settings.oauth},
+            base,
+        )
         self.logout = Logout(foundation, self.flow, documents)
         self.refreshing = Refreshing(foundation, outbound, self.flow.accounts)
         for source in sources.values():

@@ -15,10 +15,14 @@ from joserfc.jwk import ECKey
 
 from pylon.auth.methods.oauth.keys import Documents
 from pylon.auth.methods.oauth.providers import PROVIDERS, Provider, Shape, of_tenant
+from pylon.model.connections import Connection
 from pylon.model.errors import PylonError
 from pylon.oauth_settings import OAuthClient
 
 APPLE_SECRET_SECONDS = 300
+CONNECTION = "connection:"
+"""What the name of a connection's source begins with, so that it is no provider's."""
+
 OFFLINE = "offline_access"
 """The scope with which an operator asks for tokens to be kept and refreshed, at whichever provider."""
 
@@ -26,9 +30,12 @@ OFFLINE = "offline_access"
 class Source:
     """One provider, as this server uses it."""
 
-    def __init__(self, client: OAuthClient, documents: Documents, default_redirect: str) -> None:
+    def __init__(
+        self, client: OAuthClient, documents: Documents, default_redirect: str, *, connection: Connection | None = None
+    ) -> None:
         self.client = client
-        self.redirect = client.redirect or default_redirect
+        self.connection = connection
+        self.redirect = default_redirect if connection is not None else client.redirect or default_redirect
         self._documents = documents
         self._builtin = PROVIDERS.get(client.name)
         if self._builtin is not None and client.name == "microsoft":
@@ -37,18 +44,18 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Its id, in lower case."""
-        return self.client.name
+        """Its id, in lower case; for a connection that one's."""
+        return self.client.name if self.connection is None else CONNECTION + self.connection.name
 
     @property
     def title(self) -> str:
         """What people know it by."""
-        return self._builtin.title if self._builtin is not None else self.name.replace("_", " ").title()
+        return self._builtin.title if self._builtin is not None else self.client.name.replace("_", " ").title()
 
     @property
     def method(self) -> str:
         """The name of its kill-switch and of its sessions."""
-        return f"oauth:{self.name}"
+        return f"oauth:{self.client.name}"
 
     @property
     def form_post(self) -> bool:
@@ -64,8 +71,12 @@ class Source:
     def keeps_tokens(self) -> bool:
         """Whether its tokens are kept, since the operator asked for what can be refreshed."""
         asked = self.client.scopes
-        return OFFLINE in asked or (
-            self._builtin is not None and bool(self._builtin.offline_scope) and self._builtin.offline_scope in asked
+        return (
+            self.connection is not None
+            or OFFLINE in asked
+            or (
+                self._builtin is not None and bool(self._builtin.offline_scope) and self._builtin.offline_scope in asked
+            )
         )
 
     async def provider(self) -> Provider:
@@ -105,6 +116,8 @@ class Source:
     def authorize_url(self, provider: Provider, *, state: str = "", verifier: str = "", nonce: str = "") -> str:
         """Where the browser goes (spec 03 §10.2). Without a state it only shows where that is."""
         scopes = list(self.client.scopes or provider.scopes)
+        if self.connection is not None:
+            scopes = [*provider.scopes, *self.connection.scopes, OFFLINE]
         extra = list(provider.extra)
         if OFFLINE in scopes and provider.offline_scope != OFFLINE:
             scopes.remove(OFFLINE)
