@@ -54,6 +54,11 @@ def test_components_show_what_is_and_follow_every_change(open_browser: Open, ser
     until(lambda: page.text("infinite") == "c,by a function,b…" and page.text("page") == "0: 0,a…")
     page.driver.execute_script("pages.more(); pages.next()")
     until(lambda: page.text("infinite") == "c,by a function,b,a,0" and page.text("page") == "1: b,by a function…")
+    server.request("POST", "/api/entities/Todo", {"title": "d"}, token=ADMIN_TOKEN)
+    page.run("await db.use(a[0])", server.token_of("somebody-else"))  # and pages are asked for anew
+    until(lambda: page.text("infinite") == "d,c,by a function…" and page.text("page") == "0: 0,a…")
+    until(lambda: page.text("user") == "somebody-else")
+    page.becomes("live")
     assert page.text("off").strip() == "0"
     body = {"scope": "function", "target": "add", "reason": "too loud"}
     server.request("POST", "/api/admin/switches", body, token=ADMIN_TOKEN)

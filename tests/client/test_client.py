@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import re
 import threading
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,7 @@ import pylon.client
 from pylon import Entity, Id, field
 from pylon.client import ApiError, AsyncClient, Client, PylonError, RoomEvent, Unreachable, new_id
 from pylon.testing.process import ADMIN_TOKEN, ServerProcess, free_port
-from pylon.testing.waiting import eventually
+from pylon.testing.waiting import comes_true, eventually
 from tests.client.conftest import QUICK
 
 
@@ -180,6 +182,44 @@ async def test_a_stream_that_breaks_off_goes_on_where_it_was(server: ServerProce
         assert stream.result == 5
     assert broken.times <= 0
     assert [request.url.path.startswith("/api/fn-streams/") for request in broken.requests[1:]] == [True] * 3
+
+
+class Endless(httpx.AsyncByteStream):
+    """A stream that goes on until it is closed."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b"data: on and on\n\n"
+            await asyncio.sleep(0.01)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def streaming(stream: Endless) -> httpx.MockTransport:
+    headers = {"Content-Type": "text/event-stream"}
+    return httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=stream))
+
+
+async def test_who_leaves_a_stream_early_ends_its_request() -> None:
+    stream = Endless()
+    async with AsyncClient("http://pylon", transport=streaming(stream)) as client:
+        async for event in client.stream("words"):
+            assert str(event) == "on and on"
+            break
+        await comes_true(lambda: stream.is_closed)
+
+
+def test_who_leaves_a_stream_early_ends_its_request_without_an_event_loop_as_well() -> None:
+    stream = Endless()
+    with Client("http://pylon", transport=streaming(stream)) as client:
+        for event in client.stream("words"):
+            assert str(event) == "on and on"
+            break
+        assert stream.is_closed
 
 
 async def test_a_refusal_for_now_is_tried_again_after_retry_after() -> None:

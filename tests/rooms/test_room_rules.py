@@ -294,6 +294,43 @@ async def test_a_change_while_the_rule_is_asked_is_not_missed(server: Server) ->
         assert rules.asked == 2
 
 
+async def test_a_session_that_ends_or_changes_while_the_rule_is_asked_is_judged_as_it_is_then() -> None:
+    rules = Rules()
+    held = {"identity": Identity(user_id="alice", tenant_id="acme"), "key": b"s"}
+
+    class Held:
+        expires_at = 0
+
+        @property
+        def identity(self) -> Any:
+            return held["identity"]
+
+        @property
+        def key(self) -> Any:
+            return held["key"]
+
+    guard = RoomGuard(Rooms(), rules, current=lambda key: Held())
+    asked: list[str | None] = []
+    admits = rules.admits
+
+    async def admits_acme(caller: Caller, room: str, recorder: Recorder) -> bool:
+        asked.append(caller.identity.tenant_id)
+        return caller.identity.tenant_id == "acme" and await admits(caller, room, recorder)
+
+    rules.admits = admits_acme  # type: ignore[method-assign]
+    acme = Caller(identity=Identity(user_id="alice", tenant_id="acme"), session=b"s")
+    for name, value in (("identity", Identity(user_id="alice", tenant_id="other")), ("key", None)):
+        before = held[name]
+        rules.meanwhile = lambda name=name, value=value: held.update({name: value})
+        with pytest.raises(PylonError, match="denied"):
+            await guard.join(acme, "org:acme", None, "alice")
+        held[name] = before
+    assert (asked, len(guard.rooms), len(guard)) == (["acme", "other", "acme"], 0, 0)
+    rules.meanwhile = lambda: None
+    await guard.join(acme, "org:acme", None, "alice")
+    assert len(guard) == 1
+
+
 async def test_a_rule_that_can_not_be_asked_keeps_for_a_while_and_then_denies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -52,19 +52,25 @@ class _Loop:
         return self.wait(run())
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """An asynchronous iterator, item by item."""
+        """An asynchronous iterator, item by item. Who stops early ends what is behind it: a request, a subscription."""
 
         async def following() -> T:
             return await anext(items)
 
-        while True:
-            try:
-                yield self.wait(following())
-            except StopAsyncIteration:
-                return
+        try:
+            while True:
+                try:
+                    item = self.wait(following())
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            if isinstance(items, AsyncGenerator) and not self._loop.is_closed():
+                self.wait(items.aclose())
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and what was left half-read."""
+        self.wait(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

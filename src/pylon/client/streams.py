@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -49,8 +50,9 @@ class ActionStream:
         while not self._ended:
             before = self._last
             try:
-                async for event in self._connection():
-                    yield event
+                async with aclosing(self._connection()) as connection:  # who leaves early ends the request
+                    async for event in connection:
+                        yield event
                 if not self._ended:
                     raise Unreachable(f"{self._path}: the stream broke off")
             except Unreachable:
@@ -63,7 +65,7 @@ class ActionStream:
         """All chunks together; named events are left out."""
         return "".join([event.text async for event in self if event.name is None])
 
-    async def _connection(self) -> AsyncIterator[StreamEvent]:
+    async def _connection(self) -> AsyncGenerator[StreamEvent]:
         if self.stream_id is None:
             request = self._http.stream("POST", self._path, self._arguments, headers={"Accept": _EVENTS})
         else:

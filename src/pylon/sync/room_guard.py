@@ -44,6 +44,9 @@ LONGEST_REST = 5.0
 TRIES = 5
 """How often a rule that can't be asked now is asked again, before its pass is lost."""
 
+IDENTITIES = 3
+"""How many identities of a session are asked about when it changes meanwhile."""
+
 HELD_CHANGES = 2000
 
 
@@ -143,16 +146,25 @@ class RoomGuard:
         return True
 
     async def _asked(self, caller: Caller, room: str) -> Pass:
-        recorder = Recorder()
-        self._asking += 1
-        try:
-            is_in = await self._rules.admits(caller, room, recorder)
-        finally:
-            self._asking -= 1
-        if not is_in:
-            self.denied += 1
-            raise denied()
-        return Pass(room, caller, recorder)
+        """A pass that is good now: the session may have ended, or be another's, while the rule was asked."""
+        for _ in range(IDENTITIES):
+            recorder = Recorder()
+            self._asking += 1
+            try:
+                is_in = await self._rules.admits(caller, room, recorder)
+            finally:
+                self._asking -= 1
+            if not is_in:
+                break
+            found = Pass(room, caller, recorder)
+            now = self._as_now(found)
+            if now is None:
+                break
+            if now.identity == caller.identity:
+                return found
+            caller = now
+        self.denied += 1
+        raise denied()
 
     # -- passes --------------------------------------------------------------------------------------------------
 

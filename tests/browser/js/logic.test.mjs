@@ -371,6 +371,8 @@ test("a live function has its last result, or why there is none", async () => {
   assert.deepEqual([live.value, live.loading, await live.ready], [{ n: 1 }, false, { n: 1 }]);
   net.say({ type: "reactive-error", sub_id, code: "HANDLER_ERROR", message: "Internal handler error" });
   assert.deepEqual([live.value, live.error.code], [{ n: 1 }, "HANDLER_ERROR"]);
+  net.say({ type: "departed" }); // somebody else asks now
+  assert.deepEqual([live.value, live.error, live.loading], [undefined, null, true]);
   live.close();
   assert.deepEqual(net.sent.at(-1), { type: "reactive-unsubscribe", sub_id });
 });

@@ -215,6 +215,7 @@ export function createHooks(React, db) {
       [key],
     );
     useEffect(() => void load([]), [load]);
+    useEffect(() => db.onSession(() => void load([])), [load]); // what the former caller was shown is not for the next
     const current = state.key === key ? state : { key, data: [], loading: true, error: null, hasMore: false };
     const { data, loading, error, hasMore } = current;
     return { data, loading, error, hasMore, loadMore: () => (loading || !hasMore ? Promise.resolve() : load(data)), reload: () => load([]) };
@@ -234,6 +235,15 @@ export function createHooks(React, db) {
       if (mine === turn.current) setState({ data: rows.slice(0, pageSize), loading: false, error, hasNext: rows.length > pageSize });
     }, [key, page]);
     useEffect(() => void load(), [load]);
+    useEffect(
+      () =>
+        db.onSession(() => {
+          setState({ data: [], loading: true, error: null, hasNext: false });
+          setPage(0);
+          load();
+        }),
+      [load],
+    );
     useEffect(() => setPage(0), [key]);
     return { ...state, page, setPage, next: () => state.hasNext && setPage(page + 1), previous: () => page > 0 && setPage(page - 1), reload: load };
   }

@@ -437,6 +437,7 @@ export class Database {
   /** Goes on as somebody else: nothing of the former caller stays here. */
   #depart() {
     this.#leave();
+    tellAll(this.#listeners.frame, { type: "departed" });
     this.#documents.forget();
     this.#queue.abandon(new PylonError("SESSION_CHANGED", "The session changed before the server confirmed this write.", { hint: "It may or may not have been stored." }));
     this.#replica.clear();

@@ -15,7 +15,7 @@ export class LiveFunction {
   /** @param {import("./subscriptions.js").Subscriptions} subscriptions @param {(fn: (frame: any) => void) => () => void} onFrame @param {string} name @param {Record<string, any>} args */
   constructor(subscriptions, onFrame, name, args) {
     const id = `${name}-${randomText()}${randomText()}`;
-    const stop = onFrame((frame) => frame.sub_id === id && this.#hear(frame));
+    const stop = onFrame((frame) => (frame.sub_id === id || frame.type === "departed") && this.#hear(frame));
     const on = { type: "reactive-subscribe", sub_id: id, fn_name: name, args };
     subscriptions.add(`fn ${id}`, { on, off: { type: "reactive-unsubscribe", sub_id: id } });
     this.#stop = () => (stop(), subscriptions.remove(`fn ${id}`));
@@ -23,10 +23,17 @@ export class LiveFunction {
 
   /** @param {any} frame */
   #hear(frame) {
+    if (frame.type === "departed") return this.#forget();
     if (frame.type === "reactive-result") [this.value, this.error] = [frame.result, null];
     else if (frame.type === "reactive-error") this.error = new PylonError(frame.code, frame.message, { hint: frame.hint });
     else return;
     this.loading = false;
+    tellAll(this.#listeners, this);
+  }
+
+  /** Somebody else asks now: what the former caller was told is not for them. */
+  #forget() {
+    [this.value, this.error, this.loading] = [undefined, null, true];
     tellAll(this.#listeners, this);
   }
 

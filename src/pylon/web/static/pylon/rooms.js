@@ -35,7 +35,7 @@ export class Room {
     this.#http = http;
     this.#data = data;
     this.#subscriptions = subscriptions;
-    const stop = onFrame((frame) => frame.room === name && this.#hear(frame));
+    const stop = onFrame((frame) => (frame.room === name || frame.type === "departed") && this.#hear(frame));
     const beat = setInterval(() => this.joined && this.#beat(), HEARTBEAT_MS);
     /** @type {any} */ (beat).unref?.();
     this.#stop = () => (stop(), clearInterval(beat));
@@ -66,7 +66,8 @@ export class Room {
   /** @param {any} frame */
   #hear(frame) {
     const { type, action, member = {}, data } = frame;
-    if (type === "room-snapshot") this.#become(frame.members, null, true);
+    if (type === "departed") this.#become([], null, false); // as somebody else we join anew
+    else if (type === "room-snapshot") this.#become(frame.members, null, true);
     else if (type === "error" && frame.code === "NOT_IN_ROOM") this.#again();
     else if (type === "error" && OUT.includes(frame.code)) this.#removed(frame.code);
     else if (type === "topic") this.#tell(frame.topic, data, frame.from);
