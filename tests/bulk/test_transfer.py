@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -179,3 +183,22 @@ async def test_batches_hold_every_row_once_at_any_chunking() -> None:
 
     rows = [row async for batch in batches(chunks(), split_lines) for row in batch]
     assert [json.loads(row)["n"] for row in rows] == list(range(5_001))
+
+
+def test_an_import_shows_how_far_it_is_on_a_terminal_and_nowhere_else(server: ServerProcess, tmp_path: Path) -> None:
+    (tmp_path / "tags.ndjson").write_text("".join(f'{{"name":"bar {i}"}}\n' for i in range(2_000)))
+    env = {**os.environ, "PYLON_ADMIN_TOKEN": ADMIN_TOKEN, "PYLON_URL": server.url, "TERM": "xterm", "COLUMNS": "100"}
+    command = [sys.executable, "-m", "pylon", "import", "tags.ndjson", "Tag"]
+    terminal, its_end = os.openpty()
+    done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=its_end, check=True)
+    os.close(its_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # all is read, and nobody writes any more
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    os.close(terminal)
+    assert b"import tags.ndjson" in shown
+    assert b"kB" in shown
+    assert b"tags.ndjson" not in done.stdout
+    quiet = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+    assert b"import tags.ndjson" not in quiet.stderr

@@ -117,6 +117,7 @@ def test_a_purge_is_narrowed_by_user_time_and_guests(server: ServerProcess, pylo
     alice, bob = server.token_of("alice"), server.token_of("bob")
     _, guest = server.request("POST", "/api/auth/guest")
     assert pylon("admin", "sessions", "purge", "--before", "1h")[1]["sessions_revoked"] == 0
+    assert pylon("admin", "sessions", "purge", "--method", "password")[1]["sessions_revoked"] == 0
     assert pylon("admin", "sessions", "purge", "--guests")[1]["sessions_revoked"] == 1
     assert pylon("admin", "sessions", "purge", "--user", "alice")[1]["sessions_revoked"] == 1
     alive = [server.request("GET", "/api/auth/sessions", token=t)[0] for t in (alice, bob, guest["token"])]

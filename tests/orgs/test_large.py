@@ -21,7 +21,7 @@ from pylon.testing.process import ADMIN_TOKEN, ServerProcess
 from pylon.testing.waiting import eventually
 from tests.orgs.kit import House, Person, new_org, open_house
 
-ROWS = 4000
+ROWS = 12_000
 
 
 async def fill(house: House, entity: str, rows: list[dict[str, Any]]) -> None:

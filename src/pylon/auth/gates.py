@@ -14,7 +14,17 @@ from pylon.auth.credentials import NOBODY, Session
 from pylon.auth.sessions import Sessions
 from pylon.model.errors import PylonError
 
-_PAGES = ("/auth/", "/email-change/")
+_PAGES = frozenset(
+    {
+        "/auth",
+        "/auth/account",
+        "/auth/second-factor/set-up",
+        "/auth/sign-out",
+        "/auth/verify",
+        "/email-change/confirm",
+    }
+)
+"""Pages that look at who is signed in."""
 
 
 class Gate(Protocol):
@@ -38,7 +48,7 @@ class Gates:
 
     def enter(self, path: str, session: Session) -> Session:
         """The session that a request goes on with. Raises EMAIL_NOT_VERIFIED, SECOND_FACTOR_MISSING."""
-        if path == "/auth" or path.startswith(_PAGES):
+        if path in _PAGES:
             return session
         for gate in self._gates:
             try:

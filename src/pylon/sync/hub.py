@@ -64,7 +64,7 @@ class Hub:
         self._release: asyncio.TimerHandle | None = None
         self._withheld: frozenset[str] = frozenset()
         self.watchers: Watchers | None = None
-        self._tail: deque[tuple[float, Change]] = deque()
+        self._tail: deque[tuple[float, Change, int]] = deque()
         self._tail_limit = tail_bytes
         self._tail_bytes = 0
         self._is_tail_fixed = not any(view.witness is not None or view.uses_time_or_store for view in views.values())
@@ -226,7 +226,7 @@ class Hub:
     def recent(self) -> list[Change]:
         """The changes of the last seconds."""
         since = self._clock() - TAIL_SECONDS
-        return [change for at, change in self._tail if at >= since]
+        return [change for at, change, _ in self._tail if at >= since]
 
     def dispatch(self, changes: list[Change], answers: Answers) -> None:
         """Route changes whose visibility is decided."""
@@ -253,10 +253,11 @@ class Hub:
 
     def _keep(self, now: float, change: Change) -> None:
         tail = self._tail
-        tail.append((now, change))
-        self._tail_bytes += _size(change)
+        size = _size(change)
+        tail.append((now, change, size))
+        self._tail_bytes += size
         while len(tail) > TAIL_CHANGES or self._tail_bytes > self._tail_limit:
-            self._tail_bytes -= _size(tail.popleft()[1])
+            self._tail_bytes -= tail.popleft()[2]
 
     def _route(self, change: Change, answers: Answers, key: Key | None) -> None:
         audiences, entity = self._audiences, change.entity

@@ -76,24 +76,25 @@ class Edge:
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Refuse what is too much, what a switch turns off, and writes that a strange page sends with its visitor's
         cookie."""
-        if not is_open(req.path):
+        path = req.path
+        if not (path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)):  # is_open, without a call for each request
             req.allowance = self._limits.enter(req)
             board = self._engine.switches.board
             if not board.is_quiet:
                 self._engine.gate.enter(req.caller)
-                if req.path.startswith(_UPLOADS):
+                if path.startswith(_UPLOADS):
                     board.check_uploads(req.session.identity)
             expected = req._asgi_headers.get(HEADER)
             if expected is not None:
                 check_expected(req.session, expected)
         if self._gates.is_on:
-            req.hold(self._gates.enter(req.path, req.session))
+            req.hold(self._gates.enter(path, req.session))
         if req.method in _SAFE:
             return
         headers = req._asgi_headers
-        if is_bearer(headers.get(b"authorization", b"")):
+        if (authorization := headers.get(b"authorization")) is not None and is_bearer(authorization):
             return
-        if req.path.startswith(_PROVIDERS_FORMS) and headers.get(b"content-type", b"").startswith(_FORM):
+        if path.startswith(_PROVIDERS_FORMS) and headers.get(b"content-type", b"").startswith(_FORM):
             return
         if b"origin" in headers or b"referer" in headers or b"sec-fetch-site" in headers:
             origin, site = req.get_header("Origin"), req.get_header("Sec-Fetch-Site")

@@ -22,7 +22,7 @@ LISTED = 1000
 """Rooms that an admin is listed at once by default."""
 
 _NOT_IN_ROOM = "not_in_room"
-ORDER = {"room": str, "user_id?": str}
+ORDER = {"room": str, "user_id?": str | None}
 MEMBERS = {"room": str, "count": int, "members": list[dict[str, Any]]}
 REFUSED = ("MISSING_ROOM", "MISSING_USER_ID", "INVALID_DATA", "ROOM_LIMIT_REACHED", "PAYLOAD_TOO_LARGE", "FORBIDDEN")
 

@@ -167,6 +167,9 @@ class ImportAll(Resource):
         """The document that an export makes, or its lines as NDJSON."""
         require_admin(req)
         engine = req.doors.engine
+        _choice(
+            req, "on_error", OnError, OnError.STOP
+        )  # the document skips, whatever is asked, as older clients expect
         if _choice(req, "format", Format, Format.JSON) is Format.NDJSON:
             await _import(req, resp, _line_of_any(engine, req.caller), batches(req.pieces(), split_lines))
             return

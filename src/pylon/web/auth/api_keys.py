@@ -39,7 +39,7 @@ class KeyList(MethodResource):
 
     @describes(
         {"key": str, "id": str, "prefix": str, "name": str},
-        body={"name?": str, "scopes?": str | None, "expires_at?": int | None},
+        body={"name?": str | None, "scopes?": str | None, "expires_at?": int | None},
         who="user",
         errors=("INVALID_DATA", "METHOD_NOT_CONFIGURED", "CONFLICT"),
     )
@@ -48,12 +48,15 @@ class KeyList(MethodResource):
         require_user(req)
         body = await json_body(req)
         name, scopes, expires_at = body.get("name"), body.get("scopes"), body.get("expires_at")
+        for field, value in (("name", name), ("scopes", scopes)):  # a list of scopes must not make a key without any
+            if value is not None and not isinstance(value, str):
+                raise PylonError("INVALID_DATA", f"{field}: expected text")
         if expires_at is not None and (type(expires_at) is not int or not 0 <= expires_at <= _LATEST):
             raise PylonError("INVALID_DATA", "expires_at: expected Unix seconds")
         made = await _keys(req).create(
             arrival(req),
-            name=name.strip()[:MAX_NAME] if isinstance(name, str) and name.strip() else UNNAMED,
-            scopes=_scopes(scopes) if isinstance(scopes, str) else None,
+            name=name.strip()[:MAX_NAME] if name and name.strip() else UNNAMED,
+            scopes=_scopes(scopes) if scopes is not None else None,
             expires_at=expires_at or 0,
         )
         shown = {name: value for name, value in _shown(made.record).items() if name != "last_used_at"}

@@ -44,7 +44,7 @@ class Enroll(MethodResource):
 
     method = METHOD
 
-    @describes({"qr": str, "secret": str, "url": str}, body={"code?": str}, who="user", errors=REFUSED)
+    @describes({"qr": str, "secret": str, "url": str}, body={"code?": str | None}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """What to set an app up with, as text and as a QR code. It is in use once a code of it was verified."""
         require_user(req)
@@ -117,7 +117,7 @@ class Disable(MethodResource):
 
     method = METHOD
 
-    @describes({"disabled": Literal[True]}, body={"code?": str}, who="user", errors=REFUSED)
+    @describes({"disabled": Literal[True]}, body={"code?": str | None}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Do without an app from now on."""
         require_user(req)
@@ -130,7 +130,7 @@ class BackupCodes(MethodResource):
 
     method = METHOD
 
-    @describes({"codes": list[str]}, body={"code?": str}, who="user", errors=REFUSED)
+    @describes({"codes": list[str]}, body={"code?": str | None}, who="user", errors=REFUSED)
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         """New backup codes in place of the old ones, shown this once."""
         require_user(req)

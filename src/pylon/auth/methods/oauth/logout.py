@@ -42,7 +42,6 @@ class Logout:
         """End the sessions that a user has by this provider; how many there were. Raises LOGOUT_TOKEN_INVALID,
         PROVIDER_KEYS_UNAVAILABLE, RATE_LIMITED."""
         source = self._flow.source(name)
-        await self._foundation.limiter.take(Step.VERIFY, arrival)
         try:
             provider = await source.provider()
             now = self._foundation.engine.clock()
@@ -51,6 +50,7 @@ class Logout:
             )
         except IdTokenError as problem:
             log.warning("a logout token was refused", provider=name, problem=str(problem))
+            await self._foundation.limiter.take(Step.VERIFY, arrival)  # a provider may say it of many users at once
             raise _refused() from None
         except OutboundError as problem:
             log.warning("the keys of a provider can't be fetched", provider=name, problem=str(problem))
