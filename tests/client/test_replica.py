@@ -327,7 +327,8 @@ async def test_other_rights_that_came_while_offline_lead_to_other_rows(server: S
             return httpx.Response(200, json=json.loads(await answer.aread()) | {"roles": ["editor"]})
 
     async with replica_of(server, file, token=token) as replica:
-        await replica.ready()
+        replica.insert("Todo", title="there is a log")
+        await replica.quiet()
     for is_whole in (True, False):  # everything once, and then what is new
         pulls.clear()
         async with (
