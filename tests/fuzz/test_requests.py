@@ -25,7 +25,7 @@ from tests.fuzz.app import app
 from tests.fuzz.oracle import hold, no_errors_logged
 
 LONG = bool(os.environ.get("PYLON_TEST_LONG"))
-EXAMPLES = int(os.environ.get("PYLON_FUZZ_EXAMPLES", "400")) if LONG else 6
+EXAMPLES = int(os.environ.get("PYLON_FUZZ_EXAMPLES", "400")) if LONG else 5
 LEAVES_AFTER = 0.02
 """Seconds after which the client of a stream without an end is gone."""
 
