@@ -48,6 +48,7 @@ class Client:
         self.follows_all = world.happens(0.7)
         self.rows: dict[tuple[str, str], Row] = {}
         self.cursor = self.base = 0
+        self._after = ""
         self.parts: list[Part] = []
         self.queue: list[dict[str, Any]] = []
         self.token: str | None = None
@@ -92,13 +93,15 @@ class Client:
                 self.forget()
 
     async def _catch_up(self) -> None:
-        after = ""
         while True:
             is_snapshot = self.cursor == 0
             target = f"/api/sync/pull?since={self.cursor}"
-            if self.cursor == 0 and (after or self._world.happens(0.5)):
-                target += f"&snapshot_after={quote(after)}&page_size=5"
-            if self.cursor and self._world.happens(0.3):
+            if self._after:  # in the middle of a snapshot, perhaps of a server that is no more
+                target += f"&page_size=5&snapshot_after={quote(self._after)}"
+            elif is_snapshot:
+                self.rows.clear()
+                target += "&page_size=5" if self._world.happens(0.5) else ""
+            elif self._world.happens(0.3):
                 target += "&limit=4"
             if not self.follows_all:
                 target += f"&scope={_SCOPE}"
@@ -107,17 +110,17 @@ class Client:
             if status == 410:
                 self._world.note(f"{self.name} starts over")
                 self.forget()
-                after = ""
                 continue
             if status == 401:
                 self.token = None
+            assert status != 400, body
             if status != 200:
                 raise Lost
             answer = msgspec.json.decode(body)
             for event in answer["changes"]:
                 self._saw(event, asked_at, self._world.time())
                 self._apply(event)
-            after = answer.get("snapshot_after") or ""
+            self._after = answer.get("snapshot_after") or ""
             if answer["cursor"]["last_seq"] or not answer["has_more"]:
                 assert answer["cursor"]["last_seq"] >= self.cursor
                 assert not answer["has_more"] or answer["cursor"]["last_seq"] > self.cursor
@@ -168,6 +171,7 @@ class Client:
         """Drop the replica, to begin anew."""
         self.rows.clear()
         self.cursor = 0
+        self._after = ""
 
     def _apply(self, event: Row) -> None:
         key = event["entity"], event["row_id"]

@@ -73,7 +73,7 @@ class World(asyncio.SelectorEventLoop):
     # -- what the product gives to threads, and whose tasks are whose --------------------------------------------
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """Run it here, a moment later; whoever waits hears of it another moment later."""
+        """Run it here, a moment later; whoever waits hears of it another moment later, now and then a long one."""
         future = self.create_future()
 
         def answer(settle: Callable[[Any], None], outcome: Any) -> None:
@@ -88,7 +88,7 @@ class World(asyncio.SelectorEventLoop):
                 outcome = func(*args)
             except Exception as error:  # whatever a thread's work raises belongs to whoever waits for it
                 settle, outcome = future.set_exception, error
-            self.call_later(self.between(0.0, 0.004), answer, settle, outcome)
+            self.call_later(self.between(0.0, 0.3 if self.happens(0.05) else 0.004), answer, settle, outcome)
 
         self.call_later(self.between(0.0001, 0.004), step)
         return future

@@ -181,7 +181,12 @@ async def test_a_stream_whose_client_takes_nothing_is_ended_once(monkeypatch: py
         if b"data: " in message.get("body", b""):
             await stuck.wait()
 
-    scope = {"headers": [(b"authorization", b"Bearer a")], "query_string": b"", "client": ("127.0.0.1", 1)}
+    scope = {
+        "path": "/api/sync/events",
+        "headers": [(b"authorization", b"Bearer a")],
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+    }
     task = asyncio.create_task(EventStream(live)(scope, asyncio.Event().wait, send))
     await settle()
     for seq in range(1, 200):
@@ -225,7 +230,7 @@ async def test_no_stream_begins_while_the_server_stops() -> None:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await EventStream(live)({"headers": [], "query_string": b""}, asyncio.Event().wait, send)
+    await EventStream(live)({"path": "/", "headers": [], "query_string": b""}, asyncio.Event().wait, send)
     assert sent[0]["status"] == 503
 
 

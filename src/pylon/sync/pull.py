@@ -94,7 +94,7 @@ class Pull:
         after = after or Position("", "", 0, await self._head(caller))
         events, position = await self._read(caller, after, size, subset)
         if position is None:
-            return _answer(events, after.s, '"has_more":false,"snapshot_after":null')
+            return _answer(events, after.s, f'"has_more":{self._is_behind(after.s)},"snapshot_after":null')
         return _answer(events, 0, f'"has_more":true,"snapshot_after":"{position.token()}"')
 
     async def snapshot(self, caller: Caller, subset: Subset | None = None) -> AsyncIterator[bytes]:
@@ -111,7 +111,13 @@ class Pull:
             if events:
                 yield (b"" if is_first else b",") + b",".join(events)
                 is_first = False
-        yield b'],"cursor":{"last_seq":%d},"has_more":false,"snapshot_after":null}' % seq
+        rest = f'"has_more":{self._is_behind(seq)},"snapshot_after":null'
+        yield b'],"cursor":{"last_seq":%d},%b}' % (seq, rest.encode())
+
+    def _is_behind(self, seq: int) -> str:
+        """Whether anything was committed while a snapshot was read, as JSON: then its client pulls once more before it
+        connects, since a newcomer's socket brings the last seconds only."""
+        return "true" if self._engine.reads.log_head() > seq else "false"
 
     async def _head(self, caller: Caller) -> int:
         head = await self._engine.reads.run(

@@ -58,7 +58,7 @@ class PullDoor(Resource):
             if resp.data.endswith(_DONE):
                 gate.pulled(caller)
             return
-        token = req.get_param("snapshot_after")
+        token = req.get_param("snapshot_after") or None
         page_size = whole_number(req.get_param("page_size"), None)
         if token is None and page_size is None:
             resp.stream = await pull.snapshot(caller, subset)
