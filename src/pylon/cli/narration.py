@@ -50,7 +50,9 @@ class Narration:
         }
         line = f"[{self._builds}] OK: {name} v{version}: {counts or 'nothing declared'} ({seconds:.2f} s)"
         if self._builds == 1:
-            line = f"{line}\n\n  {self._output.heading(self._listeners.url)}\n  Saving a file reloads. Ctrl-C stops.\n"
+            url = self._listeners.url
+            places = f"{self._output.heading(url)}\n  {url}/docs has the API, {url}/studio the operator's pages."
+            line = f"{line}\n\n  {places}\n  Saving a file reloads. Ctrl-C stops.\n"
         self._warn(loaded["warnings"])
         self._output.answer(document, line)
 

@@ -104,6 +104,8 @@ class Announcement:
             f"  Backend:  {settings.backend}",
             f"  Database: {database}",
         ]
+        if settings.docs_page and (settings.dev_mode or settings.openapi_public):
+            lines.insert(3, f"  API:      http://{settings.host}:{self._listeners.port}/docs")
         self._output.answer(document, "\n".join(lines))
 
 

@@ -11,11 +11,12 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from pylon.model.schema import EntitySpec
+from pylon.model.timestamps import parse_iso
 
 T = TypeVar("T")
 
@@ -94,11 +95,38 @@ def _aware(value: Any) -> Any:
 
 
 def load(entity: type[T] | str | None, value: Any) -> Any:
-    """A decoded row, or any value, as an instance of a class; as it is for a name or None. Raises
-    msgspec.ValidationError for what doesn't fit."""
+    """A decoded row, or any value, as an instance of a class; as it is for a name or None. A time may be written in any
+    way that the server stores; a date alone is its midnight in UTC. Raises msgspec.ValidationError for what doesn't
+    fit."""
     if entity is None or isinstance(entity, str):
         return value
-    return msgspec.convert(value, entity, strict=False)
+    try:
+        return msgspec.convert(value, entity, strict=False)
+    except msgspec.ValidationError:
+        return msgspec.convert(_with_times(value, entity), entity, strict=False)
+
+
+def _with_times(value: Any, of: Any) -> Any:
+    """The value with its times in full, as far as the type knows which texts are times."""
+    if isinstance(value, str):
+        return _time(value) if datetime.datetime in (of, *get_args(of)) else value
+    if isinstance(value, list):
+        element = next((args[0] for one in (of, *get_args(of)) if (args := get_args(one))), Any)
+        return [_with_times(part, element) for part in value]
+    if isinstance(value, dict):
+        cls = next(
+            (one for one in (of, *get_args(of)) if isinstance(one, type) and issubclass(one, msgspec.Struct)), None
+        )
+        types = {} if cls is None else {f.encode_name: f.type for f in msgspec.structs.fields(cls)}
+        return {name: _with_times(part, types.get(name)) for name, part in value.items()}
+    return value
+
+
+def _time(text: str) -> Any:
+    try:
+        return parse_iso(text)
+    except ValueError:
+        return text
 
 
 def order_fields(entity: EntityName, order: Order) -> list[tuple[str, str]]:

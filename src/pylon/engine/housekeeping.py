@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ log = Log("pylon.engine")
 
 if TYPE_CHECKING:
     from pylon.engine.engine import Engine
+
+T = TypeVar("T")
 
 CHECKPOINT_SECONDS = 1.0
 PAGE_BYTES = 4096
@@ -63,6 +66,17 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
     wal_bytes_after: int
     complete: bool
     seconds: float
+
+
+async def _to_the_end(step: Callable[[], T]) -> T:
+    """Run a step in a thread. Whoever is cancelled meanwhile waits for its end all the same: the connection it uses
+    must not be closed under it."""
+    running = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 class Housekeeping:
@@ -152,11 +166,11 @@ class Housekeeping:
             return
         self._checked_bytes = used
         async with self._checkpointing:
-            left = await asyncio.to_thread(self._checkpoints.run)
+            left = await _to_the_end(self._checkpoints.run)
             if is_quiet and self._checkpoints.file_bytes() > self._watermark:
-                complete = await asyncio.to_thread(self._checkpoints.truncate)
+                complete = await _to_the_end(self._checkpoints.truncate)
             elif used >= self._watermark and left <= PINNED_PAGES:
-                complete = await asyncio.to_thread(self._checkpoints.restart)
+                complete = await _to_the_end(self._checkpoints.restart)
             else:
                 complete = not left
             self.blocked += not complete
@@ -169,7 +183,7 @@ class Housekeeping:
             began = time.monotonic()
             before = self._checkpoints.file_bytes()
             used = self._engine.committer.wal_bytes()
-            while not (complete := await asyncio.to_thread(self._checkpoints.truncate)):
+            while not (complete := await _to_the_end(self._checkpoints.truncate)):
                 if self._is_stopping or time.monotonic() - began >= seconds:
                     break
                 await asyncio.sleep(RETRY_SECONDS)

@@ -19,7 +19,7 @@ from pylon.sync.connection import Connection, not_admin
 from pylon.sync.door import Door
 from pylon.sync.events import Frames, notice, notices
 from pylon.sync.recycling import PER_SECOND, RECONNECT_MS, send_away
-from pylon.sync.told import Audience, end_frame_of, frame_of, is_part
+from pylon.sync.told import Audience, Predicate, end_frame_of, frame_of, is_part
 
 _CLOSING = (Scope.SERVER, Scope.SYNC, Scope.ANONYMOUS)
 
@@ -31,6 +31,7 @@ class Controls:
         self._door = door
         self._switches = switches
         self._audience = audience
+        self._told: list[tuple[Switch, Predicate]] = []
         door.gate = self.admit
         door.greet = self.greeting
         switches.subscribe(self.change)
@@ -44,17 +45,15 @@ class Controls:
 
     def greeting(self, identity: Identity, ip: str) -> Frames | None:
         """What somebody who connects is told first; None for nothing."""
-        board = self._switches.board
-        if board.is_quiet:
-            return None
-        told = [switch for switch in board.switches if self._audience.concerns(switch, identity, ip)]
-        return notices([frame_of(switch) for switch in sorted(told, key=is_part)]) if told else None
+        told = [frame_of(switch) for switch, concerns in self._told if concerns(identity, ip)]
+        return notices(told) if told else None
 
     def change(self, before: Board, after: Board) -> None:
         """The switches are others now."""
         door = self._door
         door.hub.withhold(frozenset(s.target for s in after.switches if after.hides(s.target)))
         self._close_those_out(after)
+        self._told = [(switch, self._audience.of(switch)) for switch in sorted(after.switches, key=is_part)]
         for switch in after.switches:
             if switch not in before.switches:
                 door.announce(frame_of(switch), self._concerned(switch))
@@ -73,7 +72,8 @@ class Controls:
             send_away(connection, most_ms)
 
     def _concerned(self, switch: Switch) -> Callable[[Connection], bool]:
-        return lambda connection: self._audience.concerns(switch, connection.credential.identity, connection.ip)
+        concerns = self._audience.of(switch)
+        return lambda connection: concerns(connection.credential.identity, connection.ip)
 
     def _close_those_out(self, board: Board) -> None:
         if board.is_quiet:

@@ -7,15 +7,20 @@ the network that it covers. Admins pass every switch and are told of none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pylon.engine.limits.switch import Blocks, Scope, Switch, covers
+from pylon.engine.limits.switch import Blocks, Scope, Switch
 from pylon.engine.plan import EntityPlan, Plans
 from pylon.model.identity import Identity
 from pylon.model.schema import Action, FunctionSpec
-from pylon.policy.audience import ByIdentity, ByKey, Key, Nobody
+from pylon.policy.audience import ByIdentity, ByKey, Everyone, Key, Nobody
 from pylon.policy.rules import Rule
+from pylon.sync.connection import within
+
+Predicate = Callable[[Identity, str], bool]
+"""Whether somebody at an address is told of a switch and lives on with it."""
 
 
 class Audience:
@@ -25,27 +30,33 @@ class Audience:
         self._plans = plans
         self._functions = {function.name: function for function in plans.app.functions}
 
-    def concerns(self, switch: Switch, identity: Identity, ip: str) -> bool:
-        """Whether somebody at an address is told of a switch and lives on with it."""
-        if identity.is_admin:
-            return False
+    def of(self, switch: Switch) -> Predicate:
+        """Compiled once for each switch: it is asked for every connection."""
+        target, is_partial = switch.target, switch.blocks is Blocks.WRITES
         match switch.scope:
             case Scope.READ_ONLY | Scope.AUTH | Scope.UPLOADS:
-                return True
-            case Scope.ENTITY:
-                plan = self._plans.get(switch.target)
-                return plan is not None and _may_use(plan, identity)
-            case Scope.FUNCTION:
-                function = self._functions.get(switch.target)
-                return function is not None and _may_call(function, identity)
-            case Scope.USER:
-                return switch.blocks is Blocks.WRITES and identity.user_id == switch.target
-            case Scope.IP:
-                return switch.blocks is Blocks.WRITES and covers(switch.target, ip)
-            case Scope.ANONYMOUS:
-                return switch.blocks is Blocks.WRITES and identity.user_id is None
-            case Scope.SERVER | Scope.SYNC:
-                return False  # nobody lives on with these
+                return _everybody
+            case Scope.ENTITY if (plan := self._plans.get(target)) is not None:
+                return _users_of(plan)
+            case Scope.FUNCTION if (function := self._functions.get(target)) is not None:
+                return lambda identity, ip: not identity.is_admin and _may_call(function, identity)
+            case Scope.USER if is_partial:
+                return lambda identity, ip: not identity.is_admin and identity.user_id == target
+            case Scope.IP if is_partial:
+                is_there = within(target)
+                return lambda identity, ip: not identity.is_admin and is_there(ip)
+            case Scope.ANONYMOUS if is_partial:
+                return lambda identity, ip: not identity.is_admin and identity.user_id is None
+            case _:  # the server or sync, which nobody lives on with; whoever is kept out; what the app has no longer
+                return _nobody
+
+
+def _everybody(identity: Identity, ip: str) -> bool:
+    return not identity.is_admin
+
+
+def _nobody(identity: Identity, ip: str) -> bool:
+    return False
 
 
 def frame_of(switch: Switch) -> dict[str, Any]:
@@ -76,15 +87,17 @@ def _target(switch: Switch) -> str:
     return "" if switch.scope is Scope.IP else switch.target
 
 
-def _may_use(plan: EntityPlan, identity: Identity) -> bool:
-    return any(_may_pass(plan.policy.rule(action), identity) for action in Action)
+def _users_of(plan: EntityPlan) -> Predicate:
+    rules = [plan.policy.rule(action) for action in Action]
+    if any(isinstance(rule.audience, Everyone) for rule in rules):
+        return _everybody
+    rules = [rule for rule in rules if not isinstance(rule.audience, Nobody)]
+    return lambda identity, ip: not identity.is_admin and any(_may_pass(rule, identity) for rule in rules)
 
 
 def _may_pass(rule: Rule, identity: Identity) -> bool:
     """Whether a rule could let somebody pass, for some row."""
     audience = rule.audience
-    if isinstance(audience, Nobody):
-        return False
     if isinstance(audience, ByKey):
         return any(_has(key, identity) for key in audience.keys)
     if isinstance(audience, ByIdentity) and not rule.uses_exists:

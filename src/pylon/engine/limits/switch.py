@@ -246,12 +246,6 @@ def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
-def covers(target: str, ip: str) -> bool:
-    """Whether a switch on this address or network is on this address."""
-    address = _parse_address(ip)
-    return address is not None and address in parse_network(target)
-
-
 def _parse_address(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(ip)
