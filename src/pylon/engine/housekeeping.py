@@ -43,8 +43,8 @@ CLEAR_ROWS = 500
 
 CLEAR_REST_SECONDS = 0.02
 PREPARED_SECONDS = 3600.0
-"""What was prepared for a schema change and is not used for so long is cleared away: it holds copies of rows, and who is
-erased is to be gone from there too."""
+"""What was prepared for a schema change and isn't used for so long is cleared away: it holds copies of rows, and those
+whom somebody erases are to be gone from there too."""
 
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
