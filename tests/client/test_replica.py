@@ -311,6 +311,34 @@ async def test_a_session_that_ends_while_rows_are_pulled_skips_nothing(fresh: Se
         assert titles(replica, "Own") == ["first", "meanwhile"]
 
 
+async def test_other_rights_that_came_while_offline_lead_to_other_rows(server: ServerProcess, tmp_path: Path) -> None:
+    file, token = tmp_path / "replica.db", server.token_of("ines")
+    pulls: list[str] = []
+
+    class Promoting(httpx.AsyncHTTPTransport):
+        """Answers with another role than the session was seen with before."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/api/sync/pull":
+                pulls.append(request.url.params["since"])
+            answer = await super().handle_async_request(request)
+            if request.url.path != "/api/auth/me":
+                return answer
+            return httpx.Response(200, json=json.loads(await answer.aread()) | {"roles": ["editor"]})
+
+    async with replica_of(server, file, token=token) as replica:
+        replica.insert("Todo", title="there is a log")
+        await replica.quiet()
+    for is_whole in (True, False):  # everything once, and then what is new
+        pulls.clear()
+        async with (
+            AsyncClient(server.url, token, transport=Promoting(), backoff=QUICK) as client,
+            client.replica(file) as replica,
+        ):
+            await replica.ready()
+        assert (pulls[0] == "0") is is_whole
+
+
 async def test_what_was_written_with_a_dead_token_is_never_sent_as_somebody_else(server: ServerProcess) -> None:
     async with AsyncClient(server.url, "not a session", backoff=QUICK) as client, client.replica() as replica:
         replica.insert("Todo", title="by whom?")

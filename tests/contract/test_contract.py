@@ -59,9 +59,7 @@ CHECKS = [
     response_schema_conformance,
     response_headers_conformance,
 ]
-UNAVAILABLE = frozenset(
-    {"MAIL_NOT_CONFIGURED", "JWT_NOT_CONFIGURED", "ORG_NOT_CONFIGURED", "MAIL_FAILED", "PROVIDER_NOT_CONFIGURED"}
-)
+UNAVAILABLE = re.compile(r"_NOT_CONFIGURED\Z|^MAIL_FAILED\Z")
 """Codes of 501 and 502 that are no fault of the server's."""
 
 _ENDLESS = "/api/sync/events"
@@ -126,7 +124,8 @@ def _try(server: ServerProcess, session: requests.Session, operation: Any, mode:
         )
         case.validate_response(answer, checks=CHECKS)
         if answer.status_code >= 500:
-            assert answer.json()["error"]["code"] in UNAVAILABLE, f"{answer.status_code} {answer.text[:300]}"
+            assert answer.status_code in (501, 502), f"{answer.status_code} {answer.text[:300]}"
+            assert UNAVAILABLE.search(answer.json()["error"]["code"]), answer.text[:300]
 
     tried()
 
@@ -141,6 +140,12 @@ def test_a_row_that_was_made_is_there_and_one_that_was_deleted_is_not(server: Se
     seen: Counter[tuple[str, int]] = Counter()
 
     class Rows(schema.include(path_regex="^/api/entities/Note").as_state_machine()):  # type: ignore[misc]
+        def setup(
+            self,
+        ) -> None:  # each machine begins with the same rows: a clash with an earlier one's would be a flake
+            for note in server.request("GET", "/api/entities/Note?limit=1000", token=ADMIN_TOKEN)[1]["data"]:
+                server.request("DELETE", f"/api/entities/Note/{note['id']}", token=ADMIN_TOKEN)
+
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
             return {"base_url": server.url, "headers": {"Authorization": f"Bearer {ADMIN_TOKEN}"}}
 
@@ -151,7 +156,7 @@ def test_a_row_that_was_made_is_there_and_one_that_was_deleted_is_not(server: Se
     run_state_machine_as_test(
         Rows,
         settings=settings(
-            max_examples=10 * EXAMPLES if os.environ.get("PYLON_TEST_LONG") else 12,
+            max_examples=4 * EXAMPLES if os.environ.get("PYLON_TEST_LONG") else 10,
             stateful_step_count=6,
             deadline=None,
             database=None,

@@ -349,6 +349,33 @@ async def test_documents_under_another_asgi_server(docs: AppSpec, tmp_path: Path
         await peer.task
 
 
+async def test_an_edit_of_the_commit_that_shows_the_document_follows_it(docs: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(docs, tmp_path) as engine:
+        hub = Hub({"Doc": View(engine.plans["Doc"].policy.read, None)}, nobody_asks)
+        live = Door(hub, lambda token: NOBODY, cookie_name="s", trusted_origin=lambda origin, host: False)
+        engine.subscribe(hub.publish)
+        serve_documents(engine, hub, live, per_socket=5)
+        row_id = (await engine.insert(ALICE, "Doc", b'{"title":"T","body":"hi"}')).row_id
+        peer = AsgiPeer(live)
+        await peer.settle()
+        go_on = threading.Event()
+        held = asyncio.create_task(engine.run(ALICE, lambda tx: go_on.wait(5)))
+        text = json.dumps({"type": "crdt-subscribe", "entity": "Doc", "rowId": row_id})
+        peer.incoming.put_nowait({"type": "websocket.receive", "text": text})
+        await peer.settle()  # the writer has been asked for the document, and is asked for edits of it behind that
+        edits = [asyncio.create_task(engine.update(ALICE, "Doc", row_id, b'{"body":"%d"}' % i)) for i in range(3)]
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.gather(held, *edits)
+        await arrived(peer, 4)
+        replica = Peer(1)
+        for frame in [frame_of(message["bytes"]) for message in peer.sent if message.get("bytes")]:
+            assert not replica.doc.import_(frame[3]).pending
+        assert replica.row["body"] == "2"
+        live.close(1001, "stopping")
+        await peer.task
+
+
 async def nobody_asks(questions: Any) -> list[bool]:
     return []
 

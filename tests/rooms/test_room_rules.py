@@ -329,6 +329,9 @@ async def test_a_session_that_ends_or_changes_while_the_rule_is_asked_is_judged_
     rules.meanwhile = lambda: None
     await guard.join(acme, "org:acme", None, "alice")
     assert len(guard) == 1
+    other = Caller(identity=Identity(user_id="alice", tenant_id="other"), session=b"s")
+    held["identity"] = other.identity
+    assert not await guard.admits(other, "org:acme", "alice")  # before anybody told that the session has changed
 
 
 async def test_a_rule_that_can_not_be_asked_keeps_for_a_while_and_then_denies(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,20 @@ async def test_the_replaced_table_is_cleared_away_while_the_server_serves_and_af
         await comes_true(lambda: aside(tmp_path) == [])
     assert rows(tmp_path, "SELECT count(*) FROM Todo") == [(1200,)]
     assert rows(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_what_was_prepared_and_is_not_used_holds_no_copies_of_rows_after_an_hour(tmp_path: Path) -> None:
+    await fill(tmp_path, [str(n) for n in range(700)])
+    prepare(tmp_path)
+    tables = "SELECT name FROM sqlite_master WHERE name GLOB '_pylon_*next_*'"
+    async with open_engine(APP, tmp_path, clock=lambda: time.time() + 3500) as engine:
+        assert not await engine.housekeeping.clear_once()
+        assert rows(tmp_path, tables), "a version that starts soon uses it"
+    async with open_engine(APP, tmp_path, clock=lambda: time.time() + 3700):
+        await comes_true(lambda: rows(tmp_path, tables) == [])
+    assert rows(tmp_path, "PRAGMA integrity_check") == [("ok",)]
+    assert prepare(tmp_path) == {"Todo": 700}
+    assert was_prepared(change(tmp_path))
 
 
 async def test_a_value_that_comes_too_late_for_its_new_type_is_refused_by_row(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def _once(project: Project, output: Output) -> int:
 
 def _serve(options: argparse.Namespace, project: Project, output: Output) -> int:
     import asyncio
+    import signal
 
     from pylon.cli import envfile
     from pylon.cli.narration import Narration
@@ -80,7 +81,10 @@ def _serve(options: argparse.Namespace, project: Project, output: Output) -> int
     async def supervise() -> int:
         folder = project.entry.folder
         env_files = envfile.find(folder)
-        return await DevSupervisor(folder, child_options, listeners, env_files, narration).run()
+        code = await DevSupervisor(folder, child_options, listeners, env_files, narration).run()
+        # The loop gives up its handlers as it closes: the second signal of one wish would end the process by default.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        return code
 
     try:
         return asyncio.run(supervise())

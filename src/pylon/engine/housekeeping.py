@@ -15,7 +15,7 @@ from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
 from pylon.engine.limits.switches import REFRESH_SECONDS
 from pylon.engine.limits.usage import FLUSH_SECONDS as USAGE_SECONDS
-from pylon.engine.transaction import Authority
+from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
 
@@ -42,6 +42,10 @@ CLEAR_ROWS = 500
 """Rows of a table that a schema change replaced, removed in one commit."""
 
 CLEAR_REST_SECONDS = 0.02
+PREPARED_SECONDS = 3600.0
+"""What was prepared for a schema change and isn't used for so long is cleared away: it holds copies of rows, and those
+whom somebody erases are to be gone from there too."""
+
 PRUNE_ROWS = 2000
 """Log entries dropped in one commit, so that pruning never holds the writer for long."""
 
@@ -216,22 +220,26 @@ class Housekeeping:
         return bool(outcome.value)
 
     async def _clear_away(self) -> None:
-        """Remove what schema changes left behind. They are made at a start only, so once it is gone that is all."""
+        """Remove what schema changes left behind."""
+        rest = CLEAR_REST_SECONDS
         while True:
-            await asyncio.sleep(CLEAR_REST_SECONDS)
+            await asyncio.sleep(rest)
+            rest = PRUNE_SECONDS
             try:
-                if not await self.clear_once():
-                    return
+                if await self.clear_once():
+                    rest = CLEAR_REST_SECONDS
             except Exception:  # a supervised boundary: it is not urgent
                 log.exception("housekeeping failed", task="clearing away")
-                await asyncio.sleep(PRUNE_SECONDS)
 
     async def clear_once(self) -> bool:
         """Remove a portion of what a schema change left behind; whether there was something."""
-        outcome = await self._engine.run(
-            SYSTEM, lambda tx: tx.session.clear_away(CLEAR_ROWS), authority=Authority.TRUSTED
-        )
-        return bool(outcome.value)
+        unused_before = int(self._engine.clock() - PREPARED_SECONDS)
+
+        def clear(tx: Transaction) -> bool:
+            tx.session.forget_prepared(unused_before)
+            return tx.session.clear_away(CLEAR_ROWS)
+
+        return bool((await self._engine.run(SYSTEM, clear, authority=Authority.TRUSTED)).value)
 
     async def _sweep(self) -> None:
         """Interrupt the reads that hold a snapshot for too long."""

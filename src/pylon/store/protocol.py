@@ -354,6 +354,10 @@ class WriteSession(Rows, Protocol):
         """Clear, in the open transaction, at most so many rows of what a schema change left behind away; whether there
         was something."""
 
+    def forget_prepared(self, before: int) -> None:
+        """Forget, in the open transaction, what was prepared for a schema change and not touched since a time (Unix
+        seconds); `clear_away` then clears it."""
+
     def wal_bytes(self) -> int:
         """How much of the write-ahead log is in use: written since it last began anew. From any thread."""
 

@@ -82,7 +82,8 @@ class Pass:
 
 
 class RoomGuard:
-    """The passes of one process, on its event loop. `current` says what a session stands for now."""
+    """The passes of one process, on its event loop. `current` says what a session stands for now; `is_on` that the app
+    says anything of rooms."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class RoomGuard:
     ) -> None:
         self.rooms = rooms
         self._rules = rules
-        self._is_on = rules.are_declared
+        self.is_on = rules.are_declared
         self._current = current
         self._clock = clock
         self._passes: dict[tuple[str, str], dict[bytes | None, Pass]] = {}
@@ -106,7 +107,7 @@ class RoomGuard:
         self._due: dict[Pass, None] = {}
         self._news, self._urgent = asyncio.Event(), asyncio.Event()
         self.denied = self.asked_again = self.lost = 0
-        if self._is_on:
+        if self.is_on:
             rooms.gone = self._gone
 
     def __len__(self) -> int:
@@ -116,7 +117,7 @@ class RoomGuard:
 
     async def join(self, caller: Caller, room: str, data: Any, user: str) -> list[room_frames.Peer]:
         """Enter as `Rooms.join`, if the app lets the caller. Raises POLICY_DENIED, and what that raises."""
-        if not self._is_on or caller.identity.is_admin:
+        if not self.is_on or caller.identity.is_admin:
             return self.rooms.join(caller, room, data, user)
         check_name(self.rooms.limits, room, "room")
         self.rooms.admit(caller)  # asking has a price, whatever the answer
@@ -126,10 +127,11 @@ class RoomGuard:
         return peers
 
     def must_ask(self, caller: Caller, room: str, user: str) -> bool:
-        """Whether the app has yet to say if this session may be in a room that its user is in."""
-        if not self._is_on or caller.identity.is_admin or caller.identity.user_id != user:
+        """Whether the app has yet to say if this session, as it is now, may be in a room that its user is in."""
+        if not self.is_on or caller.identity.is_admin or caller.identity.user_id != user:
             return False
-        return caller.session not in self._passes.get((room, user), ()) and self.rooms.has(room, user)
+        found = self._passes.get((room, user), {}).get(caller.session)
+        return (found is None or found.caller.identity != caller.identity) and self.rooms.has(room, user)
 
     async def admits(self, caller: Caller, room: str, user: str) -> bool:
         """Whether a session counts as in a room that its user is in, by this session or another."""
@@ -212,7 +214,7 @@ class RoomGuard:
 
     def changed(self, changes: list[Change]) -> None:
         """These were committed."""
-        if not self._is_on:
+        if not self.is_on:
             return
         if self._asking:
             self._held.extend(changes)

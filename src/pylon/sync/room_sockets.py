@@ -126,7 +126,8 @@ class RoomSockets:
             return
         line = self._lines.get(connection)
         if line is None:
-            if user is None or not self._guard.must_ask(_caller(connection), room, user):
+            guard = self._guard
+            if not guard.is_on or user is None or not guard.must_ask(_caller(connection), room, user):
                 _answer(connection, room, act)
                 return
             line = self._lines[connection] = deque()

@@ -173,7 +173,7 @@ def _audit(case: Case) -> str:
     case.folder.mkdir(parents=True, exist_ok=True)
     file = case.folder / f"admin-actions-{stamp(time.time())}.jsonl"
     patient = Remote(case.line.remote.url, case.line.remote.token, timeout=EXPORT_SECONDS)
-    pieces = patient.stream("/api/admin/audit/export", kind="operator,write,read", since=since)
+    pieces = patient.stream("/api/admin/audit/export", kind="operator,auth,write,read", since=since)
     known = {_id_of(token): " (a token of this environment)" for token in case.old_tokens}
     tokens, actions, addresses = Counter[str](), Counter[str](), Counter[str]()
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:

@@ -7,6 +7,7 @@ and events at or below the cursor are dropped. While no socket can be had, the l
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -171,7 +172,7 @@ class Link:
         known = self._storage.meta("user")
         if user == "" and self._http.token is not None:
             raise SessionEnded("SESSION_EXPIRED", "The session is expired or revoked: set another token", status=401)
-        whose = f"{user}/{me.get('tenant_id') or ''}" if user else ""
+        whose = f"{user}/{_rights_of(me)}" if user else ""
         mine = {fingerprint}
         if known is not None and self._storage.meta("token") == fingerprint:
             mine.add(known.rpartition("/")[0])  # the same session is another user's, as when a guest signs in
@@ -319,6 +320,12 @@ class Link:
         if self._scope is not None:
             wanted["scope"] = self._scope
         return await self._http.call("GET", "/api/sync/pull", params=wanted, tries=1, user=self.user)
+
+
+def _rights_of(me: dict[str, Any]) -> str:
+    """What decides which rows a user may read, beside who it is: with other rights they are other rows."""
+    rights = [me.get("tenant_id"), sorted(me.get("roles") or ()), bool(me.get("is_admin"))]
+    return hashlib.sha256(msgspec.json.encode(rights)).hexdigest()[:16]
 
 
 def _events(answer: Any) -> list[ServerEvent]:

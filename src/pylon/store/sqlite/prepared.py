@@ -209,6 +209,12 @@ def discard(connection: apsw.Connection, entity: str) -> None:
     connection.execute(system.RECORD_DELETE, (KIND, entity))
 
 
+def forget(connection: apsw.Connection, before: int) -> None:
+    """Forget what nobody has worked on since a time (Unix seconds), such as for a version that was never started: its
+    copies of rows would outlive them. The tables are cleared away like replaced ones."""
+    connection.execute(system.RECORDS_DROP_UNUSED, (KIND, before))
+
+
 def discard_all(connection: apsw.Connection) -> None:
     """Drop everything that was prepared: the schema is another one now."""
     for key, _ in connection.execute(system.RECORDS_OF, (KIND,)).fetchall():

@@ -1,5 +1,5 @@
-"""Tables whose new form has taken their place. Emptying a large one takes long, so it is put aside under another name
-and cleared away in portions while the server serves."""
+"""Tables whose new form has taken their place, and new forms that were prepared and never used. Emptying a large one
+takes long, so both are cleared away in portions while the server serves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import apsw
 
 from pylon.store.filters import quote
 from pylon.store.sqlite.indexes import TableIndex, rename_indexes, table_indexes
+from pylon.store.sqlite.prepared import KIND
 from pylon.store.sqlite.recipe import row_number
 
-_ASIDE = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_pylon_old_*' ORDER BY name LIMIT 1"
+_ASIDE = """SELECT name FROM sqlite_schema WHERE type = 'table' AND (name GLOB '_pylon_old_*'
+    OR name GLOB '_pylon_next_*'
+    AND substr(name, length('_pylon_next_') + 1) NOT IN (SELECT key FROM _pylon_records WHERE kind = ?))
+    ORDER BY name LIMIT 1"""
 _SAMPLES = "SELECT name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')"
 _COLUMNS = "SELECT name FROM pragma_table_info(?)"
 
@@ -52,9 +56,9 @@ def _keep_samples(
 
 
 def clear_away(connection: apsw.Connection, rows: int) -> bool:
-    """Clear a portion of what was put aside away: an index, at most so many rows, or the empty table. Whether there was
-    something."""
-    found = connection.execute(_ASIDE).fetchall()
+    """Clear a portion away of what was put aside, or prepared and forgotten: an index, at most so many rows, or the
+    empty table. Whether there was something."""
+    found = connection.execute(_ASIDE, (KIND,)).fetchall()
     if not found:
         return False
     table = str(found[0][0])

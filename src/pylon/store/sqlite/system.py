@@ -113,6 +113,7 @@ RECORD_GET = "SELECT record FROM _pylon_records WHERE kind = ? AND key = ?"
 RECORDS_OF = "SELECT key, record FROM _pylon_records WHERE kind = ? ORDER BY key"
 RECORD_PUT = "INSERT OR REPLACE INTO _pylon_records (kind, key, record, at) VALUES (?, ?, ?, ?)"
 RECORD_DELETE = "DELETE FROM _pylon_records WHERE kind = ? AND key = ?"
+RECORDS_DROP_UNUSED = "DELETE FROM _pylon_records WHERE kind = ? AND at < ?"
 RECORDS_DROP = "DELETE FROM _pylon_records WHERE kind = ?"
 # Tokens that were revoked stay known, so that one of the environment does not work again.
 TOKENS_DROP_LIVE = """DELETE FROM _pylon_records WHERE kind = ?

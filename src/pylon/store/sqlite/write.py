@@ -15,6 +15,7 @@ from pylon.store.protocol import AuditBlock, OpRecord, StoredAnswer
 from pylon.store.sqlite import system
 from pylon.store.sqlite.connection import connect_writer, storage_error, write_error
 from pylon.store.sqlite.documents import SqliteDocuments
+from pylon.store.sqlite.prepared import forget
 from pylon.store.sqlite.replaced import clear_away
 from pylon.store.sqlite.samples import outdated
 from pylon.store.sqlite.statements import Statements
@@ -233,6 +234,10 @@ class SqliteWriter(SqliteDocuments):
     def clear_away(self, rows: int) -> bool:
         """Clear at most `rows` rows of what a schema change left behind away; whether there was something."""
         return clear_away(self._connection, rows)
+
+    def forget_prepared(self, before: int) -> None:
+        """Forget what was prepared for a schema change and not touched since `before` (Unix seconds)."""
+        forget(self._connection, before)
 
     def probe(self) -> None:
         """Write something, in the open transaction, to find out whether the store takes writes. Raises STORAGE_*."""
