@@ -154,9 +154,9 @@ class Transaction(RowAccess):
     __slots__ = ("_batch", "_enforce", "authority", "caller", "session")
 
     def __init__(self, batch: Batch, caller: Caller, authority: Authority) -> None:
-        super().__init__(batch.session, batch.plans)
         self._batch = batch
-        self.session = batch.session
+        self._rows = self.session = batch.session
+        self.plans = batch.plans
         self.caller = caller
         self.authority = authority
         self._enforce = authority is Authority.CALLER and not caller.identity.is_admin
