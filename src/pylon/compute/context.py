@@ -47,37 +47,63 @@ class CallerFlags:
 
 
 class Context:
-    """The first argument of every function.
+    """The first argument of every function. What a function doesn't ask for isn't made.
 
     Attributes:
-        auth: who calls.
         request_id: the id of the request, as in its response header and the log.
-        flags: the app's feature flags, as they stand for the caller.
         result: of a streaming action, the value that ends the stream (None unless set).
     """
 
-    __slots__ = ("_call", "_connection", "_db", "_rooms", "_spend", "auth", "flags", "request_id", "result")
+    __slots__ = (
+        "_auth",
+        "_call",
+        "_caller",
+        "_connection",
+        "_db",
+        "_enter_rooms",
+        "_flags",
+        "_recorder",
+        "_rooms",
+        "_spend",
+        "request_id",
+        "result",
+    )
 
     def __init__(
         self,
         caller: Caller,
         flags: Flags,
-        spend: Callable[[str, int], None],
+        spend: Callable[[Caller, str, int], None],
         db: Database | None,
         call: Callable[[Any, dict[str, Any]], Awaitable[Any]] | None = None,
         recorder: Recorder | None = None,
-        rooms: FunctionRooms | None = None,
+        rooms: Callable[[], FunctionRooms] | None = None,
         connection: Callable[[str], Awaitable[dict[str, Any]]] | None = None,
     ) -> None:
-        self.auth = Auth(caller)
-        self.flags = CallerFlags(flags, caller.identity, recorder)
         self.request_id = caller.request_id
         self.result: Any = None
+        self._auth: Auth | None = None
+        self._caller = caller
+        self._flags = flags
+        self._recorder = recorder
         self._db = db
         self._call = call
-        self._rooms = rooms
+        self._rooms: FunctionRooms | None = None
+        self._enter_rooms = rooms
         self._connection = connection
         self._spend = spend
+
+    @property
+    def auth(self) -> Auth:
+        """Who calls."""
+        if self._auth is None:
+            self._auth = Auth(self._caller)
+        return self._auth
+
+    @property
+    def flags(self) -> CallerFlags:
+        """The app's feature flags, as they stand for the caller."""
+        return CallerFlags(self._flags, self._caller.identity, self._recorder)
 
     @property
     def db(self) -> Database:
@@ -95,10 +121,12 @@ class Context:
         """Who is in which room, and messages to them: in mutations, once they are committed, and actions. A query has
         none: who is in a room changes without a write, so nothing would make a live one run again."""
         if self._rooms is None:
-            raise PylonError(
-                "FN_TYPE_MISMATCH",
-                "a query has no ctx.rooms: call an action or a mutation, or follow the room over the socket",
-            )
+            if self._enter_rooms is None:
+                raise PylonError(
+                    "FN_TYPE_MISMATCH",
+                    "a query has no ctx.rooms: call an action or a mutation, or follow the room over the socket",
+                )
+            self._rooms = self._enter_rooms()
         return self._rooms
 
     async def run(self, function: Callable[..., Any] | str, /, **arguments: Any) -> Any:
@@ -121,7 +149,7 @@ class Context:
     def spend(self, meter: str, amount: int) -> None:
         """Count what this call uses of a budgeted resource: `ctx.spend("llm_tokens", 1200)`, `ctx.spend("mail", 1)`.
         Raises BUDGET_EXCEEDED once a hard budget of it is spent, INVALID_DATA for an unknown meter."""
-        self._spend(meter, amount)
+        self._spend(self._caller, meter, amount)
 
     @staticmethod
     def error(code: str, message: str, *, status: int = 400, hint: str | None = None) -> PylonError:

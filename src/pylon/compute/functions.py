@@ -218,18 +218,13 @@ class Functions:
         self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None = None
     ) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
-        with _span(function):
-            return await self._run_kind(caller, function, arguments, once)
-
-    async def _run_kind(
-        self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None
-    ) -> Called:
         try:
-            if function.kind == "query":
-                return Called(await self._query(caller, function, arguments))
-            if function.kind == "mutation":
-                return await self._mutation(caller, function, arguments, once)
-            return Called(await self._action(caller, function, arguments))
+            with _span(function):
+                if function.kind == "query":
+                    return Called(await self._query(caller, function, arguments))
+                if function.kind == "mutation":
+                    return await self._mutation(caller, function, arguments, once)
+                return Called(await self._action(caller, function, arguments))
         except PylonError:
             raise
         except Exception as error:  # the boundary to the app's own code
@@ -262,7 +257,7 @@ class Functions:
                 access = RecordedRows(session, self._engine.plans, recorder)
                 recorded = recorder.run(session.log_head())
             database = Database(self._codecs, access, None, Viewer(self._engine.gate, caller))
-            context = self._context(caller, database, recorder)
+            context = Context(caller, self._engine.flags, self._spend, database, recorder=recorder)
             with recorded, bound_request(caller.request_id), carried:
                 return finish(function.handler(context, **arguments))
 
@@ -275,9 +270,13 @@ class Functions:
         carried = tracing.carry()
 
         def write(transaction: Transaction) -> Answer:
-            viewer = Viewer(self._engine.gate, caller)
-            rooms = self._rooms_for(caller, transaction.after_commit)
-            context = self._context(caller, Database(self._codecs, transaction, transaction, viewer), rooms=rooms)
+            context = Context(
+                caller,
+                self._engine.flags,
+                self._spend,
+                Database(self._codecs, transaction, transaction, Viewer(self._engine.gate, caller)),
+                rooms=lambda: self._rooms_for(caller, transaction.after_commit),
+            )
             with bound_request(caller.request_id), carried:
                 return Answer(self._results.encode(function.handler(context, **arguments)))
 
@@ -285,7 +284,7 @@ class Functions:
         try:
             outcome = await self._engine.run(
                 caller,
-                lambda transaction: answer_once(transaction, once, write),
+                write if once is None else lambda transaction: answer_once(transaction, once, write),
                 authority=self._authority,
                 time_limit=function.timeout or self._mutation_timeout,
             )
@@ -307,15 +306,6 @@ class Functions:
         if limit.expired():  # it swallowed its cancellation
             raise PylonError("FN_TIMEOUT", "Function exceeded the configured call timeout")
         return self._results.encode(result)
-
-    def _context(
-        self,
-        caller: Caller,
-        database: Database,
-        recorder: Recorder | None = None,
-        rooms: FunctionRooms | None = None,
-    ) -> Context:
-        return Context(caller, self._engine.flags, self._spender(caller), database, recorder=recorder, rooms=rooms)
 
     def _rooms_for(self, caller: Caller, perform: Perform) -> FunctionRooms:
         gate = self._engine.gate
@@ -351,23 +341,20 @@ class Functions:
         return Context(
             caller,
             self._engine.flags,
-            self._spender(caller),
+            self._spend,
             None,
             run,
-            rooms=self._rooms_for(caller, perform),
+            rooms=lambda: self._rooms_for(caller, perform),
             connection=lambda name: self.connection(caller, name),
         )
 
-    def _spender(self, caller: Caller) -> Callable[[str, int], None]:
-        def spend(name: str, amount: int) -> None:
-            try:
-                meter = Meter(name)
-            except ValueError:
-                known = ", ".join(Meter)
-                raise PylonError("INVALID_DATA", f"there is no meter {name!r}: there are {known}") from None
-            self._engine.budgets.spend(meter, caller.identity.user_id, amount)
-
-        return spend
+    def _spend(self, caller: Caller, name: str, amount: int) -> None:
+        try:
+            meter = Meter(name)
+        except ValueError:
+            known = ", ".join(Meter)
+            raise PylonError("INVALID_DATA", f"there is no meter {name!r}: there are {known}") from None
+        self._engine.budgets.spend(meter, caller.identity.user_id, amount)
 
     async def _fill(self, stream: Stream, caller: Caller, function: FunctionSpec, arguments: dict[str, Any]) -> None:
         with _span(function):

@@ -12,7 +12,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pylon.engine.audit.records import WRITE, of_writes
@@ -78,7 +78,7 @@ class Work:
         self.value: Any = None
         self.error: BaseException | None = None
         self.writes = 0
-        self.after: list[Callable[[], None]] = []
+        self.after: Sequence[Callable[[], None]] = ()
         self.trace: object = None if tracing.tracer is None else tracing.tracer.here()
 
 
@@ -243,12 +243,13 @@ class Committer:
             log.exception("batch failed", requests=len(finished))
             error = PylonError("STORAGE_UNAVAILABLE", "The write could not be committed; nothing of it was applied.")
         for work in finished:
-            work.value, work.error, work.after = None, error, []
+            work.value, work.error, work.after = None, error, ()
 
     def _execute(self, work: Work, batch: Batch) -> None:
         changes, after = len(batch.changes), len(batch.after)
         self._attempt(work, batch)
-        work.after = batch.after[after:]
+        if len(batch.after) > after:
+            work.after = batch.after[after:]
         if (end := len(batch.changes)) > changes:
             batch.writers.append((work.caller, changes, end))
             work.writes = end - changes

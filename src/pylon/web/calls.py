@@ -88,7 +88,7 @@ def _answer(resp: falcon.asgi.Response, called: Called) -> None:
     if called.is_replay:
         resp.set_header("Idempotency-Replayed", "true")
     if called.seq:
-        resp.set_header("X-Pylon-Change-Seq", str(called.seq))
+        resp._headers["x-pylon-change-seq"] = str(called.seq)
 
 
 def _stream(resp: falcon.asgi.Response, stream_id: str, frames: AsyncIterator[bytes]) -> None:

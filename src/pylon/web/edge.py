@@ -106,21 +106,20 @@ class Edge:
 
     async def process_response(self, req: Request, resp: falcon.asgi.Response, resource: Any, succeeded: bool) -> None:
         """Headers, metrics, log."""
-        path = req.path
+        path, sent = req.path, req._asgi_headers
         base = self._api_headers if path.startswith("/api/") else self._headers
-        resp._headers = headers = {**base, **resp._headers}
-        headers["x-request-id"] = req.request_id
-        origin = req._asgi_headers.get(b"origin")
-        if origin is not None:
-            headers.update(self._origins.cors_headers(origin.decode("latin-1")))
+        resp._headers = headers = {**base, **resp._headers, "x-request-id": req.request_id}
+        if b"origin" in sent:
+            headers.update(self._origins.cors_headers(sent[b"origin"].decode("latin-1")))
         if (allowance := req.allowance) is not None:
             headers.update(allowance_headers(allowance))
-        if self._compresses and b"accept-encoding" in req._asgi_headers:
+        if b"accept-encoding" in sent and self._compresses:
             await compress(req, resp)
         user = None
         if (session := req._session) is not None:
-            user = session.identity.user_id
-            if session.identity == ADMIN or session.method == OPERATOR:
+            identity = session.identity
+            user = identity.user_id
+            if (identity.is_admin and identity == ADMIN) or session.method == OPERATOR:
                 self._admin_use.saw(req.caller, f"{req.method} {req.uri_template or 'other'}")
         if req.renews_cookie and (token := req.token) is not None and req.session.id:
             give_cookie(req, resp, token, req.session.expires_at)

@@ -24,7 +24,7 @@ UPDATED = {"updated": Literal[True]}
 
 def tell_seq(resp: falcon.asgi.Response, change: Change) -> None:
     """The header by which a client knows when its replica holds what it wrote."""
-    resp.set_header("X-Pylon-Change-Seq", str(change.seq))
+    resp._headers["x-pylon-change-seq"] = str(change.seq)
 
 
 class Row(Resource):

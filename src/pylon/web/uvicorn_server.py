@@ -35,6 +35,9 @@ LATE_REQUEST_SECONDS = 0.1
 DRAIN_LOOK_SECONDS = 0.005
 
 
+_line = b": ".join
+
+
 class ResponseCycle(RequestResponseCycle):
     """One answer. A complete one, which is nearly all of them, leaves in a single write, with its head built once."""
 
@@ -65,10 +68,10 @@ class ResponseCycle(RequestResponseCycle):
         headers = [*self.default_headers, *start.get("headers", ())]
         if (b"content-length", b"%d" % len(body)) not in headers:
             return None
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if b"connection:" in lines or not lines.count(b"\r") == lines.count(b"\n") == len(headers):
+        lines = b"\r\n".join(map(_line, headers))
+        if b"connection:" in lines or not lines.count(b"\r") == lines.count(b"\n") == len(headers) - 1:
             return None
-        return STATUS_LINE[status] + lines + b"\r\n"
+        return b"%b%b\r\n\r\n" % (STATUS_LINE[status], lines)
 
     def _send_whole(self, head: bytes, body: bytes) -> None:
         if self.disconnected:

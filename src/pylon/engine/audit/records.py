@@ -121,10 +121,10 @@ def of_auth(
 
 def _who(caller: Caller) -> tuple[str | None, int, str, str, str, str]:
     identity = caller.identity
-    if identity.is_admin and caller.session is not None and len(caller.session) == 32:
-        token = caller.session.hex()[:12]
-        return identity.user_id, 1, caller.ip, caller.request_id, caller.door, token
-    return identity.user_id, int(identity.is_admin), caller.ip, caller.request_id, caller.door, ""
+    if not identity.is_admin:
+        return identity.user_id, 0, caller.ip, caller.request_id, caller.door, ""
+    token = caller.session.hex()[:12] if caller.session is not None and len(caller.session) == 32 else ""
+    return identity.user_id, 1, caller.ip, caller.request_id, caller.door, token
 
 
 _decode_writes = msgspec.json.Decoder(list[WriteRecord]).decode

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pylon.engine.caller import Caller
 from pylon.engine.limits.buckets import Buckets
 from pylon.engine.limits.switch import Board
-from pylon.engine.limits.usage import Meter
+from pylon.engine.limits.usage import ANONYMOUS, Meter
 from pylon.engine.limits.waiting import spread
 from pylon.engine.plan import EntityPlan
 from pylon.model.change import Change
@@ -83,13 +83,14 @@ class Gate:
         identity = caller.identity
         if identity.is_admin:
             return
-        board = self.board
+        board = self._engine.switches.board
         if not board.is_quiet:
             self._counted(lambda: board.check_write(identity, caller.ip))
-        if identity.user_id is not None and (wait := self.users.take(identity.user_id)):
+        users, addresses = self.users, self.addresses
+        if users.rate and identity.user_id is not None and (wait := users.take(identity.user_id)):
             self.refused["user"] += 1
             raise limited(wait)
-        if caller.ip and (wait := self.addresses.take(caller.ip)):
+        if addresses.rate and caller.ip and (wait := addresses.take(caller.ip)):
             self.refused["address"] += 1
             raise limited(wait)
 
@@ -98,23 +99,33 @@ class Gate:
         talkers = self.talkers
         for entity, count in Counter([change.entity for change in changes]).items():
             talkers.entities.add(entity, count)
+        users: dict[str | None, int] = {}
+        addresses: dict[str, int] = {}
+        doors: dict[str, int] = {}
         for work in finished:
             count = work.writes
             if not count:
                 continue
             caller = work.caller
             identity = caller.identity
-            talkers.users.add(identity.user_id or "anonymous", count)
-            self._engine.usage.add(Meter.WRITES, identity.user_id, count)
-            if caller.ip:
-                talkers.addresses.add(caller.ip, count)
-            if caller.door.startswith("fn:"):
-                talkers.functions.add(caller.door[3:], count)
+            user, ip, door = identity.user_id, caller.ip, caller.door
+            users[user] = users.get(user, 0) + count
+            addresses[ip] = addresses.get(ip, 0) + count
+            doors[door] = doors.get(door, 0) + count
             if count > 1 and not identity.is_admin:
                 if identity.user_id is not None:
                     self.users.charge(identity.user_id, count - 1)
                 if caller.ip:
                     self.addresses.charge(caller.ip, count - 1)
+        for user, count in users.items():
+            talkers.users.add(user or ANONYMOUS, count)
+            self._engine.usage.add(Meter.WRITES, user, count)
+        for ip, count in addresses.items():
+            if ip:
+                talkers.addresses.add(ip, count)
+        for door, count in doors.items():
+            if door.startswith("fn:"):
+                talkers.functions.add(door[3:], count)
 
     def pull(self, caller: Caller) -> None:
         """Whether a client may pull now, or polls. Raises RATE_LIMITED."""
@@ -157,7 +168,7 @@ class Gate:
 
     def may_read(self, caller: Caller, plan: EntityPlan) -> None:
         """Whether an entity's rows may be shown. Raises MAINTENANCE."""
-        board = self.board
+        board = self._engine.switches.board
         if not board.is_quiet:
             board.check_entity(plan.name, caller.identity, writing=False)
 
