@@ -96,6 +96,7 @@ from pylon.sync.tail import recent_changes
 from pylon.sync.throttles import Throttles
 from pylon.sync.told import Audience
 from pylon.sync.websocket import socket_protocol
+from pylon.web.admin.use import AdminUse
 from pylon.web.app import create_app
 from pylon.web.auth.cookies import session_cookie_name
 from pylon.web.doors import Doors
@@ -292,6 +293,7 @@ class Server:
         self.engine.subscribe(self.hub.publish)
         self.engine.usage.before_flush(self._meter_deliveries)
         self.readiness = Readiness(self.engine)
+        self.admin_use = AdminUse(self.engine)
         self.registry = Registry()
         self.traffic = Traffic(
             self.registry, sockets=lambda: self.door.open["ws"], streams=lambda: self.door.open["sse"]
@@ -401,6 +403,7 @@ class Server:
                 events=EventStream(self.door),
                 sockets=AsgiSockets(self.door),
                 readiness=self.readiness.check,
+                admin_use=self.admin_use,
                 backups=self.backups,
                 sections=lambda: sections(self.engine, self.hub, self.door),
                 incidents=self.incidents,
@@ -459,7 +462,7 @@ class Server:
         self.hub.preload(await recent_changes(self.engine), self.engine.reads.log_head())
         sweeping = self.engine.tasks.add("rooms", SWEEP_SECONDS)
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.rooms.run(sweeping))]
-        self._tasks.append(asyncio.create_task(self.room_guard.run()))
+        self._tasks += [asyncio.create_task(self.room_guard.run()), asyncio.create_task(self.admin_use.run())]
 
     async def close(self) -> None:
         """Stop what `open` started, in the order in which nothing is lost."""
@@ -471,6 +474,7 @@ class Server:
         await self.plugins.stop()
         await self.identity.stop()
         await self.hub.stop()
+        await self.admin_use.tell()
         with contextlib.suppress(PylonError):  # a store that takes nothing must not keep the process from ending
             await self.engine.audit.note(SYSTEM, "server.stop")
         await self.backups.stop_archive()

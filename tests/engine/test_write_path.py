@@ -220,3 +220,13 @@ async def test_the_time_limit_of_a_list_ends_with_it(notes: AppSpec, tmp_path: P
         for _ in range(5000):  # enough for SQLite to ask whether the time is over
             assert engine.reads.log_head() == 1
             assert engine.reads.records("nothing") == []
+
+
+async def test_the_database_is_for_the_eyes_of_the_servers_account_alone(notes: AppSpec, tmp_path: Path) -> None:
+    async with open_engine(notes, tmp_path) as engine:
+        await engine.insert(ALICE, "Note", b'{"title":"x"}')
+        assert modes(tmp_path) == dict.fromkeys(("pylon.db", "pylon.db-wal", "pylon.db-shm"), 0o600)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.glob("pylon.db*")}

@@ -72,6 +72,25 @@ async def test_what_a_token_reads_is_recorded_by_route_and_without_the_values_of
     assert len(await used()) == 2
 
 
+async def test_each_use_of_a_token_is_counted_until_it_is_recorded(door: Door) -> None:
+    route = "GET /api/admin/tokens"
+
+    async def uses() -> list[int]:
+        said = await door("GET", "/api/admin/audit?action=token.use", token=ADMIN_TOKEN)
+        found = [entry["details"] for entry in said.json()["entries"]]
+        return [each["uses"] for each in reversed(found) if each["route"] == route]
+
+    async def is_told_of_the_first() -> bool:
+        return await uses() == [1]
+
+    for _ in range(5):
+        await door("GET", "/api/admin/tokens", token=ADMIN_TOKEN)
+    await eventually(is_told_of_the_first)
+    for recorded in ([1, 4], [1, 4]):
+        await door.server.admin_use.tell()
+        assert await uses() == recorded
+
+
 async def test_an_operators_cookie_opens_no_door_of_the_app(door: Door) -> None:
     await create(door)
     opened = await enter(door)

@@ -66,6 +66,7 @@ def create_app(doors: Doors, origins: Origins) -> AsgiHandler:
             doors.engine,
             doors.limits,
             doors.identity.gates,
+            doors.admin_use,
             compresses=doors.settings.http_compress,
         )
     ]

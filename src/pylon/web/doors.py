@@ -27,6 +27,7 @@ from pylon.sync.pull import Pull
 from pylon.sync.push import Push
 from pylon.sync.room_guard import RoomGuard
 from pylon.sync.throttles import Throttles
+from pylon.web.admin.use import AdminUse
 from pylon.web.limits import EdgeLimits
 
 AsgiHandler = Callable[[Any, Any, Any], Awaitable[None]]
@@ -57,6 +58,7 @@ class Doors:
     events: AsgiHandler
     sockets: AsgiHandler
     readiness: Callable[[], Awaitable[str | None]]
+    admin_use: AdminUse
     backups: Backups
     sections: Callable[[], dict[str, dict[str, Any]]]
     incidents: IncidentDesk

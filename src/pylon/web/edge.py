@@ -59,6 +59,7 @@ class Edge:
         engine: Engine,
         limits: EdgeLimits,
         gates: Gates,
+        admin_use: AdminUse,
         *,
         compresses: bool,
     ) -> None:
@@ -67,7 +68,7 @@ class Edge:
         self._compresses = compresses
         self._engine = engine
         self._usage = engine.usage
-        self._admin_use = AdminUse(engine)
+        self._admin_use = admin_use
         self._origins = origins
         self._traffic = traffic
         self._headers = {**SECURITY_HEADERS, **origins.cors_headers(None)}

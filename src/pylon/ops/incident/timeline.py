@@ -62,7 +62,7 @@ class Phases:
 
 
 _LEFT_OUT = frozenset({"incident.start", "incident.note", "incident.close", "token.use", "operator.use"})
-"""Already told by the incident and its events, or no event: each token's use is recorded once an hour."""
+"""Already told by the incident and its events, or no event: that tokens are used."""
 
 _CONTAINMENT = frozenset(
     {

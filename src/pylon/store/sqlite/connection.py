@@ -6,6 +6,7 @@ mode; checkpoints are taken elsewhere (`checkpoint`), so the writer never pays f
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import apsw
@@ -18,7 +19,11 @@ _WRITER_CACHE = 512
 
 
 def connect_writer(path: Path, synchronous: str) -> apsw.Connection:
-    """The read-write connection. `synchronous` is FULL or NORMAL."""
+    """The read-write connection. `synchronous` is FULL or NORMAL. A new database, like the files that SQLite puts
+    beside it, is for the eyes of the server's account alone."""
+    if not path.exists():
+        with contextlib.suppress(OSError):  # SQLite says better what is wrong
+            path.touch(mode=0o600)
     connection = apsw.Connection(str(path), statementcachesize=_WRITER_CACHE)
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("journal_mode", "wal")
