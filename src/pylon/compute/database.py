@@ -65,7 +65,8 @@ class Database:
         row = self._access.get(plan, _id(row_id))
         if row is None:
             return None
-        self._viewer.shown(plan, (row,))
+        if plan.spec.audit_reads:
+            self._viewer.shown(plan, (row,))
         return codec.load(row)
 
     @overload

@@ -218,17 +218,17 @@ class Functions:
         self, caller: Caller, function: FunctionSpec, arguments: dict[str, Any], once: Once | None = None
     ) -> Called:
         caller = msgspec.structs.replace(caller, door=f"fn:{function.name}")
-        try:
-            with _span(function):
+        with _span(function):
+            try:
                 if function.kind == "query":
                     return Called(await self._query(caller, function, arguments))
                 if function.kind == "mutation":
                     return await self._mutation(caller, function, arguments, once)
                 return Called(await self._action(caller, function, arguments))
-        except PylonError:
-            raise
-        except Exception as error:  # the boundary to the app's own code
-            raise self._handler_error(caller, function, error) from error
+            except PylonError:
+                raise
+            except Exception as error:  # the boundary to the app's own code
+                raise self._handler_error(caller, function, error) from error
 
     async def _query(
         self,

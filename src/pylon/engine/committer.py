@@ -247,16 +247,10 @@ class Committer:
 
     def _execute(self, work: Work, batch: Batch) -> None:
         changes, after = len(batch.changes), len(batch.after)
-        self._attempt(work, batch)
-        if len(batch.after) > after:
-            work.after = batch.after[after:]
-        if (end := len(batch.changes)) > changes:
-            batch.writers.append((work.caller, changes, end))
-            work.writes = end - changes
-
-    def _attempt(self, work: Work, batch: Batch) -> None:
         transaction = Transaction(batch, work.caller, work.authority)
-        if not work.scoped:
+        if work.scoped:
+            self._attempt_scoped(work, transaction, batch)
+        else:
             try:
                 work.value = work.operation(transaction)
             except PylonError as error:
@@ -265,7 +259,13 @@ class Committer:
                 if error.status >= 500 and error.code not in _OF_ONE_ROW:
                     raise
                 work.error = error
-            return
+        if len(batch.after) > after:
+            work.after = batch.after[after:]
+        if (end := len(batch.changes)) > changes:
+            batch.writers.append((work.caller, changes, end))
+            work.writes = end - changes
+
+    def _attempt_scoped(self, work: Work, transaction: Transaction, batch: Batch) -> None:
         try:
             with batch.scope():
                 if work.time_limit is None:

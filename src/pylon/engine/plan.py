@@ -24,11 +24,12 @@ DENIALS_KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class EntityPlan:
-    """`stamped_now` and `stamped_auth` are fields filled on insert; `owner` those that only the caller itself may be
-    written into; `tenant_field` the one that holds a row's tenant; `readonly` and `hidden` those that clients may not
-    change, or not write at all. `stages` and `followers` are added to while the server is put together, never once it
-    serves."""
+    """`name` is the entity's on the wire; `stamped_now` and `stamped_auth` are fields filled on insert; `owner` those
+    that only the caller itself may be written into; `tenant_field` the one that holds a row's tenant; `readonly` and
+    `hidden` those that clients may not change, or not write at all. `stages` and `followers` are added to while the
+    server is put together, never once it serves."""
 
+    name: str
     spec: EntitySpec
     types: RowTypes
     policy: EntityPolicy
@@ -41,11 +42,6 @@ class EntityPlan:
     tenant_field: str | None
     stages: list[Stage] = field(default_factory=list)
     followers: list[Follower] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The entity's wire name."""
-        return self.spec.name
 
 
 class Plans(Mapping[str, EntityPlan]):
@@ -116,6 +112,7 @@ def denied() -> PylonError:
 
 def _plan(app: AppSpec, entity: EntitySpec, policy: EntityPolicy, keys: KeyHolder) -> EntityPlan:
     return EntityPlan(
+        name=entity.name,
         spec=entity,
         types=compile_rows(entity, keys),
         policy=policy,
