@@ -17,6 +17,7 @@ from pylon.listeners import Listeners
 from pylon.model.findings import Severity
 
 FILE_NAME = "dev-diagnostics.json"
+_COUNTED = (("entity", "entities"), ("query", "queries"), ("mutation", "mutations"), ("action", "actions"))
 
 
 class Narration:
@@ -36,9 +37,8 @@ class Narration:
         self._errors = []
         self._write()
         name, version = loaded["name"], loaded["version"]
-        counts = ", ".join(
-            f"{len(loaded[kind])} {kind}" for kind in ("entities", "queries", "mutations", "actions") if loaded[kind]
-        )
+        sizes = {words: len(loaded[words[1]]) for words in _COUNTED}
+        counts = ", ".join(f"{size} {one if size == 1 else many}" for (one, many), size in sizes.items() if size)
         document = {
             "code": "DEV_OK",
             "rebuild": self._builds,
