@@ -4,6 +4,7 @@ answer has the documented type and shape. A short run here, a long one with PYLO
 from __future__ import annotations
 
 import os
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.checks import (
@@ -153,18 +154,20 @@ def test_a_row_that_was_made_is_there_and_one_that_was_deleted_is_not(server: Se
             seen[case.method, response.status_code] += 1
             case.validate_response(response, checks=[use_after_free, ensure_resource_availability])
 
-    run_state_machine_as_test(
-        Rows,
-        settings=settings(
-            max_examples=4 * EXAMPLES if os.environ.get("PYLON_TEST_LONG") else 10,
-            stateful_step_count=6,
-            deadline=None,
-            database=None,
-            derandomize=not os.environ.get("PYLON_TEST_LONG"),
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    assert seen["POST", 201], seen
-    assert seen["GET", 200], seen
-    assert seen["DELETE", 200], seen
+    is_long = bool(os.environ.get("PYLON_TEST_LONG"))
+    wanted = {("POST", 201), ("GET", 200), ("DELETE", 200)}
+    for lot in [random.randrange(2**32)] if is_long else range(8):  # what is drawn depends on the ids of rows, too
+        run_state_machine_as_test(
+            seed(lot)(Rows),
+            settings=settings(
+                max_examples=4 * EXAMPLES if is_long else 10,
+                stateful_step_count=6,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        if wanted <= set(seen):
+            break
+    assert wanted <= set(seen), seen

@@ -60,8 +60,8 @@ def test_a_lost_key_is_found_by_doctor_raises_an_alarm_and_is_mended_by_putting_
     (tmp_path / "app.py").write_text(APP)
     lost, new = "lost-key-" * 5, "new-key-" * 5
 
-    def served(keys: str) -> ServerProcess:
-        return ServerProcess(tmp_path / "app.py", tmp_path / "data", env={"PYLON_SECRET_KEY": keys})
+    def served(keys: str, **env: str) -> ServerProcess:
+        return ServerProcess(tmp_path / "app.py", tmp_path / "data", env={"PYLON_SECRET_KEY": keys, **env})
 
     def examined(keys: str) -> Any:
         env = {**os.environ, "PYLON_SECRET_KEY": keys}
@@ -80,7 +80,7 @@ def test_a_lost_key_is_found_by_doctor_raises_an_alarm_and_is_mended_by_putting_
         "status": "error",
         "detail": "values that no key here opens: 1 in Card.number; put their key back",
     }
-    with served(new) as server:
+    with served(new, PYLON_SECRET_KEY_LOST="1") as server:
 
         def is_raised() -> bool:
             status, told = server.request("GET", "/api/entities/Card")

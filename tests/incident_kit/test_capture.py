@@ -170,6 +170,7 @@ def test_a_stopped_server_is_captured_from_its_data_folder_and_named(operator: O
 
 def test_a_store_that_takes_no_writes_is_captured_all_the_same(operator: Operator) -> None:
     lock = apsw.Connection(str(operator.server.data / "pylon.db"))
+    lock.set_busy_timeout(5000)  # the server may be writing at this moment
     try:
         lock.execute("BEGIN IMMEDIATE")
         document = operator.ok("capture", "evidence")

@@ -48,6 +48,19 @@ def test_a_running_read_is_listed_with_its_user_and_request_until_it_ends() -> N
     assert readers.oldest_seconds() == 0.0
 
 
+def test_the_longest_read_since_the_last_look_counts_even_when_it_has_ended() -> None:
+    clock = Clock()
+    readers = Readers(clock=clock)
+    with readers.track("export", ALICE, nothing):
+        clock.now = 9.0
+    with readers.track("list Todo", ALICE, nothing):
+        clock.now = 10.0
+        assert readers.take_longest() == 9.0
+        assert readers.take_longest() == 1.0
+    assert readers.take_longest() == 1.0
+    assert readers.take_longest() == 0.0
+
+
 def test_what_was_slow_is_kept_newest_first_and_what_was_fast_is_not() -> None:
     clock = Clock()
     readers = Readers(slow_seconds=0.1, clock=clock, wall=lambda: 1_000.0)

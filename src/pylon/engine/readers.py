@@ -76,6 +76,7 @@ class Readers:
         self._numbers = itertools.count()
         self._running: dict[int, _Entry] = {}
         self._slow: deque[SlowQuery] = deque(maxlen=SLOW_KEPT)
+        self._longest_ended = 0.0
         self.started = 0
         self.interrupted = 0
         self.slow = 0
@@ -95,6 +96,7 @@ class Readers:
             with self._lock:  # from here on nobody interrupts: the connection may serve somebody else
                 del self._running[number]
                 seconds = self._clock() - entry.began
+                self._longest_ended = max(self._longest_ended, seconds)
                 is_late = self._is_late(entry, seconds)
             if is_late:
                 _tell(entry, seconds)
@@ -136,6 +138,13 @@ class Readers:
         """For how long the oldest read has been running, 0.0 when none runs."""
         entries = self._entries()
         return self._clock() - min(entry.began for entry in entries) if entries else 0.0
+
+    def take_longest(self) -> float:
+        """For how long the longest read since the last call ran or has been running: one that ended in between counts,
+        such as one that was interrupted."""
+        with self._lock:
+            ended, self._longest_ended = self._longest_ended, 0.0
+        return max(ended, self.oldest_seconds())
 
     def sweep(self) -> int:
         """Interrupt what has run for longer than `max_seconds`; how many that were. Call it about once a second: code

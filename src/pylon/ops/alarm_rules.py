@@ -81,7 +81,7 @@ def standard_alarms(engine: Engine, hub: Hub, door: Door, overview: Overview, se
         ),
         Alarm(
             name="long-reader",
-            read=engine.reads.readers.oldest_seconds,
+            read=engine.reads.readers.take_longest,
             raise_at=reader_seconds,
             clear_at=reader_seconds / 2,
             clear_after=2.0,
