@@ -1,8 +1,8 @@
 """What a request costs in processor time, for an app that uses no optional feature; beside other checkouts of Pylon.
 
-`python -m benchmarks.cpu [CHECKOUT...]` measures this code and that of each checkout (`git worktree add`) in turn: a server
-process for each, the HTTP protocol with transports of memory, so no network and no load generator. What counts is the
-processor's time of the process, the least of many slices, because other work on the machine can only add to it.
+`python -m benchmarks.cpu [CHECKOUT...]` measures this code and that of each checkout (`git worktree add`) in turn: a
+server process for each, the HTTP protocol with transports of memory, no network and no load generator. What counts is
+the processor's time of the process, the least of many slices: other work on the machine can only add to it.
 """
 
 from __future__ import annotations
@@ -185,8 +185,7 @@ def main(checkouts: list[Path]) -> None:
             process.communicate()  # the end of its input is its end
     print(f"| µs of processor time | {' | '.join(checkout.name for checkout in checkouts)} |")
     print("|---" * (len(checkouts) + 1) + "|")
-    for name in REQUESTS:
-        now = best[0][name]
+    for name, now in best[0].items():
         shown = [f"{times[name]:.1f} ({now / times[name] - 1:+.0%})" for times in best[1:]]
         print(f"| {' | '.join([name, f'{now:.1f}', *shown])} |")
 
