@@ -252,8 +252,8 @@ class Hub:
             asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _keep(self, now: float, change: Change) -> None:
-        tail = self._tail
-        size = _size(change)
+        tail, document = self._tail, change.document
+        size = len(change.data) if document is None else len(change.data) + len(document)
         tail.append((now, change, size))
         self._tail_bytes += size
         while len(tail) > TAIL_CHANGES or self._tail_bytes > self._tail_limit:
@@ -452,7 +452,3 @@ class Hub:
             self._release.cancel()
         if self._deciding is not None:
             await self._deciding.stop()
-
-
-def _size(change: Change) -> int:
-    return len(change.data) + (0 if change.document is None else len(change.document))
