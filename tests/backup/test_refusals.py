@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import re
 import tarfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pyrage
 import pytest
 
+from pylon.model.errors import PylonError
+from pylon.ops.backup import keys
 from tests.backup.conftest import Command, files, hold, tables
 
 
@@ -86,6 +91,18 @@ def test_a_tar_file_that_is_cut_anywhere_is_refused(pylon: Command, data: Path, 
         )
     (tmp_path / "not.tar").write_bytes(b"hello" * 1000)
     assert pylon.code("backup", "verify", "not.tar") == "BACKUP_INVALID"
+
+
+def test_a_machine_that_seems_too_slow_for_a_passphrase_is_not_told_that_it_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keys, "_ESTIMATES", 2)
+    sealed = pyrage.passphrase.encrypt(b"key", "right")
+    slow = re.sub(rb"(-> scrypt \S+) \d+\n", rb"\1 40\n", sealed, count=1)
+    lines = textwrap.wrap(base64.b64encode(slow).decode(), 64)
+    armored = "\n".join(("-----BEGIN AGE ENCRYPTED FILE-----", *lines, "-----END AGE ENCRYPTED FILE-----\n"))
+    with pytest.raises(PylonError, match="too slow or too busy"):
+        keys.Keyring("right").opener(keys.Encryption("age-passphrase", armored))
 
 
 def test_the_wrong_passphrase_and_an_altered_sealed_file_are_refused(

@@ -20,13 +20,30 @@ from pylon.model.errors import PylonError
 from pylon.ops.backup.manifest import Encryption
 
 _PIECE = 65_536
-_CHILD = (
-    "import base64,sys,pyrage;"
-    "what,secret,data=(base64.b64decode(line) for line in sys.stdin.buffer.read().split(b'\\n'));"
-    "word=secret.decode();"
-    "out=pyrage.passphrase.encrypt(data,word,armored=True) if what==b'seal' else pyrage.passphrase.decrypt(data,word);"
-    "sys.stdout.buffer.write(out)"
-)
+_CHILD = """
+import base64, sys, time, pyrage
+what, secret, data = (base64.b64decode(line) for line in sys.stdin.buffer.read().split(b"\\n"))
+word = secret.decode()
+if what == b"seal":
+    out = pyrage.passphrase.encrypt(data, word, armored=True)
+else:
+    for left in reversed(range(%d)):
+        try:
+            out = pyrage.passphrase.decrypt(data, word)
+            break
+        except pyrage.DecryptError as error:
+            if "work" not in str(error):
+                sys.exit(1)
+            if not left:
+                sys.exit(2)
+            time.sleep(0.25)
+sys.stdout.buffer.write(out)
+"""
+"""age measures the machine each time, and refuses what seems to take it 16 times as long as the one that sealed: a
+moment without the processor is enough. It is asked again; what it refuses then still is not a wrong passphrase."""
+
+_ESTIMATES = 20
+_TOO_MUCH_WORK = 2
 _CHILD_SECONDS = 120
 _OPENERS = 64
 
@@ -189,6 +206,9 @@ class Keyring:
         try:
             opened = _with_passphrase(b"open", passphrase, key.encode())
         except subprocess.CalledProcessError as error:
+            if error.returncode == _TOO_MUCH_WORK:
+                hint = "Try again when it has less to do, or on a faster one."
+                raise _refused("This machine is too slow or too busy to try the passphrase.", hint) from error
             raise _refused("The passphrase does not open it.", "Give the one it was made with.") from error
         return Opener([_age().x25519.Identity.from_str(opened.decode())])
 
@@ -243,7 +263,11 @@ def _line(path: str, what: str) -> str:
 def _with_passphrase(what: bytes, passphrase: str, data: bytes) -> bytes:
     lines = b"\n".join(base64.b64encode(part) for part in (what, passphrase.encode(), data))
     done = subprocess.run(  # noqa: S603 - our own interpreter, a constant program
-        [sys.executable, "-P", "-c", _CHILD], input=lines, capture_output=True, timeout=_CHILD_SECONDS, check=True
+        [sys.executable, "-P", "-c", _CHILD % _ESTIMATES],
+        input=lines,
+        capture_output=True,
+        timeout=_CHILD_SECONDS,
+        check=True,
     )
     return done.stdout
 
