@@ -153,3 +153,12 @@ async def test_a_stolen_database_yields_no_code_and_no_link(people: AppSpec, tmp
 
 def _files(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.glob("pylon.db*"))
+
+
+async def test_a_server_that_does_not_know_its_address_mails_no_links_and_keeps_none(
+    people: AppSpec, tmp_path: Path
+) -> None:
+    async with open_with_mail(people, tmp_path, public_url=None) as (base, post):
+        assert await code_of(links(base).send(somebody(), ANN)) == "PUBLIC_URL_MISSING"
+        assert base.engine.reads.identity.find(OneTimeRecord) == []
+        assert post.letters == []
