@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +14,7 @@ from pylon.engine.audit.audit import FLUSH_SECONDS
 from pylon.engine.caller import SYSTEM
 from pylon.engine.limits.switches import REFRESH_SECONDS
 from pylon.engine.limits.usage import FLUSH_SECONDS as USAGE_SECONDS
+from pylon.engine.threads import to_the_end
 from pylon.engine.transaction import Authority, Transaction
 from pylon.model.errors import PylonError
 from pylon.signals.logs import Log
@@ -23,8 +23,6 @@ log = Log("pylon.engine")
 
 if TYPE_CHECKING:
     from pylon.engine.engine import Engine
-
-T = TypeVar("T")
 
 CHECKPOINT_SECONDS = 1.0
 PAGE_BYTES = 4096
@@ -70,17 +68,6 @@ class CheckpointReport(msgspec.Struct, frozen=True, kw_only=True):
     wal_bytes_after: int
     complete: bool
     seconds: float
-
-
-async def _to_the_end(step: Callable[[], T]) -> T:
-    """Run a step in a thread. Whoever is cancelled meanwhile waits for its end all the same: the connection it uses
-    must not be closed under it."""
-    running = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 class Housekeeping:
@@ -170,11 +157,11 @@ class Housekeeping:
             return
         self._checked_bytes = used
         async with self._checkpointing:
-            left = await _to_the_end(self._checkpoints.run)
+            left = await to_the_end(self._checkpoints.run)
             if is_quiet and self._checkpoints.file_bytes() > self._watermark:
-                complete = await _to_the_end(self._checkpoints.truncate)
+                complete = await to_the_end(self._checkpoints.truncate)
             elif used >= self._watermark and left <= PINNED_PAGES:
-                complete = await _to_the_end(self._checkpoints.restart)
+                complete = await to_the_end(self._checkpoints.restart)
             else:
                 complete = not left
             self.blocked += not complete
@@ -187,7 +174,7 @@ class Housekeeping:
             began = time.monotonic()
             before = self._checkpoints.file_bytes()
             used = self._engine.committer.wal_bytes()
-            while not (complete := await _to_the_end(self._checkpoints.truncate)):
+            while not (complete := await to_the_end(self._checkpoints.truncate)):
                 if self._is_stopping or time.monotonic() - began >= seconds:
                     break
                 await asyncio.sleep(RETRY_SECONDS)

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from pylon.engine.caller import SYSTEM, Caller
 from pylon.engine.engine import Engine
+from pylon.engine.threads import to_the_end
 from pylon.model.errors import PylonError
 from pylon.ops.backup import shelf as places
 from pylon.ops.backup.archive import FOLDER as ARCHIVE
@@ -33,7 +34,6 @@ from pylon.signals.metrics import Counter, Registry
 
 log = Log("pylon.backup")
 
-T = TypeVar("T")
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 300.0
@@ -147,8 +147,8 @@ class Backups:
             began = self._clock()
             try:
                 with self._engine.reads.readers.track("backup", caller, _go_on):
-                    name, made = await _in_thread(lambda: self._make(shelf))
-                dropped = await _in_thread(lambda: self._rotate(shelf))
+                    name, made = await to_the_end(lambda: self._make(shelf))
+                dropped = await to_the_end(lambda: self._rotate(shelf))
             except StoppedError:
                 raise PylonError("SHUTTING_DOWN", "The server is stopping; the backup was given up.") from None
             except Exception as error:  # the boundary of a backup: whatever failed, it is told and tried again
@@ -167,13 +167,13 @@ class Backups:
     async def listing(self) -> list[BackupInfo]:
         """The backups, newest first. Raises BACKUP_NOT_CONFIGURED."""
         shelf = self._place()
-        return await _in_thread(lambda: list_backups(shelf))
+        return await to_the_end(lambda: list_backups(shelf))
 
     async def verify(self, name: str) -> Verdict:
         """Verify one. Raises BACKUP_NOT_FOUND, BACKUP_INVALID, BACKUP_KEY_REFUSED."""
         bundle = self._place().bundle(name)
         bundle.label = name  # as the caller calls it: where backups lie is not told over HTTP
-        return await _in_thread(lambda: verify(bundle, self._plan.keys, clock=self._clock))
+        return await to_the_end(lambda: verify(bundle, self._plan.keys, clock=self._clock))
 
     async def run_due(self) -> bool:
         """Take a backup if one is due; whether it was taken."""
@@ -299,13 +299,3 @@ def _seconds(text: str) -> float:
 
 def _go_on() -> None:
     """A backup may hold its snapshot for longer than a request's read."""
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run in a thread; a cancelled caller still waits for it, so that nothing goes on unseen."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
