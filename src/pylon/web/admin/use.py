@@ -53,8 +53,11 @@ class AdminUse:
         task = self._engine.tasks.add("admin-use", EVERY_SECONDS)
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            with task.turn():
-                await self.tell()
+            try:
+                with task.turn():
+                    await self.tell()
+            except Exception:  # a supervised boundary: the next round counts on
+                log.exception("uses of admins could not be recorded")
 
     async def tell(self) -> None:
         """Record what was counted since the last time; who was not seen since then is forgotten."""
